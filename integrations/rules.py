@@ -1,0 +1,98 @@
+"""Mapping rules as data: what a connector gives as defaults and what the mapping editor stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One named transform with its parameters."""
+
+    name: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """target <- source through steps; `source` may be empty where the first step supplies the value."""
+
+    target: str
+    source: str = ""
+    via: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A test on the record; `op` is one of equals, not_equals, in, not_in, exists, empty, greater, less."""
+
+    path: str
+    op: str
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One document a record becomes; `each` opens a list (`refunds[]`), all of `when` must hold."""
+
+    key: str
+    kind: str
+    rules: tuple[Rule, ...]
+    each: str = ""
+    when: tuple[Condition, ...] = ()
+
+
+def step(name: str, **params: Any) -> Step:
+    return Step(name, params)
+
+
+def rule(target: str, source: str = "", *via: Step | str) -> Rule:
+    """`rule("invoice.date", "created_at", "iso_date")`; a bare string is a step without parameters."""
+    return Rule(target, source, tuple(Step(item) if isinstance(item, str) else item for item in via))
+
+
+def outputs_to_dict(outputs: tuple[Output, ...]) -> dict[str, Any]:
+    """The JSON a MappingVersion stores."""
+    return {
+        "outputs": [
+            {
+                "key": output.key,
+                "kind": output.kind,
+                "each": output.each,
+                "when": [{"path": c.path, "op": c.op, "values": list(c.values)} for c in output.when],
+                "rules": [
+                    {
+                        "target": item.target,
+                        "source": item.source,
+                        "via": [{"name": s.name, "params": s.params} for s in item.via],
+                    }
+                    for item in output.rules
+                ],
+            }
+            for output in outputs
+        ]
+    }
+
+
+def outputs_from_dict(data: dict[str, Any]) -> tuple[Output, ...]:
+    """Inverse of `outputs_to_dict`."""
+    return tuple(
+        Output(
+            key=output["key"],
+            kind=output["kind"],
+            each=output.get("each", ""),
+            when=tuple(
+                Condition(c["path"], c["op"], tuple(c.get("values", ()))) for c in output.get("when", ())
+            ),
+            rules=tuple(
+                Rule(
+                    item["target"],
+                    item.get("source", ""),
+                    tuple(Step(s["name"], dict(s.get("params", {}))) for s in item.get("via", ())),
+                )
+                for item in output["rules"]
+            ),
+        )
+        for output in data["outputs"]
+    )

@@ -1,0 +1,8 @@
+"""The access app: organizations, memberships, sign-in, audit."""
+
+from django.apps import AppConfig
+
+
+class AccessConfig(AppConfig):
+    name = "ledgerhub.access"
+    label = "access"

@@ -1,0 +1,7 @@
+"""The reconciliation app: statement lines against postings."""
+
+from django.apps import AppConfig
+
+
+class ReconciliationConfig(AppConfig):
+    name = "reconciliation"

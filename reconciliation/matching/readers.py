@@ -1,0 +1,204 @@
+"""A CSV file of statement lines or entries becomes a Table; every unusable row is named in words."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from ledgerhub.core.money import Inexact, UnknownCurrency, to_minor
+from reconciliation.matching.tables import TEXT_COLUMNS, Table, day_number
+
+COLUMNS = {
+    "id": "id", "line_id": "id", "entry_id": "id", "date": "date", "amount": "amount",
+    "ref": "reference", **{name: name for name in TEXT_COLUMNS},
+}  # fmt: skip
+LARGEST_AMOUNT = 10**15
+MOST_BYTES = 2 * 1024**3
+_REPEATED = {"account", "currency", "kind"}
+_PLAIN = re.compile(r"-?\d{1,15}(\.\d+)?")
+_THOUSANDS = re.compile(r"\d{1,3}([,'  ]\d{3})+(\.\d+)?")
+_DECIMAL_COMMA = re.compile(r"(\d+|\d{1,3}(\.\d{3})+),\d{1,2}")
+_DAY_PARTS = re.compile(r"(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?:[T ].*)?")
+_BLANKS = re.compile(r"[\s$€£¥]")
+
+
+class UnusableFile(ValueError):
+    """The file as a whole cannot be read; the message says why and what to do."""
+
+
+def read_table(path: Path) -> tuple[Table, list[str]]:
+    """Table of the usable rows and one sentence a row left out. Raises UnusableFile."""
+    rows = _records(path)
+    header = _header(next(rows, []), path)
+    cells, numbers, problems = _columns(rows, header)
+    return _table(cells, numbers, problems)
+
+
+def amount_in_minor(text: str, currency: str) -> int:
+    """`1,234.50`, `(1,234.50)`, `-1234.5`, `1.234,50` -> minor units. Raises ValueError in words."""
+    value = text.strip()
+    if not _PLAIN.fullmatch(value):
+        value = _unadorned(value)
+    try:
+        minor = to_minor(Decimal(value), currency or "USD")
+    except (UnknownCurrency, Inexact) as error:
+        raise ValueError(str(error)) from None
+    if abs(minor) > LARGEST_AMOUNT:
+        raise ValueError(f"amount '{text}' is too large")
+    return minor
+
+
+def _unadorned(text: str) -> str:
+    value = _BLANKS.sub("", text.replace("\u2212", "-"))
+    negative = value[:1] in "-(" or value[-1:] == "-"
+    value = value.strip("-+()")
+    if _THOUSANDS.fullmatch(value):
+        value = re.sub(r"[,']", "", value)
+    elif _DECIMAL_COMMA.fullmatch(value):
+        value = value.replace(".", "").replace(",", ".")
+    if not _PLAIN.fullmatch(value):
+        raise ValueError(f"amount '{text[:40]}' is not a number" if text else "no amount")
+    return f"-{value}" if negative else value
+
+
+def _records(path: Path) -> Iterator[list[str]]:
+    text = _decoded(path)
+    first = text.split("\n", 1)[0]
+    delimiter = max(",;\t|", key=first.count)
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    except csv.Error as error:
+        raise UnusableFile(f"{path.name} is not a CSV file that can be read: {error}") from None
+
+
+def _decoded(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UnusableFile(f"{path.name} is larger than 2 GB: split it into months")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UnusableFile(f"{path.name} cannot be opened: {error.strerror}") from None
+    if not raw.strip():
+        raise UnusableFile(f"{path.name} is empty: a header line with id, date and amount is needed")
+    for encoding in ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("latin-1")
+
+
+def _header(names: list[str], path: Path) -> dict[str, int]:
+    header: dict[str, int] = {}
+    for position, name in enumerate(names):
+        column = COLUMNS.get(name.strip().lower().replace(" ", "_"))
+        if column:
+            header.setdefault(column, position)
+    missing = [name for name in ("id", "date", "amount") if name not in header]
+    if missing:
+        seen = ", ".join(name.strip()[:30] for name in names[:12]) or "nothing"
+        raise UnusableFile(f"{path.name} has no column {' and no column '.join(missing)}; its first line has: {seen}")
+    return header
+
+
+def _columns(
+    rows: Iterator[list[str]], header: dict[str, int]
+) -> tuple[dict[str, list[str]], list[int], list[str]]:
+    cells: dict[str, list[str]] = {name: [] for name in header}
+    numbers: list[int] = []
+    problems: list[str] = []
+    width = 1 + max(header.values())
+    for number, row in enumerate(rows, start=2):
+        if len(row) < width:
+            if any(row):
+                problems.append(f"row {number}: only {len(row)} of {width} columns; left out")
+            continue
+        numbers.append(number)
+        for name, position in header.items():
+            cell = row[position]
+            cells[name].append(sys.intern(cell.strip()) if name in _REPEATED else cell)
+    return cells, numbers, problems
+
+
+def _table(
+    cells: dict[str, list[str]], numbers: list[int], problems: list[str]
+) -> tuple[Table, list[str]]:
+    size = len(numbers)
+    texts = {name: cells.get(name, [""] * size) for name in TEXT_COLUMNS}
+    texts["currency"] = [sys.intern(code.upper()) for code in texts["currency"]]
+    days, day_first = cells["date"], _day_first(cells["date"])
+    keep: list[int] = []
+    dates: list[int] = []
+    amounts: list[int] = []
+    seen: dict[str, int] = {}
+    for i in range(size):
+        try:
+            key = _identity(cells["id"][i], seen, numbers)
+            day = _day(days[i], day_first)
+            amount = amount_in_minor(cells["amount"][i], texts["currency"][i])
+        except ValueError as error:
+            problems.append(f"row {numbers[i]}: {error}; left out")
+            continue
+        seen[key] = i
+        keep.append(i)
+        dates.append(day)
+        amounts.append(amount)
+    kept = {name: _picked(column, keep) for name, column in texts.items()}
+    return Table(list(seen), np.array(dates, dtype=np.int64), np.array(amounts, dtype=np.int64), **kept), problems
+
+
+def _picked(column: list[str], keep: list[int]) -> list[str]:
+    return column if len(keep) == len(column) else [column[i] for i in keep]
+
+
+def _identity(text: str, seen: dict[str, int], numbers: list[int]) -> str:
+    key = text.strip()
+    if not key:
+        raise ValueError("no id")
+    if key in seen:
+        raise ValueError(f"id '{key[:60]}' was already used in row {numbers[seen[key]]}")
+    return key
+
+
+def _day(text: str, day_first: bool | None) -> int:
+    value = text.strip()
+    try:
+        return day_number(date.fromisoformat(value[:10]))
+    except ValueError:
+        parts = _DAY_PARTS.fullmatch(value)
+    if not parts:
+        raise ValueError(f"date '{value[:40]}' is not a date (use 2026-03-31)" if value else "no date")
+    try:
+        return day_number(_written_date(value, parts, day_first))
+    except ValueError as error:
+        raise ValueError(f"date '{value[:40]}': {error}") from None
+
+
+def _written_date(value: str, parts: re.Match[str], day_first: bool | None) -> date:
+    a, b, c = (int(part) for part in parts.groups())
+    if len(parts[1]) == 4:
+        return date(a, b, c)
+    if day_first is None and "." not in value:
+        raise ValueError("day and month cannot be told apart in this file (use 2026-03-31)")
+    year = c + 2000 if len(parts[3]) == 2 else c
+    return date(year, b, a) if day_first or "." in value else date(year, a, b)
+
+
+def _day_first(days: list[str]) -> bool | None:
+    """Whether 03/04/2026 is 3 April: told by any row whose first or second part exceeds 12."""
+    for text in days:
+        parts = _DAY_PARTS.fullmatch(text.strip())
+        if parts and len(parts[1]) <= 2 and "." not in text:
+            if int(parts[1]) > 12:
+                return True
+            if int(parts[2]) > 12:
+                return False
+    return None

@@ -1,0 +1,99 @@
+"""The two tables that are matched: statement lines and entries, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Self
+
+import numpy as np
+
+from reconciliation.matching.arrays import Bools, Ints
+
+_EPOCH = date(1970, 1, 1).toordinal()
+TEXT_COLUMNS = ("account", "currency", "description", "reference", "counterparty", "kind", "batch")
+LONGEST_TEXT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows as columns of equal length.
+
+    `date` counts days since 1970-01-01; `amount` is minor units, money in positive.
+    Text columns are empty strings where nothing is known. Ids are unique.
+    """
+
+    ids: list[str]
+    date: Ints
+    amount: Ints
+    account: list[str] = field(default_factory=list)
+    currency: list[str] = field(default_factory=list)
+    description: list[str] = field(default_factory=list)
+    reference: list[str] = field(default_factory=list)
+    counterparty: list[str] = field(default_factory=list)
+    kind: list[str] = field(default_factory=list)
+    batch: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in TEXT_COLUMNS:
+            if not getattr(self, name):
+                object.__setattr__(self, name, [""] * len(self.ids))
+            if len(getattr(self, name)) != len(self.ids):
+                raise ValueError(f"column {name} has {len(getattr(self, name))} values for {len(self.ids)} rows")
+        if len(self.date) != len(self.ids) or len(self.amount) != len(self.ids):
+            raise ValueError("date, amount and id need the same number of rows")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
+        """Rows with `id`, `date` (datetime.date), `amount` (int, minor units) and any of the text columns."""
+        rows = list(rows)
+        texts = {name: [str(row.get(name) or "") for row in rows] for name in TEXT_COLUMNS}
+        return cls(
+            ids=[str(row["id"]) for row in rows],
+            date=np.array([row["date"].toordinal() - _EPOCH for row in rows], dtype=np.int64),
+            amount=np.array([row["amount"] for row in rows], dtype=np.int64),
+            **texts,
+        )
+
+    def take(self, rows: Ints) -> Table:
+        """The table of these rows, in this order."""
+        picks = rows.tolist()
+        texts = {name: [getattr(self, name)[i] for i in picks] for name in TEXT_COLUMNS}
+        return Table([self.ids[i] for i in picks], self.date[rows], self.amount[rows], **texts)
+
+
+def day_number(day: date) -> int:
+    """Days since 1970-01-01."""
+    return day.toordinal() - _EPOCH
+
+
+def codes(left: list[str], right: list[str]) -> tuple[Ints, Ints]:
+    """Equal texts of both lists (case and outer blanks aside) as equal numbers; 0 is the empty text."""
+    known: dict[str, int] = {"": 0}
+    return _coded(left, known), _coded(right, known)
+
+
+def _coded(texts: list[str], known: dict[str, int]) -> Ints:
+    folded = (text.strip().casefold() for text in texts)
+    return np.fromiter((known.setdefault(text, len(known)) for text in folded), np.int64, len(texts))
+
+
+def comparable(left: Ints, right: Ints) -> tuple[Ints, Ints]:
+    """Codes to compare rows by, or zeros where one side does not say or no code is shared.
+
+    A file that calls its account "checking" and one that calls it "1200" must still meet; where
+    the same names are used on both sides, they separate.
+    """
+    shared = np.intersect1d(left[left > 0], right[right > 0])
+    if not len(shared):
+        return np.zeros_like(left), np.zeros_like(right)
+    return left, right
+
+
+def filled(texts: list[str]) -> Bools:
+    """Which texts say something."""
+    return np.fromiter((bool(text) for text in texts), np.bool_, len(texts))
