@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from integrations.payloads import PayloadDecoder, PayloadEncoder
 from ledgerhub.core.vault import EncryptedTextField
 
 USER = settings.AUTH_USER_MODEL
@@ -39,6 +40,8 @@ class Integration(models.Model):
     webhook_token = models.CharField(max_length=64, unique=True, null=True, blank=True)
     # Rate budget shared by all workers (a token bucket; the vendor's own headers correct it).
     budget_tokens = models.FloatField(default=0)
+    budget_capacity = models.FloatField(null=True, blank=True)
+    budget_per_second = models.FloatField(null=True, blank=True)
     budget_at = models.DateTimeField(null=True, blank=True)
     blocked_until = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -60,6 +63,7 @@ class Secret(models.Model):
     name = models.CharField(max_length=60)
     value = EncryptedTextField()
     expires_at = models.DateTimeField(null=True, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True, help_text="Somebody is renewing it")
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -124,7 +128,7 @@ class SyncRun(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(null=True, blank=True)
     leased_until = models.DateTimeField(null=True, blank=True)
-    lease = models.CharField(max_length=40, blank=True)
+    lease = models.CharField(max_length=40, blank=True, help_text="Who holds it")
     attempts = models.PositiveIntegerField(default=0, help_text="Tries of the page at the checkpoint")
     checkpoint = models.JSONField(default=dict, blank=True, help_text="Where the next page begins")
     requested_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -189,7 +193,7 @@ class RawRecord(models.Model):
     version = models.PositiveIntegerField(default=1)
     latest = models.BooleanField(default=True)
     content_hash = models.CharField(max_length=64)
-    payload = models.JSONField()
+    payload = models.JSONField(encoder=PayloadEncoder, decoder=PayloadDecoder)
     fetched_at = models.DateTimeField(default=timezone.now)
     run = models.ForeignKey(SyncRun, on_delete=models.SET_NULL, null=True, related_name="records")
     api_call = models.ForeignKey(

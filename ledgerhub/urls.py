@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from ledgerhub import founding
+
+_ORGANIZATION = "o/<slug:organization>/"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("ledgerhub.access.account_urls")),
+    path("organizations/new/", founding.new_organization, name="new_organization"),
+    path(_ORGANIZATION, include("ledgerhub.access.urls")),
+]

@@ -48,7 +48,12 @@ def _split(text: str) -> tuple[str, bool, bool, str] | None:
     minus = any(character in _MINUS for character in around) or "(" in match["before"]
     debit = bool(mark and mark[1].upper() in ("DR", "D", "S"))
     symbol = next((code for sign, code in SYMBOLS.items() if sign in around), "")
-    return match["body"].strip(), minus or debit, minus or bool(mark) or "+" in around, "".join(codes) or symbol
+    return (
+        match["body"].strip(),
+        minus or debit,
+        minus or bool(mark) or "+" in around,
+        "".join(codes) or symbol,
+    )
 
 
 def parse_amount(text: str, *, decimal: str) -> Decimal | None:
@@ -69,7 +74,7 @@ def parse_amount(text: str, *, decimal: str) -> Decimal | None:
 def _number(body: str, decimal: str) -> Decimal | None:
     thousands = "," if decimal == "." else "."
     whole, _, fraction = body.partition(decimal)
-    if decimal in fraction or thousands in fraction or not fraction.strip().isdigit() and fraction:
+    if decimal in fraction or thousands in fraction or (not fraction.strip().isdigit() and fraction):
         return None
     groups = [group for group in re.split(rf"[{thousands}'’`´ ]", whole) if group]
     if any(not group.isdigit() for group in groups) or not (groups or fraction):

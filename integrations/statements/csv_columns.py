@@ -13,6 +13,7 @@ from ledgerhub.core.money import CURRENCIES
 
 MONEY = ("amount", "debit", "credit", "balance")
 _MANY = ("date", "value_date", "description", "currency", *MONEY)
+_SIGNS = {"€": "EUR", "£": "GBP", "円": "JPY", "₹": "INR", "R$": "BRL"}
 _CODE = re.compile(r"\b[A-Z]{3}\b")
 
 
@@ -106,6 +107,8 @@ def _fitting_score(role: str, column: Column) -> int:
     score = role_score(role, column.name.replace(header_currency(column.name) or "\0", ""))
     if not score or not _allows(role, column):
         return 0
+    if column.foreign and role == "account":
+        return 0
     penalty = 900 if column.foreign and score < 1500 else 0
     return max(1, score - penalty)
 
@@ -131,4 +134,4 @@ def header_currency(name: str) -> str:
     found = [code for code in _CODE.findall(name) if code in CURRENCIES]
     if found:
         return found[0]
-    return {"€": "EUR", "£": "GBP", "円": "JPY", "₹": "INR"}.get(next((c for c in name if c in "€£円₹"), ""), "")
+    return next((code for sign, code in _SIGNS.items() if sign in name), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import islice
 
@@ -12,7 +13,7 @@ from integrations.statements.csv_money import settle_money
 from integrations.statements.csv_text import Row, decode, guess_dialect, guess_encoding, is_movement, rows
 from integrations.statements.dates import guess_order
 from integrations.statements.model import StatementError
-from integrations.statements.words import ROLES, balance_label, role_score
+from integrations.statements.words import ROLES, plain, role_score
 
 _SAMPLE_ROWS = 3000
 
@@ -40,30 +41,37 @@ def _fill(layout: CsvLayout, sample: list[Row]) -> CsvLayout:
 
 def _split_header(sample: list[Row]) -> tuple[tuple[str, ...], int, list[Row]]:
     """Header cells, how many rows they span, and the movements below them."""
-    first = next((place for place, row in enumerate(sample) if _is_data(row)), len(sample))
-    if first == len(sample):
-        first = _named_row(sample[:60]) + 1
-    above = sample[max(0, first - 6) : first]
-    best = max(above, key=lambda row: (_recognised(row.cells), row.line), default=None)
-    if best is None or not (_recognised(best.cells) >= 2 or _plain_header(best, sample[first : first + 1])):
-        return (), 0, [row for row in sample[first:] if is_movement(row.cells)]
-    place = sample.index(best)
-    names, span = _joined(best, sample[place + 1 : first])
-    return names, span, [row for row in sample[first:] if is_movement(row.cells)]
+    place = _header_place(sample)
+    if place is None:
+        return (), 0, [row for row in sample if is_movement(row.cells)]
+    names, span = _joined(sample[place], sample[place + 1 : place + 2])
+    return names, span, [row for row in sample[place + span :] if is_movement(row.cells)]
 
 
-def _is_data(row: Row) -> bool:
-    return is_movement(row.cells) and not any(balance_label(cell.partition(":")[0]) for cell in row.cells[:1])
-
-
-def _named_row(sample: list[Row]) -> int:
-    scores = [_recognised(row.cells) for row in sample]
-    if max(scores, default=0) < 2:
+def _header_place(sample: list[Row]) -> int | None:
+    """The row that names a date and money; else the row right above the first movement that looks like names."""
+    named = [(_recognised(row.cells), -place) for place, row in enumerate(sample[:60]) if _names_columns(row)]
+    if named:
+        return -max(named)[1]
+    first = next((place for place, row in enumerate(sample) if is_movement(row.cells)), None)
+    if first is None:
         raise StatementError(
             "No line with a date and an amount was found. Is this the statement export of a bank? "
             "If it is, assign the columns by hand."
         )
-    return scores.index(max(scores))
+    above = sample[max(0, first - 6) : first]
+    best = max(above, key=lambda row: (_recognised(row.cells), row.line), default=None)
+    if best and (_recognised(best.cells) >= 2 or _plain_header(best, sample[first : first + 1])):
+        return sample.index(best)
+    return None
+
+
+def _names_columns(row: Row) -> bool:
+    """Does a row, not itself a movement, name a date column and a money column?"""
+    roles = {
+        role for cell in row.cells if cell and len(cell) < 60 for role in ROLES if role_score(role, cell)
+    }
+    return {"date"} <= roles and bool(roles & {"amount", "debit", "credit"}) and not is_movement(row.cells)
 
 
 def _recognised(cells: tuple[str, ...]) -> int:
@@ -85,13 +93,14 @@ def _plain_header(row: Row, below: list[Row]) -> bool:
 def _joined(header: Row, between: list[Row]) -> tuple[tuple[str, ...], int]:
     """A second header line right below (units, a second language) is joined to the first, cell by cell."""
     below = between[0].cells if between else ()
-    if len(below) != len(header.cells) or _recognised(below) < 2:
+    if len(below) != len(header.cells) or _recognised(below) < 2 or is_movement(below):
         return header.cells, 1
     return tuple(f"{upper} {lower}".strip() for upper, lower in zip(header.cells, below, strict=True)), 2
 
 
 def _dates(layout: CsvLayout, roles: dict[str, list[int]], table: list[Column]) -> CsvLayout:
-    chosen = [*roles.get("date", []), *roles.get("value_date", [])]
+    named = [*roles.get("date", []), *roles.get("value_date", [])]
+    chosen = [place for place in named if table[place].filled] or named[:1]
     if not chosen:
         chosen = [column.place for column in table if column.holds_dates]
     if not chosen:
@@ -102,8 +111,24 @@ def _dates(layout: CsvLayout, roles: dict[str, list[int]], table: list[Column]) 
     return replace(layout, dates=tuple(chosen[:3]), date_order=guess.order, notes=notes)
 
 
-_ENGLISH = frozenset(("date", "amount", "description", "balance", "transaction", "details", "debit", "credit", "type"))
-_BRITISH = frozenset(("payee", "particulars", "narrative", "narration", "paid", "money", "details", "processed", "dr"))
+_ENGLISH = frozenset(
+    ("date", "amount", "description", "balance", "transaction", "details", "debit", "credit", "type")
+)
+_BRITISH = frozenset(
+    (
+        "payee",
+        "particulars",
+        "narrative",
+        "narration",
+        "paid",
+        "money",
+        "details",
+        "processed",
+        "dr",
+        "sort",
+        "cheque",
+    )
+)
 
 
 def _american(layout: CsvLayout, table: list[Column]) -> bool:
@@ -125,19 +150,29 @@ def _decimal(layout: CsvLayout, table: list[Column]) -> CsvLayout:
     doubtful = [cell for cell in cells if "," in cell or "." in cell]
     if shown or not doubtful:
         return replace(layout, decimal=mark)
-    note = f"Amounts like '{doubtful[0]}' were read with '{'.' if mark == ',' else ','}' as the thousands mark."
+    note = (
+        f"Amounts like '{doubtful[0]}' were read with '{'.' if mark == ',' else ','}' as the thousands mark."
+    )
     return replace(layout, decimal=mark, notes=(*layout.notes, note))
+
+
+_CARD = (
+    "card number", "card no", "card used", "card member", "cardholder", "credit card", "merchant name", "kreditkarte",
+    "kartennummer", "carte bancaire", "numero de carte", "tarjeta", "carta di credito", "cartao de credito", "kredietkaart",
+)  # fmt: skip
 
 
 def _card_hints(sample: list[Row]) -> bool:
     """Do the lines above the movements, or the column names, speak of a card?"""
-    words = " ".join(cell.lower() for row in sample[:12] if not is_movement(row.cells) for cell in row.cells)
-    return any(hint in words for hint in ("card", "karte", "carte", "tarjeta", "carta di credito", "cartao", "merchant"))
+    words = plain(" ".join(cell for row in sample[:12] if not is_movement(row.cells) for cell in row.cells))
+    return any(hint in words for hint in _CARD) and "customer" not in words
 
 
 def _others(layout: CsvLayout, roles: dict[str, list[int]], table: list[Column]) -> CsvLayout:
     taken = set(layout.dates) | {
-        place for place in (layout.amount, layout.debit, layout.credit, layout.balance, layout.flag) if place is not None
+        place
+        for place in (layout.amount, layout.debit, layout.credit, layout.balance, layout.flag)
+        if place is not None
     }
 
     def single(role: str) -> int | None:
@@ -151,14 +186,34 @@ def _others(layout: CsvLayout, roles: dict[str, list[int]], table: list[Column])
         provider_id=single("provider_id"),
         kind=single("kind") if layout.flag is None else next(iter(roles.get("kind", [])), None),
         status=single("status"),
-        account=single("account"),
+        account=_account_column(roles, table, taken),
         currency_code=_currency_code(layout, table),
     )
     return replace(layout, description=_description(layout, roles, table, taken))
 
 
+_ACCOUNT = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}|[0-9]{8,}")
+
+
+def _account_column(roles: dict[str, list[int]], table: list[Column], taken: set[int]) -> int | None:
+    """The column named so, else one that repeats one IBAN or account number in every row."""
+    named = [place for place in roles.get("account", []) if place not in taken]
+    same = [
+        c.place
+        for c in table
+        if c.place not in taken
+        and not c.name
+        and len(c.distinct) == 1
+        and c.filled == len(c.cells)
+        and _ACCOUNT.fullmatch(next(iter(c.distinct)))
+    ]
+    return next(iter([*named, *same]), None)
+
+
 def _currency_column(layout: CsvLayout, roles: dict[str, list[int]], table: list[Column]) -> int | None:
-    named = [place for place in roles.get("currency", []) if table[place].holds_codes or not table[place].filled]
+    named = [
+        place for place in roles.get("currency", []) if table[place].holds_codes or not table[place].filled
+    ]
     if named:
         return named[0]
     coded = [column.place for column in table if column.holds_codes and not column.foreign]
@@ -188,9 +243,13 @@ def _description(
         return tuple(named[:20])
     used = taken | {place for place in (layout.currency, layout.account, layout.status) if place is not None}
     single = {layout.counterparty, layout.reference, layout.provider_id, layout.kind}
-    free = [c for c in table if c.holds_text and c.place not in used and c.place not in single and not c.foreign]
-    if layout.names and layout.counterparty is not None and not free:
+    free = [
+        c for c in table if c.holds_text and c.place not in used and c.place not in single and not c.foreign
+    ]
+    if layout.names and layout.counterparty is not None:
         return (layout.counterparty,)
-    chosen = free or [c for c in table if c.filled and c.place not in used and not c.holds_amounts and not c.holds_dates]
+    chosen = free or [
+        c for c in table if c.filled and c.place not in used and not c.holds_amounts and not c.holds_dates
+    ]
     longest = max((c.length for c in chosen), default=0.0)
     return tuple(c.place for c in chosen if c.length >= longest / 4 or len(c.distinct) > 1)[:20]

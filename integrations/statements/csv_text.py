@@ -25,7 +25,18 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_EIGHT_BIT = ("cp1252", "cp1250", "mac_roman", "cp850", "cp1251", "cp1254", "cp932", "gb18030", "euc_kr", "big5")
+_EIGHT_BIT = (
+    "cp1252",
+    "cp1250",
+    "mac_roman",
+    "cp850",
+    "cp1251",
+    "cp1254",
+    "cp932",
+    "gb18030",
+    "euc_kr",
+    "big5",
+)
 _KNOWN = frozenset(word for names in ROLES.values() for name in names for word in name.split())
 _SAMPLE = 65536
 
@@ -61,16 +72,26 @@ def _utf16_without_mark(sample: bytes) -> str:
 
 
 def _eight_bit(data: bytes) -> tuple[str, str]:
+    """Our own reading test first: on the few accented words of a statement it errs less than statistics do."""
     high = [line for line in data.splitlines() if any(byte > 127 for byte in line)][:400]
     sample = b"\n".join(high)[:_SAMPLE]
-    scores = {name: _readability(sample, name) for name in _EIGHT_BIT}
-    best = max(scores.values())
-    tied = [name for name in _EIGHT_BIT if scores[name] >= best - 0.5]
-    guess = from_bytes(sample, cp_isolation=list(tied)).best() if len(tied) > 1 else None
-    name = guess.encoding if guess and "cp1252" not in tied else tied[0]
-    others = [other for other in tied if _lenient(sample, other) != _lenient(sample, name)]
-    note = f"The file does not say how its letters are coded; it was read as {name}." if others else ""
-    return name, note
+    scores = {name: _readability(sample, name) + _USUAL.get(name, 0.0) for name in _EIGHT_BIT}
+    name = max(_EIGHT_BIT, key=lambda encoding: scores[encoding])
+    if scores[name] < -5 and (guess := from_bytes(sample).best()):
+        name = guess.encoding
+    rival = max(
+        (other for other in _EIGHT_BIT if _differs(sample, name, other)), key=lambda other: scores[other]
+    )
+    doubtful = scores[rival] >= scores.get(name, 0.0) - 0.5
+    note = f"The file does not say how its letters are coded; it was read as {name}, it could be {rival}."
+    return name, note if doubtful else ""
+
+
+_USUAL = {"cp1252": 1.0, "cp1250": 0.5}
+
+
+def _differs(sample: bytes, one: str, other: str) -> bool:
+    return one != other and _lenient(sample, one) != _lenient(sample, other)
 
 
 def _lenient(sample: bytes, encoding: str) -> str:
@@ -80,11 +101,11 @@ def _lenient(sample: bytes, encoding: str) -> str:
 def _readability(sample: bytes, encoding: str) -> float:
     """Known column words are strong evidence; signs inside words and capitals after small letters speak against."""
     text = _lenient(sample, encoding)
-    words = [plain(word) for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
+    words = [plain(word) for word in re.findall(r"[^\W\d_]{2,}", text) if not word.isascii()]
     score = 5.0 * sum(word in _KNOWN for word in words)
     score -= 3.0 * len(re.findall(r"[\ufffd\x80-\x9f]", text))
     score -= 2.0 * len(re.findall(r"[^\W\d_][^\x00-\x7f\w\s’–—€£§°®²³ªº´«»][^\W\d_]?", text))
-    score -= 2.0 * len(re.findall(r"[a-zà-öø-ÿ](?=[^a-z\W\d_])[A-ZÀ-ÖØ-ÞŠŽŸА-Я]", text))
+    score -= 2.0 * len(re.findall(r"[a-zà-öø-ÿ][À-ÖØ-ÞŠŽŸА-Я]", text))
     if encoding in ("cp932", "gb18030", "euc_kr", "big5"):
         score += 0.6 * len(re.findall(r"[\u3040-\u30ff\uac00-\ud7af]", text)) + 0.2 * _cjk_runs(text)
         score -= 3.0 * len(re.findall(r"[A-Za-z][\u3400-\u9fff]|[\u3400-\u9fff][a-z]|[\uff61-\uff9f]", text))
@@ -150,7 +171,9 @@ def _whole_lines(text: str) -> str:
 
 def _runaway(sample: str) -> bool:
     return any(
-        cell.count("\n") > 20 for record in csv.reader(io.StringIO(sample, newline=""), strict=False) for cell in record
+        cell.count("\n") > 20
+        for record in csv.reader(io.StringIO(sample, newline=""), strict=False)
+        for cell in record
     )
 
 
@@ -174,5 +197,7 @@ def is_movement(cells: Sequence[str]) -> bool:
     """Does a row hold a date and, in another cell, an amount?"""
     dates = [place for place, cell in enumerate(cells) if date_parts(cell)]
     return bool(dates) and any(
-        looks_like_amount(cell) and not date_parts(cell) for place, cell in enumerate(cells) if place not in dates[:1]
+        looks_like_amount(cell) and not date_parts(cell)
+        for place, cell in enumerate(cells)
+        if place not in dates[:1]
     )

@@ -116,21 +116,21 @@ def guess_order(cells: Sequence[str], *, american: bool = False) -> OrderGuess:
         return OrderGuess("YMD" if any(date_parts(cell) for cell in cells) else "DMY", "")
     valid = {order: sum(assemble(part, order) is not None for part in parts) for order in ORDERS}
     best = max(valid.values())
-    candidates = [order for order in ORDERS if valid[order] == best and _year_fits(order, parts)]
-    if len(candidates) == 1:
+    candidates = [order for order in ("DMY", "MDY") if valid[order] == best]
+    if not candidates:
+        return OrderGuess("YMD", "")
+    if len(candidates) == 1 or parts[0].separator == ".":
         return OrderGuess(candidates[0], "")
-    return _by_sorting(candidates or ["DMY"], parts, american=american)
-
-
-def _year_fits(order: str, parts: list[Parts]) -> bool:
-    return order != "YMD" or all(len(part.third) <= 2 for part in parts)
+    return _by_sorting(candidates, parts, american=american)
 
 
 def _by_sorting(candidates: list[str], parts: list[Parts], *, american: bool) -> OrderGuess:
     days = {order: [day for part in parts if (day := assemble(part, order))] for order in candidates}
     if len({tuple(dates) for dates in days.values()}) == 1:
         return OrderGuess(candidates[0], "")
-    in_order = [order for order in candidates if days[order] in (sorted(days[order]), sorted(days[order])[::-1])]
+    in_order = [
+        order for order in candidates if days[order] in (sorted(days[order]), sorted(days[order])[::-1])
+    ]
     if len(in_order) == 1 and len(parts) > 2:
         return OrderGuess(in_order[0], _note(in_order[0], parts, "because the lines are then in date order"))
     spans = {order: (max(dates) - min(dates)).days for order, dates in days.items() if dates}

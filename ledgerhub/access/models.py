@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -131,6 +131,26 @@ class Invitation(models.Model):
         return f"{self.email} to {self.organization}"
 
 
+class AppendOnlyError(RuntimeError):
+    """Somebody tried to change or delete a row of the audit trail."""
+
+    def __init__(self) -> None:
+        super().__init__("The audit trail is append-only: record a new event instead.")
+
+
+class AuditQuerySet(models.QuerySet["AuditEvent"]):
+    """Reads and inserts; what stands is never changed."""
+
+    def update(self, **values: Any) -> NoReturn:
+        raise AppendOnlyError
+
+    def bulk_update(self, *args: Any, **options: Any) -> NoReturn:
+        raise AppendOnlyError
+
+    def delete(self) -> NoReturn:
+        raise AppendOnlyError
+
+
 class AuditEvent(models.Model):
     """One change: who, when, what, before and after. Append-only, each row sealed with the one before."""
 
@@ -147,7 +167,10 @@ class AuditEvent(models.Model):
     before = models.JSONField(null=True, blank=True)
     after = models.JSONField(null=True, blank=True)
     ip_address = models.GenericIPAddressField(null=True, blank=True)
+    number = models.PositiveBigIntegerField(default=0, help_text="Place in the organization's chain, from 1")
     seal = models.CharField(max_length=64, blank=True)
+
+    objects: ClassVar[models.Manager[AuditEvent]] = models.Manager.from_queryset(AuditQuerySet)()
 
     class Meta:
         indexes: ClassVar = [
@@ -157,3 +180,22 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_label}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnlyError
+        super().save(*args, **options)
+
+    def delete(self, *args: Any, **options: Any) -> NoReturn:
+        raise AppendOnlyError
+
+
+class AuditChain(models.Model):
+    """The last link of one organization's audit trail: locked to append, compared to find a cut-off end."""
+
+    key = models.CharField(max_length=40, unique=True, help_text="The organization's id, or 'system'")
+    length = models.PositiveBigIntegerField(default=0)
+    seal = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return f"audit chain {self.key}: {self.length} events"

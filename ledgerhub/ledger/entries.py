@@ -39,6 +39,8 @@ class EntryDraft(NamedTuple):
     def content_hash(self) -> str:
         """Hash of what is posted: same hash, same entry. Stored, so its text must never change form."""
         # repr() escapes quotes and control characters, so no memo can imitate a line.
-        lines = [f"{account.role}:{account.qualifier!r} {amount} {memo!r}" for account, amount, memo in self.lines]
+        lines = [
+            f"{account.role}:{account.qualifier!r} {amount} {memo!r}" for account, amount, memo in self.lines
+        ]
         text = "\n".join((f"{self.date.isoformat()} {self.currency} {self.memo!r}", *lines))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -26,7 +26,7 @@ class Field:
     """One field of a kind. Money is in minor units of the currency in header field `currency_field`.
 
     `minimum` and `maximum` are inclusive, in the field's own unit; `days_ahead` says how far after
-    today a date may lie.
+    today a date may lie; `longest` bounds a text that identifies something (0: any length).
     """
 
     name: str
@@ -39,6 +39,7 @@ class Field:
     maximum: int | None = None
     currency_field: str = "currency"
     days_ahead: int = 1
+    longest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,16 @@ def _checker(field: Field) -> Check | None:
         return _number_check(field.minimum, field.maximum)
     if field.type == "currency":
         return _check_currency
-    return _check_instant if field.type == "instant" else None
+    if field.type == "instant":
+        return _check_instant
+    return _length_check(field.longest) if field.longest else None
+
+
+def _length_check(longest: int) -> Check:
+    def check(value: str, today: dt.date, currency: str) -> str:
+        return "" if len(value) <= longest else f"{_shown(value)} is longer than {longest} characters"
+
+    return check
 
 
 def _choice_check(choices: frozenset[str], words: str) -> Check:

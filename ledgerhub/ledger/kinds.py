@@ -15,18 +15,22 @@ PAYOUT_DAYS_AHEAD = 60
 
 
 def _id(label: str = "Id at the source") -> Field:
-    return Field("external_id", "text", label, required=True)
+    return Field("external_id", "text", label, required=True, longest=120)
 
 
-NUMBER = Field("number", "text", "Number", help="As people quote it: INV-1042, #1001")
+NUMBER = Field("number", "text", "Number", help="As people quote it: INV-1042, #1001", longest=120)
 DATE = Field("date", "date", "Date", required=True, help="Business date in the organization's time zone")
 DUE = Field("due_date", "date", "Due date", days_ahead=DUE_DAYS_AHEAD)
 OCCURRED = Field("occurred_at", "instant", "Exact instant at the source")
 CURRENCY = Field("currency", "currency", "Currency", required=True)
 TOTAL = Field("total", "money", "Total", required=True)
 TAX = Field("tax", "money", "Tax", help="As the source charged it; never recomputed")
-REFERENCE = Field("reference", "text", "Reference", help="What the bank or the customer will quote")
-GATEWAY = Field("gateway", "text", "Gateway", required=True, help="Which processor holds the money")
+REFERENCE = Field(
+    "reference", "text", "Reference", help="What the bank or the customer will quote", longest=240
+)
+GATEWAY = Field(
+    "gateway", "text", "Gateway", required=True, help="Which processor holds the money", longest=60
+)
 MEMO = Field("memo", "text", "Memo")
 SETTLEMENT = (
     Field("settlement_currency", "currency", "Settled in", help="Currency the processor credited"),
@@ -34,20 +38,20 @@ SETTLEMENT = (
 )
 
 _PERSON = (
-    Field("external_id", "text", "Id at the source"),
-    Field("name", "text", "Name"),
-    Field("email", "text", "E-mail"),
-    Field("phone", "text", "Phone"),
-    Field("tax_number", "text", "Tax number"),
-    Field("country", "text", "Country"),
+    Field("external_id", "text", "Id at the source", longest=120),
+    Field("name", "text", "Name", longest=200),
+    Field("email", "text", "E-mail", longest=254),
+    Field("phone", "text", "Phone", longest=60),
+    Field("tax_number", "text", "Tax number", longest=60),
+    Field("country", "text", "Country", longest=60),
 )
 CUSTOMER = Section("customer", "Customer", many=False, fields=_PERSON)
 SUPPLIER = Section("supplier", "Supplier", many=False, fields=_PERSON)
 
 _LINE = (
-    Field("external_id", "text", "Id at the source"),
+    Field("external_id", "text", "Id at the source", longest=120),
     Field("description", "text", "Description", required=True),
-    Field("sku", "text", "SKU"),
+    Field("sku", "text", "SKU", longest=120),
     Field("quantity", "decimal", "Quantity", minimum=0),
     Field("unit_price", "decimal", "Unit price"),
     Field("amount", "money", "Amount", help="Quantity times unit price, before discount"),
@@ -62,8 +66,8 @@ TENDERS = Section(
     "Payments received",
     many=True,
     fields=(
-        Field("external_id", "text", "Id at the source", required=True),
-        Field("gateway", "text", "Gateway", required=True),
+        _id(),
+        Field("gateway", "text", "Gateway", required=True, longest=60),
         Field("amount", "money", "Amount", required=True),
         Field("date", "date", "Date", required=True),
         Field("reference", "text", "Reference"),
@@ -74,9 +78,9 @@ ITEMS = Section(
     "Payout items",
     many=True,
     fields=(
-        Field("external_id", "text", "Id at the source", required=True),
-        Field("category", "text", "Category", required=True),
-        Field("source", "text", "Charge, refund or dispute it belongs to"),
+        _id(),
+        Field("category", "text", "Category", required=True, longest=60),
+        Field("source", "text", "Charge, refund or dispute it belongs to", longest=120),
         Field("description", "text", "Description"),
         Field("amount", "money", "Gross", required=True),
         Field("fee", "money", "Fee"),
@@ -125,7 +129,7 @@ KINDS: dict[str, Kind] = {
             "Item",
             (
                 _id(),
-                Field("sku", "text", "SKU"),
+                Field("sku", "text", "SKU", longest=120),
                 Field("name", "text", "Name", required=True),
                 Field("price", "decimal", "Price"),
                 Field("cost", "decimal", "Cost"),
@@ -234,7 +238,7 @@ KINDS: dict[str, Kind] = {
                 *SETTLEMENT,
                 Field("tax", "money", "Tax given back", minimum=0),
                 Field("shipping", "money", "Shipping given back, without tax", minimum=0),
-                Field("gateway", "text", "Gateway", help="Needed where no tenders are listed"),
+                Field("gateway", "text", "Gateway", help="Needed where no tenders are listed", longest=60),
                 Field("status", "choice", "Status", choices=("pending", "succeeded", "failed")),
                 Field(
                     "settles", "choice", "Counts as", choices=("receivable", "sales", "deposits", "nothing")

@@ -353,3 +353,20 @@ class StatementLine(OrganizationOwned):
         return f"{self.date} {self.description}"
 
 
+
+
+class Allocation(OrganizationOwned):
+    """How much of an invoice or bill another document (payment, coded bank line, credit note) settles."""
+
+    document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="settled_by")
+    by = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="settles")
+    amount = models.BigIntegerField(help_text="Minor units, positive")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["document", "by"], name="one_allocation_a_pair"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="allocation_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.by} settles {self.amount} of {self.document}"

@@ -51,9 +51,15 @@ def rank_in_group(groups: npt.NDArray[Any], order: Ints) -> Ints:
     return ranks
 
 
+def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sorted distinct values (by sorting: faster here than the hashing of np.unique)."""
+    ordered = np.sort(values)
+    return ordered[run_starts(ordered)]
+
+
 def unique_pairs(left: Ints, right: Ints, width: int) -> tuple[Ints, Ints]:
     """Distinct (left, right) pairs, ordered; `width` exceeds every value of `right`."""
-    codes = np.unique(left * width + right)
+    codes = distinct(left * width + right)
     return codes // width, codes % width
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 WIDTH, HEIGHT = 1000, 400
 SERIES_TONES = ("accent", "danger", "warning", "success", "neutral")
@@ -62,14 +62,13 @@ class Line(NamedTuple):
     area: str
 
 
-def as_series(title: str, values: Sequence[object]) -> list[Series]:
-    """A plain list of numbers, or of (name, values[, tone]), -> series with a tone each."""
+def as_series(title: str, values: Sequence[Any]) -> list[Series]:
+    """A plain list of numbers, or of (name, numbers[, tone]), -> series with a tone each."""
     if not values or not isinstance(values[0], (list, tuple)):
-        return [Series(title, list(values), SERIES_TONES[0])]  # type: ignore[arg-type]
-    given = [tuple(row) for row in values]  # type: ignore[arg-type]
+        return [Series(title, list(values), SERIES_TONES[0])]
     return [
         Series(str(row[0]), list(row[1]), row[2] if len(row) > 2 else SERIES_TONES[i % len(SERIES_TONES)])
-        for i, row in enumerate(given)
+        for i, row in enumerate(values)
     ]
 
 
@@ -141,14 +140,10 @@ def axis(labels: Sequence[str], *, slots: bool, most: int = 7) -> list[Mark]:
     `slots` puts a label under the middle of its bar; else values run from edge to edge.
     """
     last = len(labels) - 1
-    if last < most:
-        chosen = list(range(last + 1))
-    else:
-        chosen = [i * last // (most - 1) for i in range(most)]
-    crowded = not slots or last >= most
+    count = min(last, most - 1)
+    chosen = [i * last // max(count, 1) for i in range(count + 1)]
     return [
-        Mark(_place(i, last, slots=slots), _anchor(i, last) if crowded else "middle", labels[i])
-        for i in chosen
+        Mark(_place(i, last, slots=slots), "middle" if slots else _anchor(i, last), labels[i]) for i in chosen
     ]
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_timedelta
-from babel.numbers import format_compact_decimal, parse_pattern
+from babel.numbers import NumberPattern, format_compact_decimal
 
 from ledgerhub.core.money import exponent, from_minor
 
@@ -43,19 +43,19 @@ def parse_zone(name: str) -> tzinfo:
 def format_number(value: Decimal | int, *, decimals: int = 0, locale: str = DEFAULT_LOCALE) -> str:
     """Grouped digits of `locale`, exactly `decimals` after the mark, with a real minus sign."""
     where = parse_locale(locale)
-    pattern = parse_pattern(where.decimal_formats[None].pattern)
-    digits = pattern.apply(abs(value), where, force_frac=(decimals, decimals))
+    pattern: NumberPattern = where.decimal_formats[None]
+    digits = pattern.apply(abs(Decimal(value)), where, force_frac=(decimals, decimals))
     return f"{MINUS}{digits}" if value < 0 else digits
 
 
 def format_compact(value: Decimal | int, *, locale: str = DEFAULT_LOCALE) -> str:
     """At most one decimal and the locale's own short word: 12.5K; for chart axes only."""
-    digits = format_compact_decimal(abs(value), locale=parse_locale(locale), fraction_digits=1)
+    digits = format_compact_decimal(abs(Decimal(value)), locale=parse_locale(locale), fraction_digits=1)
     return f"{MINUS}{digits}" if value < 0 else digits
 
 
 def format_money(minor: int, currency: str, *, locale: str = DEFAULT_LOCALE, code: bool = False) -> str:
-    """Minor units -> "−1,234.50", with the currency's own decimals; `code` appends "USD"."""
+    """Minor units -> "1,234.50", with the currency's own decimals; `code` appends "USD"."""
     digits = format_number(from_minor(minor, currency), decimals=exponent(currency), locale=locale)
     return f"{digits}{NO_BREAK}{currency}" if code else digits
 

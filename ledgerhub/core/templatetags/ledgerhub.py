@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
+from typing import Any
 
 from django import template
+from django.core.paginator import Page
 from django.forms import BoundField
 from django.http import QueryDict
 from django.template import Context
@@ -23,8 +25,8 @@ from ledgerhub.core.templatetags.states import State, describe_state
 
 register = template.Library()
 
-NOTHING = SafeString('<span class="nothing" title="nothing recorded">–</span>')
-_WHOLE_PAGE = "page"
+NOTHING = SafeString('<span class="nothing" title="nothing recorded">\N{EN DASH}</span>')
+_PAGE = "page"
 _CHECKBOXES = {"checkbox", "nullboolean"}
 
 
@@ -131,7 +133,7 @@ def ago(context: Context, value: datetime | None) -> SafeString:
     return _time(context, value, text)
 
 
-def _zone(context: Context) -> formats.tzinfo:
+def _zone(context: Context) -> tzinfo:
     return formats.parse_zone(_setting(context, "timezone", ""))
 
 
@@ -163,6 +165,13 @@ def pill(state: str, label: str = "", tone: str = "", title: str = "") -> dict[s
     return {"state": State(tone or known.tone, known.icon, label or known.word), "title": title}
 
 
+@register.simple_tag
+def state_mark(state: str) -> SafeString:
+    """The round mark of a state in a timeline; its word is read out, not shown."""
+    known = describe_state(state)
+    return format_html('<span class="timeline-mark {}">{}</span>', known.tone, icon(known.icon, known.word))
+
+
 # Addresses and tables
 
 
@@ -181,7 +190,7 @@ def query(context: Context, **changes: object) -> str:
 
 
 def _changed(parameters: QueryDict, changes: Mapping[str, object]) -> str:
-    parameters.pop(_WHOLE_PAGE, None)
+    parameters.pop(_PAGE, None)
     for name, value in changes.items():
         if value is None or value == "":
             parameters.pop(name, None)
@@ -213,11 +222,20 @@ def sort_header(
     return {**sort_link(context, field, label, parameter), "numeric": numeric}
 
 
+@register.simple_tag(takes_context=True)
+def page_query(context: Context, page: int) -> str:
+    """The page's own query string on another of its pages."""
+    parameters = _parameters(context)
+    parameters[_PAGE] = str(page)
+    return f"?{parameters.urlencode()}"
+
+
 @register.inclusion_tag("components/pagination.html", takes_context=True)
-def pagination(context: Context, page: object, noun: str = "rows") -> dict[str, object]:
-    """Where one is in a django.core.paginator.Page, and the way on; the URL keeps every filter."""
+def pagination(context: Context, page: Page[Any], noun: str = "rows") -> dict[str, object]:
+    """Where one is in a list, and the way on; the URL keeps every filter."""
     return {
         "page": page,
+        "pages": list(page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1)),
         "noun": noun,
         "request": context.get("request"),
         "organization": context.get("organization"),
@@ -253,7 +271,7 @@ def json_view(value: object, label: str = "Payload", open: bool = True) -> dict[
 def bar_chart(
     context: Context, title: str, labels: Sequence[str], values: Sequence[object], currency: str = ""
 ) -> dict[str, object]:
-    """Stacked bars: `values` a list of numbers, or of (name, numbers[, tone]); minor units with a currency."""
+    """Stacked bars of a list of numbers, or of (name, numbers[, tone]); minor units with a currency."""
     series = _in_units(charts.as_series(title, values), currency)
     scale = charts.stacked_scale(series)
     drawn = {"bars": charts.bars(labels, series, scale), "marks": charts.axis(labels, slots=True)}
@@ -308,6 +326,8 @@ def _chart(
         "width": charts.WIDTH,
         "height": charts.HEIGHT,
         "ticks": [(scale.y(tick), formats.format_compact(tick, locale=locale)) for tick in scale.ticks],
+        "organization": context.get("organization"),
+        "decimals": decimals,
         "rows": [
             (
                 label,

@@ -1,0 +1,89 @@
+"""Measure matching on generated workloads: quality against the known truth, time and peak memory."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from collections import defaultdict
+
+from benchmarks.workloads import Noise, Workload, generate
+from reconciliation.matching.engine import match
+from reconciliation.matching.proposals import Proposal
+
+PRECISION = 0.999
+
+
+def main() -> None:
+    arguments = _arguments()
+    print("lines    entries  precision recall  F1      exact   auto@99.9 seconds  peak MB")
+    for size in arguments.sizes:
+        work = generate(size, seed=arguments.seed, noise=Noise(text=not arguments.no_text))
+        lines, entries = work.tables()
+        started = time.perf_counter()
+        result = match(lines, entries)
+        seconds = time.perf_counter() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        figures = quality(result.proposals, work)
+        columns = " ".join(f"{figure:.4f} " for figure in figures)
+        print(f"{len(lines):<8} {len(entries):<8} {columns:<40} {seconds:>7.1f} {peak:>8}", flush=True)
+        for limit in result.limits_reached:
+            print(f"  {limit}", file=sys.stderr)
+        if arguments.reliability:
+            _reliability(result.proposals, work)
+
+
+def quality(proposals: list[Proposal], work: Workload) -> tuple[float, float, float, float, float]:
+    """Pair precision, recall, F1; share of lines exactly as in the truth; share approvable at PRECISION."""
+    found = {(line, entry) for one in proposals for line in one.line_ids for entry in one.entry_ids}
+    hits = len(found & work.truth)
+    precision, recall = hits / max(len(found), 1), hits / max(len(work.truth), 1)
+    f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+    truth, guess = _by_line(work.truth), _by_line(found)
+    ids = [str(line["id"]) for line in work.lines]
+    exact = sum(truth[line] == guess[line] for line in ids) / len(ids)
+    return precision, recall, f1, exact, _approvable(proposals, truth, len(ids))
+
+
+def _by_line(pairs: set[tuple[str, str]]) -> dict[str, set[str]]:
+    grouped: dict[str, set[str]] = defaultdict(set)
+    for line, entry in pairs:
+        grouped[line].add(entry)
+    return grouped
+
+
+def _approvable(proposals: list[Proposal], truth: dict[str, set[str]], lines: int) -> float:
+    """Largest share of the lines that can be approved, most probable first, with PRECISION of them right."""
+    right = wrong = best = 0
+    for one in sorted(proposals, key=lambda one: -one.probability):
+        good = sum(truth[line] == set(one.entry_ids) for line in one.line_ids)
+        right, wrong = right + good, wrong + len(one.line_ids) - good
+        if right >= PRECISION * (right + wrong):
+            best = right + wrong
+    return best / lines
+
+
+def _reliability(proposals: list[Proposal], work: Workload) -> None:
+    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
+    edges = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.01)
+    for one in proposals:
+        right = all((line, entry) in work.truth for line in one.line_ids for entry in one.entry_ids)
+        bins[sum(one.probability >= edge for edge in edges)].append((one.probability, right))
+    for place in sorted(bins):
+        rows = bins[place]
+        said, came = sum(p for p, _ in rows) / len(rows), sum(right for _, right in rows) / len(rows)
+        print(f"  said {said:.4f} came true {came:.4f} ({len(rows)})")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, default=[10_000, 100_000])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-text", action="store_true", help="only dates and amounts")
+    parser.add_argument("--reliability", action="store_true", help="how often probabilities come true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

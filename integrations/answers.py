@@ -1,0 +1,190 @@
+"""Pure: an HTTP answer -> its data, or one of our three errors in words a bookkeeper understands."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from integrations.records import Record, dig
+from integrations.spec import Connector, Read
+from ledgerhub.core.errors import ConfigError, TransientError
+
+_MESSAGE_PATHS = ("error.message", "error_description", "message", "errors", "error", "detail", "title")
+_BUSY = {
+    408: "took too long",
+    425: "is not ready",
+    429: "says we are asking too often",
+    500: "has an error of its own",
+    502: "cannot be reached behind its gateway",
+    503: "is not available at the moment",
+    504: "took too long",
+}
+_REFUSED = {
+    400: "did not understand the request",
+    401: "does not accept these credentials",
+    403: "does not allow this with the access it was given",
+    404: "knows no such address",
+    405: "does not allow this request",
+    410: "no longer has this",
+    422: "cannot use what was asked",
+}
+
+
+class Reply(NamedTuple):
+    """One answer as received; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Unauthorized(ConfigError):
+    """Status 401: with OAuth worth one refresh of the token."""
+
+
+class NotFound(ConfigError):
+    """Status 404: for a single record, it is gone."""
+
+
+class TooDear(TransientError):
+    """A GraphQL query asked for more than the system allows at once: ask for fewer records."""
+
+
+def refusal(reply: Reply, connector: Connector, *, now: dt.datetime) -> Exception | None:
+    """The error of a status that is not success; None for one that is."""
+    status = reply.status
+    if 200 <= status < 300:
+        return None
+    if 300 <= status < 400:
+        return ConfigError(
+            f"{connector.label} tried to send us to another address ({status}), which we do not follow. "
+            "Check the address in the settings."
+        )
+    if status in _BUSY or status >= 500:
+        what = _BUSY.get(status, "has an error of its own")
+        wait = retry_after(reply.headers, now=now)
+        return TransientError(f"{connector.label} {what} ({status}).", retry_after=wait)
+    advice = connector.advice.get(status) or _said(reply)
+    text = f"{connector.label} {_REFUSED.get(status, 'refused the request')} ({status}). {advice}".strip()
+    return {401: Unauthorized, 404: NotFound}.get(status, ConfigError)(text)
+
+
+def _said(reply: Reply) -> str:
+    """The system's own words, where its answer has any."""
+    try:
+        body = json.loads(reply.content)
+    except (ValueError, RecursionError):
+        return ""
+    words = next((value for path in _MESSAGE_PATHS if (value := dig(body, path))), "")
+    if isinstance(words, list):
+        words = words[0] if words else ""
+    if isinstance(words, dict):
+        words = words.get("message") or words.get("detail") or ""
+    return f"It says: {words[:300]}" if isinstance(words, str) and words else ""
+
+
+def retry_after(headers: Mapping[str, str], *, now: dt.datetime) -> float | None:
+    """Seconds from a Retry-After header, which holds seconds or a date; None without a usable one."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        return max(0.0, min(float(text), 86_400.0)) if text[0].isdigit() else _until(text, now)
+    except (ValueError, TypeError):
+        return None
+
+
+def _until(text: str, now: dt.datetime) -> float:
+    moment = parsedate_to_datetime(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return max(0.0, min((moment - now).total_seconds(), 86_400.0))
+
+
+def clock_skew(headers: Mapping[str, str], *, now: dt.datetime) -> float | None:
+    """Seconds the other side's clock is ahead of ours; None where it gives no date."""
+    try:
+        moment = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or dt.UTC) - now).total_seconds()
+
+
+def decode(reply: Reply, label: str) -> Any:
+    """The JSON of an answer: numbers with decimals as Decimal, whole ones exact. Raises TransientError."""
+    kind = reply.headers.get("content-type", "").split(";")[0].strip().lower()
+    start = reply.content[:200].lstrip()
+    if kind in ("text/html", "application/xhtml+xml") or start[:1] == b"<":
+        raise TransientError(
+            f"{label} answered with a web page instead of data. It may be down for maintenance, "
+            "or something between us and it (a proxy, a sign-in page) answered in its place."
+        )
+    if not start:
+        raise TransientError(f"{label} sent an empty answer.")
+    if kind and not any(word in kind for word in ("json", "text/plain", "javascript")):
+        raise TransientError(f"{label} answered with '{kind[:60]}' instead of data.")
+    return _parse(reply.content, label)
+
+
+def _parse(content: bytes, label: str) -> Any:
+    try:
+        return json.loads(content, parse_float=Decimal, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg
+        what = "was cut off" if cut else f"is not proper JSON (at character {error.pos})"
+        raise TransientError(f"The answer of {label} {what}.") from None
+    except (ValueError, RecursionError):
+        raise TransientError(f"The answer of {label} is not proper JSON.") from None
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(text)
+
+
+def graphql_refusal(body: Any, connector: Connector) -> Exception | None:
+    """The error inside a GraphQL answer, which comes with status 200; None when there is none."""
+    errors = dig(body, "errors")
+    if not errors:
+        return None
+    first = (
+        errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {"message": str(errors)}
+    )
+    code = dig(first, "extensions.code")
+    words = str(first.get("message", ""))[:300]
+    if code == "THROTTLED":
+        wait = _until_affordable(body)
+        return TransientError(f"{connector.label} says we are asking too often.", retry_after=wait)
+    if code == "MAX_COST_EXCEEDED":
+        return TooDear(f"{connector.label} finds the question too large: {words}")
+    if code in ("INTERNAL_SERVER_ERROR", "TIMEOUT"):
+        return TransientError(f"{connector.label} has an error of its own: {words}")
+    if code in ("ACCESS_DENIED", "UNAUTHENTICATED"):
+        return ConfigError(
+            f"{connector.label} does not allow this: {words} {connector.advice.get(403, '')}".strip()
+        )
+    return ConfigError(f"{connector.label} refused the question: {words}")
+
+
+def _until_affordable(body: Any) -> float | None:
+    """Seconds until a throttled query's cost is there again, by the system's own figures."""
+    cost = dig(body, "extensions.cost.requestedQueryCost")
+    status = dig(body, "extensions.cost.throttleStatus") or {}
+    available, rate = status.get("currentlyAvailable"), status.get("restoreRate")
+    figures = [figure for figure in (cost, available, rate) if isinstance(figure, int | Decimal)]
+    if len(figures) < 3 or figures[2] <= 0:
+        return None
+    cost, available, rate = figures
+    return max(0.0, float((cost - available) / rate))
+
+
+def records_in(body: Any, read: Read, label: str) -> list[Record]:
+    """The list of records at the path the connector names. Raises TransientError where there is none."""
+    found = dig(body, read.records)
+    if isinstance(found, list) and all(isinstance(record, dict) for record in found):
+        return found
+    place = f"at '{read.records}'" if read.records else "in the answer"
+    raise TransientError(f"{label} sent no list of records {place}.")

@@ -1,0 +1,48 @@
+"""Bank files (source): statements somebody uploads; the records come from the statement readers."""
+
+from __future__ import annotations
+
+from integrations.rules import Output, Step, rule
+from integrations.spec import Connector, Setting, Stream
+
+STATEMENTS = Stream(
+    key="statements",
+    label="Statement lines",
+    help="Lines of the statements you upload: CSV, OFX, QFX and the other formats we read.",
+    schedule_minutes=0,
+    outputs=(
+        Output(
+            key="line",
+            kind="bank_transaction",
+            rules=(
+                rule("bank_transaction.external_id", "id"),
+                rule("bank_transaction.date", "date", "iso_date"),
+                rule("bank_transaction.currency", "currency", "upper"),
+                rule("bank_transaction.total", "amount", "decimal"),
+                rule("bank_transaction.description", "description"),
+                rule("bank_transaction.counterparty", "counterparty"),
+                rule("bank_transaction.reference", "reference"),
+                rule("bank_transaction.balance", "balance", "decimal"),
+                rule("bank_transaction.pending", "pending"),
+                rule("bank_transaction.bank_account", "", Step("setting", {"name": "bank_account"})),
+            ),
+        ),
+    ),
+)
+
+connector = Connector(
+    key="bank_file",
+    label="Bank statement files",
+    category="bank",
+    summary="Upload the statements your bank lets you download.",
+    settings=(
+        Setting(
+            "bank_account",
+            "Bank account",
+            "account",
+            required=True,
+            help="The account in your books that the statements are of",
+        ),
+    ),
+    streams=(STATEMENTS,),
+)

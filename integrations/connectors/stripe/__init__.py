@@ -1,0 +1,120 @@
+"""Stripe (source): what moved the Stripe balance, each cent of it in exactly one document.
+
+Charges are payments, refunds refunds, disputes disputes with their fees, payouts payouts; what is left of
+each balance transaction (its fee, or all of it where it has no stream of its own) is a fee. Amounts are
+integers in the minor unit, currencies lower-case; the API version is pinned because Stripe changes shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from integrations.connectors.stripe.streams import (
+    BALANCE_TRANSACTIONS,
+    CHARGES,
+    CUSTOMERS,
+    DISPUTES,
+    PAYOUTS,
+    REFUNDS,
+)
+from integrations.connectors.stripe.webhook import TOLERANCE, verify
+from integrations.records import dig
+from integrations.spec import (
+    Bearer,
+    Choice,
+    Connector,
+    Headers,
+    Learned,
+    Limits,
+    Read,
+    Setting,
+    Settings,
+    Test,
+    Webhook,
+)
+
+VERSION = "2024-06-20"
+
+
+def connected(account: Any, settings: Settings) -> str:
+    """`Connected to Acme Ltd (US), charges in USD.`"""
+    paths = ("settings.dashboard.display_name", "business_profile.name", "email", "id")
+    name = next((value for path in paths if (value := dig(account, path))), "an account")
+    country = dig(account, "country") or "country unknown"
+    currency = str(dig(account, "default_currency") or "").upper() or "several currencies"
+    test = str(settings.get("api_key", ""))[3:8] == "test_"
+    mode = " This is test mode: no real money." if test else ""
+    return f"Connected to {name} ({country}), charges in {currency}.{mode}"
+
+
+def rate(headers: Headers, body: Any) -> Learned | None:
+    """Stripe tells only when a limit was hit; a limit on objects being locked is no reason to slow down."""
+    reason = headers.get("stripe-rate-limited-reason", "")
+    return Learned(remaining=0) if reason and reason != "resource-specific" else None
+
+
+connector = Connector(
+    key="stripe",
+    label="Stripe",
+    category="payments",
+    summary="Charges, refunds, disputes, fees and payouts with exactly what each payout is made of.",
+    base_url="https://api.stripe.com",
+    auth=Bearer("api_key"),
+    headers={"Stripe-Version": VERSION, "Stripe-Account": "{account}"},
+    limits=Limits(per_second=20, burst=25, learn=rate),
+    settings=(
+        Setting(
+            "api_key",
+            "Restricted API key",
+            "secret",
+            required=True,
+            help="Developers > API keys > Create restricted key, with read access to all core resources",
+            pattern=r"(sk|rk)_(live|test)_\w+",
+            pattern_help="a key begins with rk_live_ (or rk_test_ to try it out).",
+        ),
+        Setting(
+            "charges_count_as",
+            "A charge is",
+            "choice",
+            required=True,
+            default="receivable",
+            choices=(
+                Choice("receivable", "the payment of an invoice booked elsewhere"),
+                Choice("sales", "the sale itself"),
+                Choice("deposits", "a deposit, earned later"),
+                Choice("nothing", "booked by another integration (a shop); only fees and payouts count"),
+            ),
+            help="Decides what stands against the money in the books",
+        ),
+        Setting("bank_account", "Payouts arrive at", "account", help="The bank account in your books"),
+        Setting(
+            "account",
+            "Connected account",
+            help="Only for platforms: whose data to read",
+            pattern=r"acct_\w+",
+            pattern_help="it begins with acct_.",
+        ),
+        Setting(
+            "webhook_secret",
+            "Webhook signing secret",
+            "secret",
+            help="While you replace it, give both with a blank between",
+            pattern=r"\s*whsec_\S+(\s+whsec_\S+)*\s*",
+            pattern_help="it begins with whsec_.",
+        ),
+    ),
+    streams=(CUSTOMERS, CHARGES, REFUNDS, DISPUTES, BALANCE_TRANSACTIONS, PAYOUTS),
+    test=Test(Read("/v1/account"), connected),
+    webhook=Webhook(
+        verify,
+        secret="webhook_secret",
+        tolerance=TOLERANCE,
+        setup="Developers > Webhooks > Add endpoint: choose the events of charges, refunds, disputes, "
+        "payouts and customers, then paste the endpoint's signing secret here.",
+    ),
+    advice={
+        401: "Create a new restricted key under Developers > API keys and paste it here.",
+        403: "Give the restricted key read access to all core resources under Developers > API keys.",
+    },
+    docs_url="https://docs.stripe.com/keys#create-restricted-api-secret-key",
+)

@@ -1,0 +1,258 @@
+"""Raw records -> documents, statement lines and contacts through the published mapping, or quarantine."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.utils import timezone
+
+from integrations import registry
+from integrations.lookups import LedgerLookups
+from integrations.mapping import CompiledMapping, MappingContext, compile_mapping
+from integrations.models import MappingVersion, Quarantine, RawRecord, Stream, SyncRun
+from integrations.rules import outputs_from_dict
+from integrations.spec import Stream as StreamSpec
+from ledgerhub.core.errors import FieldError, RecordError
+from ledgerhub.ledger import documents, parties, posting, statement_lines
+from ledgerhub.ledger.documents import Incoming
+from ledgerhub.ledger.kinds import KINDS, Draft, validate
+from ledgerhub.ledger.models import Account, Document, Item
+
+NEEDS_BANK = {"payout", "bill_payment", "bank_transaction"}
+# What differs from record to record in a message: quoted values and numbers.
+_VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|[-+−]?\d[\d.,:\-]*")
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """A stream's published mapping, compiled, with what it needs to know of the organization."""
+
+    stream: Stream
+    spec: StreamSpec
+    compiled: CompiledMapping
+    version: MappingVersion | None
+    today: dt.date
+
+    def drafts(self, record: RawRecord) -> tuple[list[tuple[str, Draft]], list[tuple[str, FieldError]]]:
+        """(output, valid draft) pairs and (output, error) pairs of one record; touches nothing."""
+        if record.external_id.startswith("unidentified:"):
+            message = "The record has no id, so it could be booked twice."
+            return [], [("", FieldError("", self.spec.id, message))]
+        drafts, errors = [], []
+        for result in self.compiled(self.spec.shape(record.payload)):
+            found = list(result.errors)
+            if result.draft is not None and not found:
+                self._complete(result.draft)
+                found = validate(result.draft, today=self.today)
+            if found:
+                errors += [(result.output_key, error) for error in found]
+            elif result.draft is not None:
+                drafts.append((result.output_key, result.draft))
+        return drafts, errors
+
+    def _complete(self, draft: Draft) -> None:
+        bank = self.stream.integration.bank_account
+        if bank is not None and draft["kind"] in NEEDS_BANK and not draft.get("bank_account"):
+            draft["bank_account"] = bank.code
+
+
+@dataclass
+class Outcome:
+    """What became of a page of records."""
+
+    documents: int = 0
+    posted: int = 0
+    lines: int = 0
+    quarantined: int = 0
+    failures: list[tuple[RawRecord, str, list[FieldError]]] = field(default_factory=list)
+
+
+def load(stream: Stream, version: MappingVersion | None = None) -> Normalizer:
+    """The normalizer of a stream under its published (or the given) mapping version."""
+    spec = registry.stream_spec(stream)
+    version = version or stream.mapping
+    outputs = outputs_from_dict(version.rules) if version else spec.outputs
+    today = timezone.localdate(timezone=stream.integration.organization.zone)
+    return Normalizer(stream, spec, compile_mapping(outputs, context(stream)), version, today)
+
+
+def context(stream: Stream) -> MappingContext:
+    """What a mapping may know: zone, base currency, the integration's settings, the ledger's names."""
+    organization = stream.integration.organization
+    return MappingContext(
+        timezone=organization.timezone,
+        currency=organization.base_currency,
+        settings=registry.connector(stream.integration).with_defaults(stream.integration.settings),
+        lookups=LedgerLookups(organization),
+    )
+
+
+def normalize(normalizer: Normalizer, records: Sequence[RawRecord], *, run: SyncRun | None = None) -> Outcome:
+    """Write what the records say; call it inside the page's transaction. Runs twice without harm."""
+    outcome = Outcome()
+    by_kind: dict[str, list[tuple[RawRecord, str, Draft]]] = defaultdict(list)
+    for record in records:
+        drafts, errors = normalizer.drafts(record)
+        for output, draft in drafts:
+            by_kind[draft["kind"]].append((record, output, draft))
+        for output in {name for name, _ in errors}:
+            outcome.failures.append((record, output, [error for name, error in errors if name == output]))
+    _write_contacts(normalizer, by_kind.pop("contact", []))
+    _write_items(normalizer, by_kind.pop("item", []))
+    _write_lines(normalizer, by_kind.pop("bank_transaction", []), outcome)
+    _write_documents(normalizer, [row for rows in by_kind.values() for row in rows], records, outcome)
+    _settle_quarantine(normalizer.stream, records, outcome, run)
+    return outcome
+
+
+def cause_of(errors: Sequence[FieldError]) -> tuple[str, str]:
+    """(key, label) under which equal failures are grouped: messages without their particular values."""
+    general = sorted({(error.target, _VARIABLE.sub("…", error.message)) for error in errors})
+    key = hashlib.sha256(repr(general).encode()).hexdigest()[:32]
+    return key, " ".join(message for _, message in general)[:300]
+
+
+def _write_contacts(normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]]) -> None:
+    if rows:
+        integration = normalizer.stream.integration
+        people = [draft for _, _, draft in rows]
+        parties.update(integration.organization, people, scope=registry.scope(integration))
+
+
+def _write_items(normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]]) -> None:
+    organization = normalizer.stream.integration.organization
+    Item.objects.bulk_create(
+        [
+            Item(
+                organization=organization,
+                sku=str(draft.get("sku") or draft["external_id"])[:120],
+                name=str(draft["name"])[:240],
+                currency=draft.get("currency") or "",
+                price=draft.get("price"),
+                cost=draft.get("cost"),
+            )
+            for _, _, draft in rows
+        ],
+        update_conflicts=True,
+        unique_fields=["organization", "sku"],
+        update_fields=["name", "currency", "price", "cost"],
+    )
+
+
+def _write_lines(
+    normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]], outcome: Outcome
+) -> None:
+    """Statement lines, by the bank account each draft names."""
+    organization = normalizer.stream.integration.organization
+    by_account: dict[str, list[tuple[RawRecord, str, Draft]]] = defaultdict(list)
+    for row in rows:
+        by_account[str(row[2].get("bank_account") or "")].append(row)
+    for code, members in by_account.items():
+        account = Account.objects.filter(organization=organization, code=code).first()
+        if account is None:
+            error = FieldError("bank_transaction.bank_account", "", _no_account(code))
+            outcome.failures += [(record, output, [error]) for record, output, _ in members]
+            continue
+        written = statement_lines.store(
+            account,
+            normalizer.stream.source,
+            [draft for _, _, draft in members],
+            raw_record_ids=[record.pk for record, _, _ in members],
+        )
+        outcome.lines += written.new + written.changed
+
+
+def _no_account(code: str) -> str:
+    if not code:
+        return "No bank account is chosen for this integration. Choose one on the integration's page."
+    return f"There is no account '{code}' in the chart of accounts."
+
+
+def _write_documents(
+    normalizer: Normalizer,
+    rows: list[tuple[RawRecord, str, Draft]],
+    records: Sequence[RawRecord],
+    outcome: Outcome,
+) -> None:
+    stream = normalizer.stream
+    organization = stream.integration.organization
+    version_id = normalizer.version.pk if normalizer.version else None
+    incoming = [Incoming(output, draft, record.pk, version_id) for record, output, draft in rows]
+    stored = documents.store(
+        organization, stream.source, incoming, scope=registry.scope(stream.integration)
+    )
+    outcome.documents = sum(item.state != "same" for item in stored)
+    withdrawn = _withdrawn(stream, records, {item.document.pk for item in stored}, outcome)
+    documents.withdraw(withdrawn)
+    if stream.mode != Stream.Mode.LIVE:
+        return
+    pairs = [(item.document, item.draft) for item in stored if KINDS[item.document.kind].posts]
+    result = posting.record(organization, [*pairs, *((document, None) for document in withdrawn)])
+    outcome.posted = len(result.posted)
+    by_document = {item.document.pk: item for item in stored}
+    by_record = {record.pk: record for record in records}
+    for document_id, error in result.errors.items():
+        _fail_document(by_document[document_id].document, error, by_record, outcome)
+
+
+def _fail_document(
+    document: Document, error: RecordError, by_record: dict[int, RawRecord], outcome: Outcome
+) -> None:
+    if document.raw_record_id in by_record:
+        outcome.failures.append((by_record[document.raw_record_id], document.output, error.field_errors))
+
+
+def _withdrawn(
+    stream: Stream, records: Sequence[RawRecord], produced: set[int], outcome: Outcome
+) -> list[Document]:
+    """Documents of earlier versions of these records that the new version no longer yields. One that
+    only fails now is kept as it was: the failure waits in quarantine."""
+    changed = [record.external_id for record in records if record.version > 1]
+    failed = {(record.external_id, output) for record, output, _ in outcome.failures}
+    if not changed:
+        return []
+    versions = dict(
+        RawRecord.objects.filter(stream=stream, external_id__in=changed).values_list("pk", "external_id")
+    )
+    held = Document.objects.filter(source=stream.source, raw_record_id__in=versions).exclude(status="void")
+    return [
+        document
+        for document in held
+        if document.pk not in produced
+        and (versions[document.raw_record_id or 0], document.output) not in failed
+    ]
+
+
+def _settle_quarantine(
+    stream: Stream, records: Sequence[RawRecord], outcome: Outcome, run: SyncRun | None
+) -> None:
+    """Close what is mended, refresh what still fails, add what is new."""
+    failing = {(record.external_id, output): (record, errors) for record, output, errors in outcome.failures}
+    held = {
+        (row.external_id, row.output): row
+        for row in Quarantine.objects.filter(
+            stream=stream, external_id__in={record.external_id for record in records}, state="open"
+        )
+    }
+    mended = [row.pk for key, row in held.items() if key not in failing]
+    Quarantine.objects.filter(pk__in=mended).update(state="resolved", closed_at=timezone.now())
+    fresh, again = [], []
+    for key, (record, errors) in failing.items():
+        row = held.get(key)
+        if row is None:
+            row = Quarantine(stream=stream, external_id=key[0], output=key[1], run=run)
+            fresh.append(row)
+        else:
+            row.attempts += 1
+            again.append(row)
+        row.record = record
+        row.cause, row.cause_label = cause_of(errors)
+        row.errors = [list(error) for error in errors]
+    Quarantine.objects.bulk_create(fresh)
+    Quarantine.objects.bulk_update(again, ["record", "cause", "cause_label", "errors", "attempts"])
+    outcome.quarantined = len(fresh)

@@ -1,0 +1,203 @@
+"""Pure: the ways systems hand out pages, and the guard that notices a list running in circles."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from integrations.records import Record, dig
+from ledgerhub.core.errors import ConfigError
+
+Position = str | int  # where the next page begins; JSON, kept in the sync's checkpoint
+Params = dict[str, Any]
+
+MAX_PAGES = 100_000
+
+
+class Answer(NamedTuple):
+    """What a paginator sees of one answer; header names in lower case."""
+
+    body: Any
+    headers: Mapping[str, str]
+    records: list[Record]
+
+
+@runtime_checkable
+class Paginator(Protocol):
+    """`params` asks for the page at a position (None: the first), `after` says where the next begins."""
+
+    def params(self, position: Position | None, size: int | None) -> Params: ...
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnePage:
+    """The answer holds everything."""
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        return {}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class AfterLastId:
+    """The next page begins after the last record's id (Stripe's `starting_after`)."""
+
+    param: str
+    id: str = "id"
+    more: str = "has_more"
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        return {} if position is None else {self.param: position}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        if not dig(answer.body, self.more) or not answer.records:
+            return None
+        return _position(dig(answer.records[-1], self.id), self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class BodyToken:
+    """The answer names the next page's token at `token`; a missing or empty one ends the list."""
+
+    param: str
+    token: str
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        return {} if position is None else {self.param: position}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        token = dig(answer.body, self.token)
+        return None if token in (None, "") else _position(token, self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class PageNumber:
+    """Pages are counted; one shorter than `size` is the last, unless `last` names the page count."""
+
+    param: str
+    size: int
+    size_param: str = ""
+    first: int = 1
+    last: str = ""
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        sized: Params = {self.size_param: self.size} if self.size_param else {}
+        return sized | {self.param: self.first if position is None else position}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        number = self.first if position is None else int(position)
+        if self.last:
+            count = dig(answer.body, self.last)
+            return number + 1 if isinstance(count, int) and number < count - 1 + self.first else None
+        return number + 1 if len(answer.records) >= self.size else None
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Records are counted; a page shorter than `size`, or reaching the total, is the last."""
+
+    param: str
+    size: int
+    size_param: str
+    first: int = 0
+    total: str = ""
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        return {self.param: self.first if position is None else position, self.size_param: self.size}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        start = self.first if position is None else int(position)
+        end = start + len(answer.records)
+        if self.total:
+            total = dig(answer.body, self.total)
+            return end if answer.records and isinstance(total, int) and end - self.first < total else None
+        return end if len(answer.records) >= self.size else None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHeader:
+    """The `Link` header's rel="next" is the address of the next page (RFC 8288)."""
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        return {}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        for part in answer.headers.get("link", "").split(","):
+            address = re.match(r"\s*<([^>]*)>\s*;", part)
+            if address and re.search(r""";\s*rel="?([^";]*\s)?next(\s[^";]*)?("|;|$)""", part):
+                return address[1]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQL:
+    """Relay connections: `pageInfo` beside the nodes. `size` is the first page's length; later ones
+    grow or shrink with the cost the system reports, up to `max_size` and `max_cost` points."""
+
+    connection: str
+    size: int
+    max_size: int = 100
+    max_cost: int = 1000
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        return {"first": size or self.size, "after": position}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        info = dig(answer.body, f"{self.connection}.pageInfo")
+        if not isinstance(info, dict) or not info.get("hasNextPage"):
+            return None
+        return _position(info.get("endCursor"), "pageInfo.endCursor")
+
+    def resized(self, size: int | None, cost: int | None) -> int:
+        """How many to ask for next, given what the last page of `size` records was said to cost."""
+        size = size or self.size
+        if not cost:
+            return size
+        affordable = size * self.max_cost * 9 // (cost * 10)
+        return max(1, min(affordable, size * 2, self.max_size))
+
+
+def _position(value: Any, path: str) -> Position:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise ConfigError(f"The list says there are more pages, but '{path}' does not say where they begin.")
+    return value
+
+
+class Guard(NamedTuple):
+    """What is remembered of earlier pages: the last one, and one further back (Brent's cycle finding),
+    so that a circle of any length is noticed in constant space."""
+
+    position: str = ""
+    content: str = ""
+    last_content: str = ""
+    power: int = 1
+    steps: int = 0
+
+    def step(self, position: Position | None, following: Position | None, records: list[Record]) -> Guard:
+        """The guard after the page at `position`; raises ConfigError where a page came before."""
+        here = "" if position is None else _digest(position)
+        content = _digest((len(records), records[0], records[-1])) if records else ""
+        if (following is not None and following == position) or self._knows(here, content):
+            raise ConfigError(
+                "The list of records runs in circles: a page we have already read came again. "
+                "Nothing was lost; start the sync again, and tell the system's support if it stays."
+            )
+        if self.steps + 1 >= self.power:
+            return Guard(here, content, content, self.power * 2)
+        return self._replace(last_content=content, steps=self.steps + 1)
+
+    def _knows(self, position: str, content: str) -> bool:
+        return bool(position and position == self.position) or bool(
+            content and content in (self.content, self.last_content)
+        )
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]

@@ -1,0 +1,206 @@
+"""Reading a stream: pages, their children and where to go on, whatever does the asking."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol
+
+from integrations import answers
+from integrations.answers import TooDear
+from integrations.paging import MAX_PAGES, Answer, GraphQL, Guard, LinkHeader, Position
+from integrations.records import Record, dig, put
+from integrations.spec import Children, Connector, Read, Stream, parse_moment, render_moment
+from ledgerhub.core.errors import ConfigError, TransientError
+
+State = dict[str, Any]  # where a sync stands between two pages; JSON
+Cursor = dict[str, Any]  # where the next sync begins; JSON, {} for the beginning
+
+
+class Page(NamedTuple):
+    """One page of records as sent. `next` asks for the next page, None after the last; `cursor` is always
+    safe to keep; `calls` are the ids `record_call` gave; `records` may repeat earlier ones."""
+
+    records: list[Record]
+    next: State | None
+    cursor: Cursor
+    calls: tuple[int, ...] = ()
+
+
+class Answered(NamedTuple):
+    """The data of an answer, its headers in lower case, and the id of the call's record."""
+
+    body: Any
+    headers: Mapping[str, str]
+    call: int | None
+
+
+class Ask(Protocol):
+    """One request of a connector: `values` fill `{id}`, `url` is the whole address where a list gave it."""
+
+    def __call__(
+        self, read: Read, values: Mapping[str, Any], params: Mapping[str, Any], *, purpose: str, url: str = ""
+    ) -> Answered: ...
+
+
+def first_state(stream: Stream, cursor: Cursor | None = None, since: dt.date | None = None) -> State:
+    """Where a sync begins: behind the cursor less the overlap; without one at `since`; else everything."""
+    cursor = cursor or {}
+    state: State = {
+        "position": None,
+        "size": None,
+        "page": 0,
+        "guard": list(Guard()),
+        "cursor": cursor,
+        "high": cursor.get("at", ""),
+        "param": "",
+        "start": "",
+    }
+    how = stream.incremental
+    if how is None:
+        return state
+    last = parse_moment(cursor.get("at"))
+    if last is not None:
+        start = last - dt.timedelta(seconds=how.overlap)
+        return state | {"param": how.param, "start": how.value(start)}
+    if since is None:
+        return state
+    moment = since if isinstance(since, dt.datetime) else dt.datetime.combine(since, dt.time(), dt.UTC)
+    return state | {"param": how.backfill or how.param, "start": how.value(moment)}
+
+
+class Reader:
+    """Reads streams of one connector through `ask`."""
+
+    def __init__(self, connector: Connector, ask: Ask) -> None:
+        self._label = connector.label
+        self._ask = ask
+
+    def fetch_page(self, stream: Stream, state: State, *, now: dt.datetime) -> Page:
+        read = _read(stream)
+        params = {state["param"]: state["start"]} if state["start"] else {}
+        answered, size = self._list(read, state["position"], params, state["size"], purpose=stream.key)
+        answer = self._answer(read, answered)
+        calls = [answered.call]
+        for record in answer.records:
+            calls += self._add_children(stream, record)
+        following = read.paginator.after(state["position"], answer, size)
+        after = _next_state(stream, state, following, answer.records, now=now)
+        after["size"] = _next_size(read, size, answered.body)
+        if following is not None:
+            return Page(answer.records, after, state["cursor"], _ids(calls))
+        return Page(answer.records, None, {"at": after["high"]} if after["high"] else {}, _ids(calls))
+
+    def fetch_one(self, stream: Stream, record_id: str) -> Record | None:
+        if stream.one is None:
+            raise ConfigError(f"{self._label}: one record of '{stream.label}' cannot be read on its own.")
+        try:
+            answered = self._ask(stream.one, {"id": record_id}, {}, purpose=f"{stream.key}: one")
+        except answers.NotFound:
+            return None
+        record = dig(answered.body, stream.one.records)
+        if record is None:
+            return None
+        if not isinstance(record, dict):
+            raise TransientError(f"{self._label} sent no record for {record_id}.")
+        self._add_children(stream, record)
+        return record
+
+    def _list(
+        self,
+        read: Read,
+        position: Position | None,
+        params: Mapping[str, Any],
+        size: int | None,
+        *,
+        purpose: str,
+    ) -> tuple[Answered, int | None]:
+        """One page; a GraphQL page that is too dear for the system is asked for again at half the size."""
+        while True:
+            asked = {**params, **read.paginator.params(position, size)}
+            try:
+                return self._ask(read, {}, asked, purpose=purpose, url=_address(read, position)), size
+            except TooDear as error:
+                size = int(asked.get("first") or 1) // 2
+                if size < 1:
+                    raise ConfigError(str(error)) from None
+
+    def _answer(self, read: Read, answered: Answered) -> Answer:
+        records = answers.records_in(answered.body, read, self._label)
+        return Answer(answered.body, answered.headers, records)
+
+    def _add_children(self, stream: Stream, record: Record) -> list[int | None]:
+        """Read what belongs to a record, all pages of it, into the record; gives the calls made."""
+        calls: list[int | None] = []
+        for children in stream.children:
+            if children.when(record):
+                # A copy: a page fetched again must not find the first try's children.
+                found = list(dig(record, children.into) or ())
+                for answer, call in self._child_pages(stream, children, record):
+                    found += answer.records
+                    calls.append(call)
+                put(record, children.into, found)
+        return calls
+
+    def _child_pages(
+        self, stream: Stream, children: Children, record: Record
+    ) -> Iterator[tuple[Answer, int | None]]:
+        read, values = children.read, {"id": stream.identity(record)}
+        position: Position | None = dig(record, children.start) if children.start else None
+        guard = Guard()
+        purpose = f"{stream.key}: {children.into}"[:40]
+        while True:
+            params = read.paginator.params(position, None)
+            answered = self._ask(read, values, params, purpose=purpose, url=_address(read, position))
+            answer = self._answer(read, answered)
+            yield answer, answered.call
+            following = read.paginator.after(position, answer, None)
+            guard = guard.step(position, following, answer.records)
+            if following is None:
+                return
+            position = following
+
+
+def _read(stream: Stream) -> Read:
+    if stream.read is None:
+        raise ConfigError(f"'{stream.label}' comes from files: upload one instead of syncing.")
+    return stream.read
+
+
+def _address(read: Read, position: Position | None) -> str:
+    """The whole address of the next page, for lists that hand it out."""
+    return str(position) if isinstance(read.paginator, LinkHeader) and position is not None else ""
+
+
+def _next_state(
+    stream: Stream, state: State, following: Position | None, records: list[Record], *, now: dt.datetime
+) -> State:
+    guard = Guard(*state["guard"]).step(state["position"], following, records)
+    number = state["page"] + 1
+    if number > MAX_PAGES:
+        raise ConfigError(f"'{stream.label}' has more than {MAX_PAGES} pages: choose a later start date.")
+    high = _newest(stream, records, state["high"], now=now)
+    return {**state, "position": following, "guard": list(guard), "page": number, "high": high}
+
+
+def _next_size(read: Read, size: int | None, body: Any) -> int | None:
+    if not isinstance(read.paginator, GraphQL):
+        return None
+    cost = dig(body, "extensions.cost.requestedQueryCost")
+    return read.paginator.resized(size, int(cost) if isinstance(cost, int | Decimal) else None)
+
+
+def _newest(stream: Stream, records: list[Record], high: str, *, now: dt.datetime) -> str:
+    """The latest stamp seen, as an ISO instant; one from the future must not hide what comes before it."""
+    how = stream.incremental
+    if how is None:
+        return high
+    stamps = [stamp for record in records if (stamp := how.moment(record)) is not None and stamp <= now]
+    known = parse_moment(high)
+    stamps += [known] if known else []
+    return render_moment(max(stamps), "iso") if stamps else high
+
+
+def _ids(calls: list[int | None]) -> tuple[int, ...]:
+    return tuple(call for call in calls if call is not None)

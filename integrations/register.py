@@ -1,0 +1,194 @@
+"""Registering an integration: settings and secrets in, test, preview of real records, then live."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets as tokens
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import connectors, normalize, registry, sync
+from integrations.client import first_state
+from integrations.connection import connect
+from integrations.models import Integration, MappingVersion, RawRecord, Secret, Stream
+from integrations.records import Record
+from integrations.rules import outputs_to_dict
+from integrations.spec import Connector
+from integrations.spec import Stream as StreamSpec
+from ledgerhub.access.models import Organization, User
+from ledgerhub.core.errors import FieldError, LedgerHubError, RecordError
+from ledgerhub.ledger.accounting import entries
+from ledgerhub.ledger.entries import EntryDraft
+from ledgerhub.ledger.kinds import Draft
+from ledgerhub.ledger.models import Account
+
+PREVIEW_RECORDS = 5
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person chose for one stream."""
+
+    key: str
+    start_date: dt.date | None = None
+    schedule_minutes: int = 60
+    mode: str = Stream.Mode.LIVE
+
+
+@dataclass
+class Previewed:
+    """One real record and what it would become."""
+
+    record: Record
+    external_id: str
+    drafts: list[tuple[str, Draft]] = field(default_factory=list)
+    entries: list[EntryDraft] = field(default_factory=list)
+    errors: list[FieldError] = field(default_factory=list)
+
+
+@transaction.atomic
+def create(
+    organization: Organization,
+    connector_key: str,
+    *,
+    name: str,
+    settings: Mapping[str, Any],
+    bank_account: Account | None = None,
+    user: User | None = None,
+) -> Integration:
+    """A draft integration; `settings` may hold secrets, which go to the vault."""
+    spec = connectors.get(connector_key)
+    integration = Integration.objects.create(
+        organization=organization,
+        connector=connector_key,
+        name=name,
+        bank_account=bank_account,
+        webhook_token=tokens.token_urlsafe(32),
+        created_by=user,
+    )
+    save_settings(integration, settings, spec=spec)
+    return integration
+
+
+@transaction.atomic
+def save_settings(integration: Integration, settings: Mapping[str, Any], *, spec: Connector) -> None:
+    """Settings to the row, secrets to the vault; an empty secret leaves the stored one."""
+    secret_names = {setting.name for setting in spec.settings if setting.type == "secret"}
+    integration.settings = {k: v for k, v in settings.items() if k not in secret_names}
+    integration.save(update_fields=["settings"])
+    for name in secret_names:
+        if value := settings.get(name):
+            Secret.objects.update_or_create(
+                integration=integration, name=name, defaults={"value": str(value).strip()}
+            )
+
+
+def test_connection(integration: Integration) -> tuple[bool, str]:
+    """(works, plain words) of the connector's test call; the call is recorded and the health updated."""
+    client, calls = connect(integration, purpose="test connection")
+    try:
+        with client:
+            works, message = True, client.test()
+    except LedgerHubError as error:
+        works, message = False, str(error)
+    finally:
+        calls.save()
+    Integration.objects.filter(pk=integration.pk).update(
+        health="ok" if works else "failed", health_message=message[:500], health_checked_at=timezone.now()
+    )
+    return works, message
+
+
+def preview(integration: Integration, spec: StreamSpec, *, since: dt.date | None) -> list[Previewed]:
+    """The first few records as they would be booked; nothing is written but the API calls."""
+    client, calls = connect(integration, purpose=f"preview {spec.key}")
+    start = since and dt.datetime.combine(since, dt.time(), integration.organization.zone)
+    try:
+        with client:
+            page = client.fetch_page(spec, first_state(spec, None, start))
+    finally:
+        calls.save()
+    return preview_records(integration, spec, page.records[:PREVIEW_RECORDS])
+
+
+def preview_records(
+    integration: Integration, spec: StreamSpec, records: Sequence[Record]
+) -> list[Previewed]:
+    """What records would become under the connector's default mapping."""
+    stream = Stream(integration=integration, key=spec.key)
+    normalizer = normalize.load(stream)
+    return [_previewed(normalizer, record) for record in records]
+
+
+def _previewed(normalizer: normalize.Normalizer, record: Record) -> Previewed:
+    identity = normalizer.spec.identity(record)
+    raw = RawRecord(external_id=identity or "unidentified:", payload=record)
+    drafts, errors = normalizer.drafts(raw)
+    shown = Previewed(record, identity, drafts, errors=[error for _, error in errors])
+    for _, draft in drafts:
+        try:
+            shown.entries += entries(draft)
+        except RecordError as error:
+            shown.errors += error.field_errors
+    return shown
+
+
+@transaction.atomic
+def activate(
+    integration: Integration, choices: Sequence[Choice], *, user: User | None = None, start: bool = True
+) -> list[Stream]:
+    """Switch the chosen streams on, each with the connector's default mapping published, and sync them."""
+    spec = registry.connector(integration)
+    streams = [_switch_on(integration, spec.stream(choice.key), choice, user) for choice in choices]
+    integration.streams.exclude(pk__in=[stream.pk for stream in streams]).update(enabled=False)
+    integration.state = Integration.State.ACTIVE
+    integration.save(update_fields=["state"])
+    for stream in streams:
+        if start and registry.stream_spec(stream).read is not None:
+            sync.request_run(stream, trigger="person", user=user)
+    return streams
+
+
+def _switch_on(integration: Integration, spec: StreamSpec, choice: Choice, user: User | None) -> Stream:
+    scheduled = choice.schedule_minutes if spec.read is not None else 0
+    stream, _ = Stream.objects.update_or_create(
+        integration=integration,
+        key=spec.key,
+        defaults={"enabled": True, "mode": choice.mode, "schedule_minutes": scheduled},
+        create_defaults={
+            "source": registry.source_for(integration, spec),
+            "enabled": True,
+            "mode": choice.mode,
+            "schedule_minutes": scheduled,
+            "start_date": choice.start_date,
+        },
+    )
+    if stream.mapping is None:
+        stream.mapping = MappingVersion.objects.create(
+            stream=stream,
+            number=1,
+            state=MappingVersion.State.PUBLISHED,
+            rules=outputs_to_dict(spec.outputs),
+            note="Default mapping",
+            created_by=user,
+            published_by=user,
+            published_at=timezone.now(),
+        )
+        stream.save(update_fields=["mapping"])
+    return stream
+
+
+@transaction.atomic
+def disconnect(integration: Integration) -> None:
+    """Stop for good: secrets are destroyed, streams switched off; what was synced stays."""
+    integration.secrets.all().delete()
+    integration.streams.update(enabled=False, next_run_at=None)
+    integration.state = Integration.State.DISCONNECTED
+    integration.save(update_fields=["state"])
+    for stream in integration.streams.all():
+        for run in stream.runs.filter(state__in=["queued", "running", "waiting"]):
+            sync.cancel(run)

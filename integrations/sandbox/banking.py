@@ -1,0 +1,212 @@
+"""Simulates the bank: a checking account and a business card, line by line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from integrations.sandbox.checkout import MANUAL
+from integrations.sandbox.events import (
+    Account,
+    BankLine,
+    Order,
+    Payout,
+    business_days,
+    day,
+    instant,
+)
+
+CHECKING, CARD = "checking", "card"
+ACCOUNTS = (
+    Account(CHECKING, "Harbor First Business Checking", "000123454417", "CHECKING", 2_500_000),
+    Account(CARD, "Harbor First Business Card", "5550001290239023", "CREDITCARD", 0),
+)
+SUPPLIERS = (
+    ("Finca La Palma Importers", "beans", 90_000, 240_000),
+    ("Atlantic Packaging Corp", "packaging", 22_000, 70_000),
+    ("UPS SHIPPING", "freight", 9_000, 34_000),
+    ("Brooklyn Union Gas", "utilities", 9_000, 31_000),
+)
+CARD_SHOPS = (
+    ("OFFICE DEPOT #0422", 1299, 18_999),
+    ("SHELL OIL 57442", 3100, 7400),
+    ("ADOBE *CC", 5999, 5999),
+)
+PAYOUT_TEXT = {"stripe": "STRIPE           TRANSFER", "shopify_payments": "SHOPIFY          TRANSFER"}
+PAYOUT_PARTY = {"stripe": "STRIPE", "shopify_payments": "SHOPIFY"}
+
+
+class _Draft(NamedTuple):
+    """A line before the lines of a day are ordered and numbered."""
+
+    account: str
+    date: dt.date
+    amount: int
+    description: str
+    counterparty: str
+    kind: str
+    reference: str = ""
+    explains: tuple[str, ...] = ()
+    role: str = ""
+
+
+def simulate_bank(
+    seed: int, *, start: dt.date, horizon: dt.date, orders: tuple[Order, ...], payouts: tuple[Payout, ...]
+) -> tuple[tuple[Account, ...], tuple[BankLine, ...]]:
+    rng = random.Random(f"{seed}:bank")
+    days = [start + dt.timedelta(days=n) for n in range((horizon - start).days + 1)]
+    drafts = [
+        *_deposits(payouts),
+        *_transfers(orders),
+        *_regular(rng, days),
+        *_suppliers(rng, days),
+    ]
+    purchases = list(_card_purchases(rng, days))
+    drafts += [*purchases, *_card_payments(purchases, days)]
+    drafts = [draft for draft in drafts if draft.date <= horizon]
+    drafts.sort(key=lambda d: (d.date, d.account, -d.amount, d.description, d.reference))
+    return ACCOUNTS, tuple(_numbered(drafts))
+
+
+def _numbered(drafts: list[_Draft]) -> Iterator[BankLine]:
+    for number, d in enumerate(drafts):
+        yield BankLine(
+            id=f"{d.date:%Y%m%d}{number:06d}",
+            account=d.account,
+            at=instant(d.date, 7),
+            date=d.date,
+            amount=d.amount,
+            description=d.description,
+            counterparty=d.counterparty,
+            reference=d.reference,
+            kind=d.kind,
+            explains=d.explains,
+            role=d.role,
+        )
+
+
+def _deposits(payouts: tuple[Payout, ...]) -> Iterator[_Draft]:
+    """A payout is a line; a negative one is netted with another of the same processor and day."""
+    groups: dict[tuple[str, dt.date], list[Payout]] = defaultdict(list)
+    for payout in payouts:
+        if not payout.failed:
+            groups[payout.gateway, payout.arrival].append(payout)
+    for group in groups.values():
+        netted = any(payout.amount < 0 for payout in group)
+        for part in [group] if netted else [[payout] for payout in group]:
+            yield _deposit(part)
+
+
+def _deposit(part: list[Payout]) -> _Draft:
+    first = part[0]
+    return _Draft(
+        account=CHECKING,
+        date=first.arrival,
+        amount=sum(payout.amount for payout in part),
+        description=f"{PAYOUT_TEXT[first.gateway]} {first.id[-8:].upper()} HARBOR COFFEE",
+        counterparty=PAYOUT_PARTY[first.gateway],
+        kind="payout",
+        reference=first.id[-8:].upper(),
+        explains=tuple(f"payout:{payout.id}" for payout in part),
+    )
+
+
+def _transfers(orders: tuple[Order, ...]) -> Iterator[_Draft]:
+    """Companies pay on a Friday, all their open orders in one transfer; the shop marks them on Monday."""
+    groups: dict[tuple[str, dt.date], list[tuple[Order, int]]] = defaultdict(list)
+    for order in orders:
+        for tender in order.tenders:
+            if tender.received and tender.gateway == MANUAL:
+                groups[order.customer.company, day(tender.at) - dt.timedelta(days=3)].append(
+                    (order, tender.amount)
+                )
+    for (company, date), paid in groups.items():
+        names = " ".join(order.name for order, _ in paid)
+        yield _Draft(
+            CHECKING, date, sum(amount for _, amount in paid), f"ACH CREDIT {company.upper()} {names}", company,
+            "transfer_in", names, tuple(f"order:{order.id}" for order, _ in paid),
+        )  # fmt: skip
+
+
+def _regular(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]:
+    for date in days:
+        last = (date + dt.timedelta(days=1)).day == 1
+        if date.day == 1:
+            yield _own(business_days(date - dt.timedelta(days=1), 1), -185_000, "RENT PIER 9 WAREHOUSE",
+                       "Pier 9 Properties", "rent", "expenses:rent")  # fmt: skip
+        if date.weekday() == 4 and (date.toordinal() // 7) % 2 == 0:
+            yield from _payroll(rng, date)
+        if last:
+            yield _own(
+                date, -1500, "MONTHLY SERVICE FEE", "Harbor First Bank", "bank_fee", "expenses:bank_fees"
+            )
+            yield _own(date, rng.randint(180, 420), "INTEREST PAID", "Harbor First Bank", "interest",
+                       "income:interest")  # fmt: skip
+        if date.day == 20 and date.month in (3, 6, 9, 12):
+            yield _own(
+                date, -rng.randint(60_000, 90_000), "NYS DTF SALES TAX", "NYS DTF", "tax", "tax_payable"
+            )
+
+
+def _own(date: dt.date, amount: int, text: str, party: str, kind: str, role: str) -> _Draft:
+    return _Draft(CHECKING, date, amount, text, party, kind, role=role)
+
+
+def _payroll(rng: random.Random, date: dt.date) -> Iterator[_Draft]:
+    net = rng.randint(238_000, 262_000)
+    yield _own(date, -net, "GUSTO DES:NET PAY", "Gusto", "payroll", "payroll:net")
+    yield _own(date, -net * 31 // 100, "GUSTO DES:TAX", "Gusto", "payroll", "payroll:tax")
+    yield _own(date, -5500, "GUSTO DES:FEE", "Gusto", "payroll", "expenses:payroll_fees")
+
+
+def _suppliers(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]:
+    number = 700
+    for date in days:
+        if date.weekday() != 2:
+            continue
+        for name, purpose, low, high in SUPPLIERS:
+            if rng.random() < 0.45:
+                number += 1
+                yield _Draft(
+                    CHECKING, date, -rng.randint(low, high), f"ACH DEBIT {name.upper()} INV {number}", name,
+                    "supplier", f"INV {number}", role=f"expenses:{purpose}",
+                )  # fmt: skip
+
+
+def _card_purchases(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]:
+    """Two equal coffees on the first Monday: two purchases, not one imported twice."""
+    monday = next(date for date in days[7:] if date.weekday() == 0)
+    for _ in range(2):
+        yield _Draft(
+            CARD,
+            monday,
+            -475,
+            "BLUE ANCHOR CAFE NEW YORK NY",
+            "Blue Anchor Cafe",
+            "card",
+            role="expenses:meals",
+        )
+    for date in days:
+        if date != monday and rng.random() < 0.35:
+            name, low, high = rng.choice(CARD_SHOPS)
+            yield _Draft(
+                CARD, date, -rng.randint(low, high), name, name.title(), "card", role="expenses:office"
+            )
+
+
+def _card_payments(purchases: list[_Draft], days: list[dt.date]) -> Iterator[_Draft]:
+    """On the 5th the card's balance of the month before is paid from the checking account."""
+    paid = 0
+    for date in days:
+        if date.day != 5:
+            continue
+        owed = -sum(p.amount for p in purchases if p.date < date.replace(day=1)) - paid
+        if owed:
+            paid += owed
+            yield _own(date, -owed, "PAYMENT TO CARD 9023", "Harbor First Bank", "card_payment", "transfers")
+            yield _Draft(
+                CARD, date, owed, "PAYMENT - THANK YOU", "Harbor First Bank", "card_payment", role="transfers"
+            )

@@ -1,0 +1,1 @@
+"""One file a simulated system; each exposes `system`, and the file name is the registration."""

@@ -1,0 +1,103 @@
+"""Request and Response of the simulated systems: plain values, so that a facade is a pure function."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from integrations.sandbox.events import Business
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`path` is below the system's prefix; header names lower-case; `query` keeps order and repeats."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def get(self, name: str) -> str | None:
+        return next((value for key, value in self.query if key == name), None)
+
+    def all(self, *names: str) -> list[str]:
+        return [value for key, value in self.query if key in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """`delay` seconds before the answer; `cut` sends only that many bytes of the body and hangs up."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    delay: float = 0.0
+    cut: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One webhook delivery, ready to be sent."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class State:
+    """What changes while the sandbox runs: the clock, faults, hook addresses, budgets and caches."""
+
+    clock: int
+    faults: list[Any] = field(default_factory=list)
+    hooks: dict[str, list[str]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    budgets: dict[str, tuple[float, float]] = field(default_factory=dict)
+    cache: dict[Any, Any] = field(default_factory=dict)
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def move(self, clock: int) -> None:
+        """Set the clock; what was rendered for another instant is forgotten."""
+        self.clock = clock
+        self.cache.clear()
+
+    def cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        try:
+            return self.cache[key]
+        except KeyError:
+            value = self.cache[key] = make()
+            return value
+
+
+Respond = Callable[[Business, State, Request], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One simulated outside system: what the catalogue shows and the functions that answer for it.
+
+    `settings` and `secrets` are what a person would type to register it; `rewind` drops a request's page
+    cursor (for the fault "loop"); `hooks` lists deliveries for what happened between two clocks.
+    """
+
+    key: str
+    label: str
+    base: str
+    settings: dict[str, str]
+    secrets: dict[str, str]
+    respond: Respond
+    rewind: Callable[[Request], Request] = lambda request: request
+    hooks: Callable[[Business, State, int, int], list[Hook]] = lambda business, state, since, until: []
+
+
+def json_response(value: Any, status: int = 200, **headers: str) -> Response:
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(status, body, headers=tuple((k.replace("_", "-"), v) for k, v in headers.items()))

@@ -1,0 +1,316 @@
+"""Syncing: one run of a stream as a chain of short slices, a page a transaction, resumable at every page."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from integrations import alerts, normalize, raw, registry, webhooks
+from integrations.client import Page, first_state
+from integrations.connection import Calls, connect
+from integrations.models import Integration, RawRecord, Stream, SyncRun
+from integrations.normalize import Normalizer
+from ledgerhub.access.models import User
+from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
+
+log = logging.getLogger(__name__)
+
+SLICE_SECONDS = 40.0  # well under half of a task's time-out
+LEASE = dt.timedelta(minutes=4)
+MAX_ATTEMPTS = 8
+REPLAY_PAGE = 250
+
+
+class LeaseLost(Exception):
+    """Another worker took the run over (we were too slow, or it was canceled): write nothing more."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A worker's hold on a run."""
+
+    run: SyncRun
+    stream: Stream
+    normalizer: Normalizer
+    deadline: float
+
+
+# ── asking for a run ────────────────────────────────────────────────────────────────────────────────
+
+
+def request_run(stream: Stream, *, trigger: str, user: User | None = None) -> SyncRun:
+    """Queue a run, or return the one that is open: a stream has one at a time. `trigger` is schedule,
+    person, replay (map what we hold again) or file."""
+    try:
+        with transaction.atomic():
+            run = SyncRun.objects.create(stream=stream, trigger=trigger, requested_by=user)
+            enqueue(run)
+    except IntegrityError:
+        return SyncRun.objects.get(stream=stream, state__in=SyncRun.OPEN)
+    return run
+
+
+def enqueue(run: SyncRun) -> None:
+    """The queue is a table of the same database: the job exists exactly if the transaction commits."""
+    async_task("integrations.tasks.sync_slice", run.pk, group=f"run {run.pk}")
+
+
+def cancel(run: SyncRun) -> bool:
+    """Stop a run; what it has written stays, the cursor does not move."""
+    now = timezone.now()
+    return bool(
+        SyncRun.objects.filter(pk=run.pk, state__in=SyncRun.OPEN).update(
+            state=SyncRun.State.CANCELED, finished_at=now, lease="", leased_until=None
+        )
+    )
+
+
+# ── doing it ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run_slice(run_id: int) -> None:
+    """Work on a run until it ends or the slice's time is up; safe to call twice, or twice at once."""
+    run = claim(run_id)
+    if run is None:
+        return
+    try:
+        _work(run)
+    except LeaseLost:
+        log.info("run=%s was taken over", run_id)
+    except TransientError as error:
+        _wait(run, error)
+    except LedgerHubError as error:
+        _fail(run, "config", str(error))
+    except Exception as error:
+        # A bug: the run stops where it is, says so, and can be resumed from its checkpoint.
+        log.exception("run=%s stopped", run_id)
+        _fail(run, "bug", f"LedgerHub made a mistake here ({type(error).__name__}). Nothing was half-written.")
+        raise
+
+
+def claim(run_id: int) -> SyncRun | None:
+    """Commit the attempt and the lease before any work; None when somebody else holds it or it is over."""
+    now, lease = timezone.now(), uuid.uuid4().hex
+    free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
+    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
+    with transaction.atomic():
+        run = (
+            SyncRun.objects.select_for_update(of=("self",))
+            .select_related("stream__integration__organization", "stream__integration__bank_account")
+            .select_related("stream__mapping", "stream__source")
+            .filter(free, due, pk=run_id, state__in=SyncRun.OPEN)
+            .first()
+        )
+        if run is None:
+            return None
+        run.lease, run.leased_until = lease, now + LEASE
+        run.state = SyncRun.State.RUNNING
+        run.started_at = run.started_at or now
+        run.attempts += 1
+        run.not_before = None
+        run.save(update_fields=["lease", "leased_until", "state", "started_at", "attempts", "not_before"])
+    return run
+
+
+def _work(run: SyncRun) -> None:
+    stream = run.stream
+    if run.attempts > MAX_ATTEMPTS:
+        # Each try committed its attempt and then died without a word: the page itself may be deadly.
+        raise ConfigError("The sync broke off too often at the same page. Look at its last API call.")
+    if stream.integration.state == Integration.State.DISCONNECTED:
+        raise ConfigError("The integration is disconnected. Connect it again to go on.")
+    piece = Slice(run, stream, normalize.load(stream), time.monotonic() + SLICE_SECONDS)
+    if run.trigger == "replay":
+        _replay(piece)
+    else:
+        _fetch(piece)
+
+
+def _fetch(piece: Slice) -> None:
+    """Pages from the outside system: the network first, then one transaction."""
+    run, stream = piece.run, piece.stream
+    client, calls = connect(stream.integration, purpose=f"sync {stream.key}", run=run)
+    spec = registry.stream_spec(stream)
+    state = run.checkpoint or first_state(spec, stream.cursor, _start(stream))
+    try:
+        while True:
+            page = client.fetch_page(spec, state)
+            _write_page(piece, page, calls)
+            if page.state is None:
+                return
+            state = page.state
+            if time.monotonic() > piece.deadline:
+                _hand_over(run)
+                return
+    finally:
+        client.close()
+        calls.save()
+
+
+def _start(stream: Stream) -> dt.datetime | None:
+    """The first instant of the start date in the organization's zone."""
+    if stream.start_date is None:
+        return None
+    return dt.datetime.combine(stream.start_date, dt.time(), stream.integration.organization.zone)
+
+
+def _write_page(piece: Slice, page: Page, calls: Calls) -> None:
+    """Raw records, documents, entries, counts, checkpoint and, at the end, the cursor: all or nothing."""
+    run, stream = piece.run, piece.stream
+    with transaction.atomic():
+        _hold(run)
+        call = calls.save()
+        arrived = raw.store(stream, piece.normalizer.spec, page.records, run=run, call=call)
+        outcome = normalize.normalize(piece.normalizer, arrived.rows, run=run)
+        webhooks.touch(stream, arrived.rows)
+        run.pages += 1
+        run.read += len(page.records)
+        run.new += arrived.new
+        run.changed += arrived.changed
+        run.unchanged += arrived.unchanged
+        _count(run, outcome)
+        run.checkpoint = page.state or {}
+        if page.state is None:
+            _finish(run, cursor=page.cursor)
+        run.save()
+
+
+def _replay(piece: Slice) -> None:
+    """Map records we hold again, under the published mapping; nothing is fetched."""
+    run, stream = piece.run, piece.stream
+    while True:
+        after = run.checkpoint.get("after", 0)
+        rows = list(
+            RawRecord.objects.filter(stream=stream, latest=True, pk__gt=after, **_chosen(run))
+            .order_by("pk")[:REPLAY_PAGE]
+        )
+        with transaction.atomic():
+            _hold(run)
+            outcome = normalize.normalize(piece.normalizer, rows, run=run)
+            run.pages += 1
+            run.read += len(rows)
+            run.changed += outcome.documents
+            _count(run, outcome)
+            if len(rows) < REPLAY_PAGE:
+                _finish(run, cursor=None)
+            else:
+                run.checkpoint = {**run.checkpoint, "after": rows[-1].pk}
+            run.save()
+        if run.state == SyncRun.State.SUCCEEDED:
+            return
+        if time.monotonic() > piece.deadline:
+            _hand_over(run)
+            return
+
+
+def _chosen(run: SyncRun) -> dict[str, Any]:
+    """A replay may be limited to some records (retry of one, or of all of one cause)."""
+    only = run.checkpoint.get("only")
+    return {"external_id__in": only} if only else {}
+
+
+def _hold(run: SyncRun) -> None:
+    """Lock the row and see that it is still ours; each page prolongs the lease and clears the attempts."""
+    row = SyncRun.objects.select_for_update().filter(pk=run.pk, lease=run.lease, state="running").first()
+    if row is None:
+        raise LeaseLost
+    run.leased_until = timezone.now() + LEASE
+    run.attempts = 1
+
+
+def _count(run: SyncRun, outcome: normalize.Outcome) -> None:
+    run.posted += outcome.posted + outcome.lines
+    run.quarantined += outcome.quarantined
+
+
+def _finish(run: SyncRun, *, cursor: dict[str, Any] | None) -> None:
+    now = timezone.now()
+    stream, run.state, run.finished_at = run.stream, SyncRun.State.SUCCEEDED, now
+    run.lease, run.leased_until, run.error, run.error_kind, run.checkpoint = "", None, "", "", {}
+    if cursor is not None:
+        stream.cursor = cursor
+    if run.new or run.changed:
+        stream.last_record_at = now
+    stream.next_run_at = _next_run(stream, now)
+    stream.save(update_fields=["cursor", "next_run_at", "last_record_at"])
+    alerts.recover(stream.integration, key=alerts.stream_key(stream))
+    alerts.restore(stream.integration)
+
+
+def _next_run(stream: Stream, now: dt.datetime) -> dt.datetime | None:
+    return now + dt.timedelta(minutes=stream.schedule_minutes) if stream.schedule_minutes else None
+
+
+def _hand_over(run: SyncRun) -> None:
+    """End the slice: free the lease and queue the next slice, in one act."""
+    with transaction.atomic():
+        _hold(run)
+        SyncRun.objects.filter(pk=run.pk).update(lease="", leased_until=None, attempts=0)
+        enqueue(run)
+
+
+# ── when it does not go well ────────────────────────────────────────────────────────────────────────
+
+
+def backoff(attempts: int, *, retry_after: float | None = None) -> float:
+    """Seconds until the next try: exponential with full jitter, at least what the other side asked for."""
+    ceiling = min(15.0 * 2 ** (attempts - 1), 3600.0)
+    return max(retry_after or 0.0, random.uniform(ceiling / 2, ceiling))  # noqa: S311
+
+
+def _wait(run: SyncRun, error: TransientError) -> None:
+    """Put the run aside until it may be tried again, or give it up after the last try."""
+    if run.attempts >= MAX_ATTEMPTS:
+        _fail(run, "transient", f"{error} We tried {run.attempts} times.")
+        return
+    until = timezone.now() + dt.timedelta(seconds=backoff(run.attempts, retry_after=error.retry_after))
+    SyncRun.objects.filter(pk=run.pk, lease=run.lease).update(
+        state=SyncRun.State.WAITING, not_before=until, lease="", leased_until=None,
+        error_kind="transient", error=str(error)[:1000],
+    )  # fmt: skip
+
+
+def _fail(run: SyncRun, kind: str, message: str) -> None:
+    """End the run for good: said on the run, one alert; the checkpoint stays, so that it can be resumed."""
+    now = timezone.now()
+    with transaction.atomic():
+        ours = SyncRun.objects.filter(pk=run.pk, lease=run.lease).update(
+            state=SyncRun.State.FAILED, finished_at=now, lease="", leased_until=None,
+            error_kind=kind, error=message[:1000],
+        )  # fmt: skip
+        if not ours:
+            return
+        stream = run.stream
+        Stream.objects.filter(pk=stream.pk).update(next_run_at=_next_run(stream, now))
+        if kind == "config":
+            alerts.needs_attention(stream.integration, message)
+        alerts.raise_incident(
+            stream.integration, key=alerts.stream_key(stream), message=f"{stream}: {message}"
+        )
+
+
+def resume(run: SyncRun, *, user: User | None = None) -> SyncRun:
+    """A new run that begins where a failed or canceled one stopped."""
+    with transaction.atomic():
+        fresh = request_run(run.stream, trigger=run.trigger, user=user)
+        SyncRun.objects.filter(pk=fresh.pk, state=SyncRun.State.QUEUED, pages=0).update(checkpoint=run.checkpoint)
+    return fresh
+
+
+def replay(stream: Stream, *, only: list[str] | None = None, user: User | None = None) -> SyncRun:
+    """Map held records again: all of the stream, or those with the given external ids."""
+    with transaction.atomic():
+        run = request_run(stream, trigger="replay", user=user)
+        if only:
+            SyncRun.objects.filter(pk=run.pk, state=SyncRun.State.QUEUED).update(checkpoint={"only": only})
+    return run

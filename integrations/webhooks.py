@@ -1,0 +1,135 @@
+"""The second door: a signed push is verified and stored, then the record it speaks of is read again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from integrations import alerts, normalize, raw, registry
+from integrations.connection import connect, secrets_of
+from integrations.models import Integration, RawRecord, Stream, WebhookEvent
+from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 6
+TOUCH = "touch"
+LEASE = dt.timedelta(minutes=3)
+
+
+def receive(integration: Integration, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
+    """Verify and store one message; the same event twice is one row. Raises spec.WebhookRefused.
+
+    `headers` in lower case, `body` raw as it came.
+    """
+    spec = registry.connector(integration)
+    if spec.webhook is None:
+        raise ConfigError(f"{spec.label} sends no webhooks.")
+    secrets = tuple(secrets_of(integration).get(spec.webhook.secret, "").split())
+    settings = spec.with_defaults(integration.settings)
+    event = spec.webhook.verify(headers, body, secrets, settings, timezone.now())
+    return _store(integration, event.id, event.type, event.stream, event.record_id)
+
+
+def touch(stream: Stream, rows: Sequence[RawRecord]) -> None:
+    """Some records say that others have changed (a settled balance transaction: its payout): read those
+    again. Call it inside the page's transaction."""
+    spec = registry.stream_spec(stream)
+    touched = {key: row for row in rows for key in spec.touches(spec.shape(row.payload))}
+    for (key, record_id), row in touched.items():
+        _store(stream.integration, f"{TOUCH}:{key}:{record_id}:{row.pk}", TOUCH, key, record_id)
+
+
+def process(event_id: int) -> None:
+    """Read the record an event speaks of and write it, in one transaction; safe to run twice."""
+    event = _claim(event_id)
+    if event is None:
+        return
+    try:
+        state = _refetch(event)
+    except TransientError as error:
+        _put_aside(event, error)
+    except LedgerHubError as error:
+        _give_up(event, str(error))
+    else:
+        WebhookEvent.objects.filter(pk=event.pk).update(state=state, processed_at=timezone.now(), error="")
+
+
+def _store(integration: Integration, event_id: str, topic: str, stream: str, record_id: str) -> WebhookEvent:
+    with transaction.atomic():
+        event, created = WebhookEvent.objects.get_or_create(
+            integration=integration,
+            event_id=event_id[:160],
+            defaults={"topic": topic[:120], "payload": {"stream": stream, "record": record_id}},
+        )
+        if created:
+            async_task("integrations.tasks.process_event", event.pk)
+    return event
+
+
+def _claim(event_id: int) -> WebhookEvent | None:
+    """Commit the attempt first; `not_before` is the lease while we work."""
+    now = timezone.now()
+    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
+    taken = WebhookEvent.objects.filter(due, pk=event_id, state=WebhookEvent.State.RECEIVED).update(
+        attempts=F("attempts") + 1, not_before=now + LEASE
+    )
+    if not taken:
+        return None
+    event = WebhookEvent.objects.select_related("integration__organization").get(pk=event_id)
+    if event.attempts > MAX_ATTEMPTS:
+        _give_up(event, event.error or "It broke off too often.")
+        return None
+    return event
+
+
+def _refetch(event: WebhookEvent) -> str:
+    key, record_id = event.payload.get("stream"), event.payload.get("record")
+    stream = (
+        Stream.objects.select_related(
+            "integration__organization", "integration__bank_account", "mapping", "source"
+        )
+        .filter(integration=event.integration, key=key, enabled=True)
+        .first()
+    )
+    if stream is None or not record_id:
+        return WebhookEvent.State.IGNORED
+    spec = registry.stream_spec(stream)
+    client, calls = connect(event.integration, purpose=f"webhook {event.topic}"[:40])
+    with client:
+        page = client.fetch_one(spec, record_id)
+    with transaction.atomic():
+        call = calls.save()
+        arrived = raw.store(stream, spec, page.records, call=call, origin=f"{event.topic} {event.event_id}")
+        normalize.normalize(normalize.load(stream), arrived.rows)
+        if event.topic != TOUCH:
+            touch(stream, arrived.rows)
+    return WebhookEvent.State.DONE
+
+
+def _put_aside(event: WebhookEvent, error: TransientError) -> None:
+    if event.attempts >= MAX_ATTEMPTS:
+        _give_up(event, str(error))
+        return
+    wait = max(error.retry_after or 0.0, 30.0 * 2 ** (event.attempts - 1))
+    until = timezone.now() + dt.timedelta(seconds=wait)
+    WebhookEvent.objects.filter(pk=event.pk).update(not_before=until, error=str(error)[:500])
+
+
+def _give_up(event: WebhookEvent, message: str) -> None:
+    """Nothing is lost: the next sync of the stream reads the record anyway."""
+    with transaction.atomic():
+        WebhookEvent.objects.filter(pk=event.pk).update(
+            state=WebhookEvent.State.FAILED, error=message[:500], processed_at=timezone.now()
+        )
+        alerts.raise_incident(
+            event.integration,
+            key=f"webhook:{event.integration_id}",
+            message=f"{event.integration}: a message ({event.topic}) could not be followed up. {message}",
+        )

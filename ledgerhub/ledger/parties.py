@@ -1,0 +1,119 @@
+"""Contacts in bulk: the people named in drafts -> Contact rows, by outside id, then by e-mail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ledgerhub.access.models import Organization
+from ledgerhub.ledger.models import Contact, ContactIdentity
+
+Person = dict[str, Any]
+
+
+def resolve(
+    organization: Organization, people: Sequence[Person | None], *, scope: str, supplier: bool = False
+) -> list[Contact | None]:
+    """One Contact a person, in order, made where unknown. `scope` names whose ids `external_id`s are.
+
+    A person is known by (scope, external_id), else by e-mail, else by exact name. Three queries a page
+    when nobody is new.
+    """
+    named = [person for person in people if person and _label(person)]
+    if not named:
+        return [None] * len(people)
+    by_id = _by_identity(organization, scope, {str(p["external_id"]) for p in named if p.get("external_id")})
+    by_email = _by_email(organization, {_email(p) for p in named if _email(p)})
+    by_name = _by_name(organization, {_label(p) for p in named if not p.get("external_id") and not _email(p)})
+    missing: dict[tuple[str, str], Contact] = {}
+    new_ids: dict[str, Contact] = {}
+    found: list[Contact | None] = []
+    for person in people:
+        if not person or not _label(person):
+            found.append(None)
+            continue
+        identity, email = str(person.get("external_id") or ""), _email(person)
+        contact = by_id.get(identity) or by_email.get(email) or (
+            None if identity or email else by_name.get(_label(person))
+        )
+        if contact is None:
+            contact = missing.setdefault(
+                ("id", identity) if identity else ("email", email) if email else ("name", _label(person)),
+                _new(organization, person, supplier=supplier),
+            )
+            if email:
+                by_email[email] = contact
+        if identity and identity not in by_id:
+            by_id[identity] = new_ids[identity] = contact
+        found.append(contact)
+    Contact.objects.bulk_create(missing.values())
+    _remember(organization, scope, new_ids)
+    _mark(found, supplier=supplier)
+    return found
+
+
+def update(organization: Organization, people: Sequence[Person], *, scope: str) -> list[Contact]:
+    """Contacts from a contact stream: resolved, then brought up to date with what the source says."""
+    contacts = [contact for contact in resolve(organization, people, scope=scope) if contact]
+    changed = []
+    for contact, person in zip(contacts, [p for p in people if _label(p)], strict=True):
+        wanted = {f: str(person.get(f) or getattr(contact, f)) for f in ("name", "phone", "tax_number", "country")}
+        if any(getattr(contact, name) != value for name, value in wanted.items()):
+            for name, value in wanted.items():
+                setattr(contact, name, value)
+            changed.append(contact)
+    Contact.objects.bulk_update(changed, ["name", "phone", "tax_number", "country"])
+    return contacts
+
+
+def _label(person: Person) -> str:
+    return str(person.get("name") or person.get("email") or "").strip()[:200]
+
+
+def _email(person: Person) -> str:
+    return str(person.get("email") or "").strip().lower()[:254]
+
+
+def _by_identity(organization: Organization, scope: str, ids: set[str]) -> dict[str, Contact]:
+    rows = ContactIdentity.objects.filter(organization=organization, scope=scope, external_id__in=ids)
+    return {row.external_id: row.contact for row in rows.select_related("contact")}
+
+
+def _by_email(organization: Organization, emails: set[str]) -> dict[str, Contact]:
+    rows = Contact.objects.filter(organization=organization, email__in=emails).order_by("-id") if emails else []
+    return {contact.email: contact for contact in rows}
+
+
+def _by_name(organization: Organization, names: set[str]) -> dict[str, Contact]:
+    rows = Contact.objects.filter(organization=organization, name__in=names).order_by("-id") if names else []
+    return {contact.name: contact for contact in rows}
+
+
+def _new(organization: Organization, person: Person, *, supplier: bool) -> Contact:
+    return Contact(
+        organization=organization,
+        name=_label(person),
+        email=_email(person),
+        phone=str(person.get("phone") or "")[:60],
+        tax_number=str(person.get("tax_number") or "")[:60],
+        country=str(person.get("country") or "")[:60],
+        is_customer=not supplier,
+        is_supplier=supplier,
+    )
+
+
+def _remember(organization: Organization, scope: str, new_ids: dict[str, Contact]) -> None:
+    ContactIdentity.objects.bulk_create(
+        [
+            ContactIdentity(organization=organization, contact=contact, scope=scope, external_id=external_id)
+            for external_id, contact in new_ids.items()
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _mark(contacts: Sequence[Contact | None], *, supplier: bool) -> None:
+    flag = "is_supplier" if supplier else "is_customer"
+    unmarked = {contact.pk for contact in contacts if contact and not getattr(contact, flag)}
+    if unmarked:
+        Contact.objects.filter(pk__in=unmarked).update(**{flag: True})

@@ -1,0 +1,248 @@
+"""Questions to the books: balances, journal, lineage, open items, clearing. Summed in SQL, in integers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from ledgerhub.access.models import Organization
+from ledgerhub.ledger.models import Account, Document, DocumentLine, Entry, Posting
+
+
+class Balance(NamedTuple):
+    """What an account stands at, in base minor units, debit positive."""
+
+    account: Account
+    base: int
+
+
+class CurrencyBalance(NamedTuple):
+    """What an account stands at in one transaction currency, and that in base; minor units."""
+
+    account: Account
+    currency: str
+    amount: int
+    base: int
+
+
+class TrialBalance(NamedTuple):
+    """Every account that was ever posted to; debits and credits are equal in sound books."""
+
+    rows: list[Balance]
+    debits: int
+    credits: int
+
+
+class LedgerRow(NamedTuple):
+    """A posting and the account's base balance after it."""
+
+    posting: Posting
+    balance: int
+
+
+class Lineage(NamedTuple):
+    """An entry's way back: what it is made of, what it reverses or is reversed by, what it came from.
+
+    `raw_record_id` and `mapping_version_id` belong to the integrations app, which links them on.
+    """
+
+    entry: Entry
+    postings: list[Posting]
+    document: Document
+    reverses: Entry | None
+    reversed_by: Entry | None
+    replaced_by: Entry | None
+    raw_record_id: int | None
+    mapping_version_id: int | None
+
+
+class Unbalanced(NamedTuple):
+    """An entry that breaks the rule of double entry; sums are None where it has no postings."""
+
+    entry_id: int
+    organization: str
+    memo: str
+    currency: str
+    amount: int | None
+    base: int | None
+
+
+def balances(organization: Organization, *, on: dt.date | None = None) -> list[Balance]:
+    """Every account with its balance at the end of a day (now when not given), in order of code."""
+    accounts = list(Account.objects.filter(organization=organization))
+    # A list of ids, not a join: a third faster on a million postings in PostgreSQL.
+    postings = _until(Posting.objects.filter(account__in=[account.pk for account in accounts]), on)
+    sums = dict(postings.order_by().values_list("account").annotate(base=Sum("base_amount")))
+    return [Balance(account, sums.get(account.pk, 0)) for account in accounts]
+
+
+def currency_balances(
+    organization: Organization, *, on: dt.date | None = None, role: str = ""
+) -> list[CurrencyBalance]:
+    """Balances by account and transaction currency, of all accounts or those of one role."""
+    accounts = Account.objects.filter(organization=organization)
+    by_id = (accounts.filter(role=role) if role else accounts).in_bulk()
+    rows = (
+        _until(Posting.objects.filter(account__in=list(by_id)), on)
+        .values_list("account", "currency")
+        .annotate(amount=Sum("amount"), base=Sum("base_amount"))
+        .order_by("account__code", "currency")
+    )
+    return [CurrencyBalance(by_id[account], *rest) for account, *rest in rows]
+
+
+def trial_balance(organization: Organization, *, on: dt.date | None = None) -> TrialBalance:
+    """Debit and credit balances at the end of a day; accounts at zero are left out."""
+    rows = [row for row in balances(organization, on=on) if row.base]
+    debits = sum(row.base for row in rows if row.base > 0)
+    return TrialBalance(rows, debits, -sum(row.base for row in rows if row.base < 0))
+
+
+def account_balance(account: Account, *, on: dt.date | None = None) -> int:
+    """Base minor units, debit positive."""
+    return _total(_until(Posting.objects.filter(account=account), on))
+
+
+def account_ledger(
+    account: Account, *, before: tuple[dt.date, int] | None = None, limit: int = 100
+) -> list[LedgerRow]:
+    """The newest `limit` postings of an account with running balance, newest first.
+
+    For the next page give `before=(posting.date, posting.pk)` of the last row.
+    """
+    postings = Posting.objects.filter(account=account)
+    if before is not None:
+        date, pk = before
+        postings = postings.filter(Q(date__lt=date) | Q(date=date, pk__lt=pk))
+    balance = _total(postings)
+    rows = []
+    for posting in postings.select_related("entry__document", "contact").order_by("-date", "-pk")[:limit]:
+        rows.append(LedgerRow(posting, balance))
+        balance -= posting.base_amount
+    return rows
+
+
+def journal(organization: Organization) -> QuerySet[Entry]:
+    """Entries, newest first, with document and postings read along; page it by (date, id)."""
+    return (
+        Entry.objects.filter(organization=organization)
+        .select_related("document", "reversed_by")
+        .prefetch_related("postings__account")
+        .order_by("-date", "-id")
+    )
+
+
+def lineage(entry: Entry) -> Lineage:
+    """Everything an entry's page shows of where it came from and what became of it."""
+    document = Document.objects.select_related("source", "contact").get(pk=entry.document_id)
+    original = entry.reverses if entry.reverses is not None else entry
+    replaced_by = Entry.objects.filter(
+        document=document, part=entry.part, revision=original.revision + 1, reverses__isnull=True
+    ).first()
+    return Lineage(
+        entry=entry,
+        postings=list(entry.postings.select_related("account", "contact").order_by("pk")),
+        document=document,
+        reverses=entry.reverses,
+        reversed_by=Entry.objects.filter(reverses=entry).first(),
+        replaced_by=replaced_by,
+        raw_record_id=document.raw_record_id,
+        mapping_version_id=document.mapping_version_id,
+    )
+
+
+def open_items(
+    organization: Organization, *, role: str = "receivable", on: dt.date | None = None
+) -> QuerySet[Document]:
+    """Documents whose own postings to accounts of `role` (receivable, payable) do not come to zero.
+
+    Each carries `open_amount` (minor units of its currency) and `open_base`, debit positive: an unpaid
+    invoice is positive, a payment not taken into account elsewhere negative; a contact's items sum to
+    what the contact owes.
+    """
+    postings = Posting.objects.filter(
+        account__organization=organization, account__role=role, entry__document=OuterRef("pk")
+    )
+    per_document = _until(postings, on).order_by().values("entry__document")
+    touched = _postings(organization, on=on).filter(account__role=role).values("entry__document")
+    return (
+        Document.objects.filter(organization=organization, pk__in=touched)
+        .annotate(
+            open_amount=per_document.annotate(total=Sum("amount")).values("total"),
+            open_base=per_document.annotate(total=Sum("base_amount")).values("total"),
+        )
+        .exclude(open_amount=0)
+        .select_related("contact")
+        .order_by("date", "pk")
+    )
+
+
+def clearing_balances(organization: Organization, *, on: dt.date | None = None) -> list[CurrencyBalance]:
+    """What every gateway holds, by currency: what `unsettled` lists, plus what has no item list."""
+    return currency_balances(organization, on=on, role="clearing")
+
+
+def unsettled(
+    clearing: Account, *, since: dt.date | None = None, on: dt.date | None = None
+) -> QuerySet[Posting]:
+    """Postings to a gateway's clearing account of documents that no payout's items name, newest first.
+
+    A payout item names a document by its id at the source, or by the id of one of its payments. Give
+    `since` on a page: processors pay out within weeks, and all of a long history takes a while to compare.
+    """
+    items = DocumentLine.objects.filter(section="items", document__organization=clearing.organization_id)
+    tenders = DocumentLine.objects.filter(section="tenders", document=OuterRef("entry__document"))
+    # Scalar subqueries, one row each: they look up by index, where PostgreSQL would hash all items ever.
+    by_document = items.filter(source_ref=OuterRef("entry__document__external_id")).values("pk")[:1]
+    by_tender = tenders.filter(Exists(items.filter(source_ref=OuterRef("external_id")))).values("pk")[:1]
+    postings = _until(Posting.objects.filter(account=clearing), on)
+    if since is not None:
+        postings = postings.filter(date__gte=since)
+    return (
+        postings.annotate(document_item=Subquery(by_document), tender_item=Subquery(by_tender))
+        .exclude(entry__document__kind="payout")
+        .filter(entry__reverses__isnull=True, entry__reversed_by__isnull=True)
+        .filter(document_item=None, tender_item=None)
+        .select_related("entry__document")
+        .order_by("-date", "-pk")
+    )
+
+
+def unbalanced(organization: Organization | None = None) -> list[Unbalanced]:
+    """Entries whose postings do not sum to zero in both currencies, or that have none: must be empty."""
+    rows = Entry.objects.all() if organization is None else Entry.objects.filter(organization=organization)
+    found = (
+        rows.values_list("id", "organization__slug", "memo", "currency")
+        .annotate(amount=Sum("postings__amount"), base=Sum("postings__base_amount"))
+        .exclude(amount=0, base=0)
+        .order_by("id")
+    )
+    return [Unbalanced(*row) for row in found]
+
+
+def mixed_currency(organization: Organization | None = None) -> QuerySet[Posting]:
+    """Postings in another currency or of another day or organization than their entry: must be empty."""
+    rows = (
+        Posting.objects.all() if organization is None else Posting.objects.filter(organization=organization)
+    )
+    return rows.exclude(
+        currency=F("entry__currency"), date=F("entry__date"), organization=F("entry__organization")
+    ).order_by("id")
+
+
+def _postings(organization: Organization, *, on: dt.date | None) -> QuerySet[Posting]:
+    return _until(Posting.objects.filter(account__organization=organization), on)
+
+
+def _until(postings: QuerySet[Posting], on: dt.date | None) -> QuerySet[Posting]:
+    return postings if on is None else postings.filter(date__lte=on)
+
+
+def _total(postings: QuerySet[Posting]) -> int:
+    total: int = postings.aggregate(total=Coalesce(Sum("base_amount"), 0, output_field=BigIntegerField()))[
+        "total"
+    ]
+    return total

@@ -1,0 +1,110 @@
+"""Each candidate pair gets its level on every feature, and the sum of their weights as its score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reconciliation.matching import levels as lv
+from reconciliation.matching.arrays import Bools, Floats, Ints, Small
+from reconciliation.matching.levels import Weights
+from reconciliation.rules import Tolerance
+
+SAME_SHARE, NEAR_SHARE, PART_SHARE = 0.82, 0.6, 0.3
+RARE_MASS = 6.0
+LEAST_MASS = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Candidate pairs in columns: rows, days from entry to line, share of the payer's name, level of each feature."""
+
+    line: Ints
+    entry: Ints
+    lag: Ints
+    share: Floats
+    levels: dict[str, Small]
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    def take(self, kept: Bools | Ints) -> Pairs:
+        levels = {name: level[kept] for name, level in self.levels.items()}
+        return Pairs(self.line[kept], self.entry[kept], self.lag[kept], self.share[kept], levels)
+
+
+def joined(parts: list[Pairs]) -> Pairs:
+    """All pairs of these parts."""
+    levels = {name: np.concatenate([part.levels[name] for part in parts]) for name in lv.FEATURES}
+    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in ("line", "entry", "lag", "share"))
+    return Pairs(*columns, levels)
+
+
+def score(pairs: Pairs, weights: Weights, usual_lag: float) -> Floats:
+    """Log-odds of each pair; a touch less the further its lag is from the usual one, or the payer from whole."""
+    total = sum((weights.by_feature[name][level] for name, level in pairs.levels.items()), np.zeros(len(pairs)))
+    drift = np.minimum(np.abs(pairs.lag - usual_lag), 30.0)
+    whole = np.where(pairs.share >= SAME_SHARE, pairs.share - 0.9, 0.0)
+    return np.asarray(total - lv.DATE_DRIFT * drift + lv.SHARE_PULL * whole)
+
+
+def exact_levels(sharing: Ints) -> Small:
+    """Level of an equal amount by how many rows of either side have it in the window."""
+    edges = np.array([2, 6, 31])
+    return np.searchsorted(edges, sharing, "right").astype(np.int8)
+
+
+def amount_levels(line: Ints, entry: Ints, tolerance: Tolerance) -> Small:
+    """Level of two different amounts, minor units with sign."""
+    difference = np.abs(line - entry)
+    same_sign = np.sign(line) == np.sign(entry)
+    size, booked = np.abs(line), np.abs(entry)
+    share = difference <= tolerance.fee_share * booked
+    conditions = [
+        difference <= np.minimum(tolerance.cents, booked // 20),
+        transposed(size, booked),
+        difference <= np.minimum(tolerance.fee, booked // 10),
+        share,
+        size < booked,
+    ]
+    found = np.select(conditions, [lv.CENTS, lv.TRANSPOSED, lv.FEE, lv.DISCOUNT, lv.PART], lv.DIFFERENT)
+    return np.where(same_sign, found, lv.DIFFERENT).astype(np.int8)
+
+
+def transposed(left: Ints, right: Ints) -> Bools:
+    """Whether two neighbouring digits changed places: the difference is 9 times a power of ten times 1 to 9."""
+    found = np.zeros(len(left), dtype=np.bool_)
+    for place in range(12):
+        low = 10**place
+        a, b = left // low % 100, right // low % 100
+        swapped = (a % 10 == b // 10) & (a // 10 == b % 10) & (a != b)
+        found |= swapped & (left - a * low == right - b * low)
+    return found
+
+
+def payer_levels(share: Floats, mass: Floats) -> Small:
+    """Level of a payer by the share of the name that was found and the weight of the words found."""
+    told = share >= 0
+    conditions = [
+        ~told,
+        (share >= SAME_SHARE) & (mass >= RARE_MASS),
+        (share >= SAME_SHARE) & (mass >= LEAST_MASS),
+        (share >= NEAR_SHARE) & (mass >= LEAST_MASS),
+        share >= PART_SHARE,
+    ]
+    outcome = [lv.NO_PAYER, lv.SAME_PAYER, lv.COMMON_PAYER, lv.NEAR_PAYER, lv.PARTLY_PAYER]
+    return np.select(conditions, outcome, lv.OTHER_PAYER).astype(np.int8)
+
+
+def date_levels(lag: Ints, cheque: Bools) -> Small:
+    """Level of the days from entry to line; cheques have levels of their own."""
+    level = np.searchsorted(lv.DATE_EDGES, lag, "right")
+    return (level + np.where(cheque, len(lv.DATE), 0)).astype(np.int8)
+
+
+def kind_levels(line: Ints, entry: Ints) -> Small:
+    """Level of two sets of kind bits: a shared bit agrees; both told and none shared contradicts."""
+    shared = (line & entry) != 0
+    both = (line != 0) & (entry != 0)
+    return np.select([shared, both], [lv.KIND_AGREES, lv.KIND_CONTRADICTS], lv.KIND_SILENT).astype(np.int8)

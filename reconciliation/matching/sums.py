@@ -1,0 +1,91 @@
+"""Which of some amounts add up to a target exactly: bounded search, never exponential in the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import comb, log, pi, sqrt
+
+import numpy as np
+
+from reconciliation.matching.arrays import Ints
+
+MOST_SEARCHED = 20
+"""Amounts tried in every combination (two halves of at most 1,024 sums each)."""
+MOST_IN_RUN = 120
+"""Amounts, in order of date, of which every unbroken run is tried."""
+MOST_WAYS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Ways to make the target: positions of the amounts used. `limited` if not every combination was tried."""
+
+    ways: list[tuple[int, ...]]
+    limited: bool
+
+
+def find(target: int, amounts: Ints, *, longest: int, fewest: int = 2) -> Sums:
+    """Combinations of `fewest` to `longest` of these amounts (same sign as the target) that sum to it.
+
+    The first MOST_SEARCHED amounts are tried in all combinations; of the first MOST_IN_RUN every run.
+    """
+    sign = 1 if target > 0 else -1
+    sizes = amounts * sign
+    fitting = np.flatnonzero((sizes > 0) & (sizes <= target * sign))
+    if len(fitting) < fewest:
+        return Sums([], False)
+    near = fitting[:MOST_SEARCHED]
+    ways = _combinations(target * sign, sizes[near], range(fewest, longest + 1))
+    found = [tuple(near[list(way)].tolist()) for way in ways]
+    limited = len(fitting) > MOST_SEARCHED
+    if limited:
+        found.extend(way for way in _runs(target * sign, sizes, fitting[:MOST_IN_RUN], longest) if way not in found)
+    return Sums(found[:MOST_WAYS], limited)
+
+
+@lru_cache(maxsize=MOST_SEARCHED)
+def _choices(size: int) -> Ints:
+    """Every choice of `size` things: 2**size rows of 0 and 1."""
+    numbers = np.arange(1 << size)
+    return (numbers[:, None] >> np.arange(size)) & 1
+
+
+def _combinations(target: int, sizes: Ints, allowed: range) -> list[tuple[int, ...]]:
+    if int(sizes.sum()) < target:
+        return []
+    half = len(sizes) // 2
+    left, right = _choices(half) @ sizes[:half], _choices(len(sizes) - half) @ sizes[half:]
+    order = np.argsort(right)
+    ordered = right[order]
+    low = np.searchsorted(ordered, target - left)
+    high = np.searchsorted(ordered, target - left, "right")
+    ways = []
+    for mask in np.flatnonzero(high > low).tolist():
+        for other in order[low[mask] : high[mask]].tolist():
+            chosen = mask | other << half
+            if chosen.bit_count() in allowed:
+                ways.append(chosen)
+    ways.sort(key=lambda chosen: (min(chosen.bit_count(), len(sizes) - chosen.bit_count()), chosen))
+    return [tuple(i for i in range(len(sizes)) if chosen >> i & 1) for chosen in ways[:MOST_WAYS]]
+
+
+def _runs(target: int, sizes: Ints, order: Ints, longest: int) -> list[tuple[int, ...]]:
+    reached = np.concatenate(([0], np.cumsum(sizes[order]))).tolist()
+    place = {total: i for i, total in enumerate(reached)}
+    ends = ((place.get(total + target), i) for i, total in enumerate(reached))
+    return [tuple(order[a:b].tolist()) for b, a in ends if b is not None and 2 <= b - a <= longest]
+
+
+def chance(size: int, amounts: Ints) -> float:
+    """Log of how many combinations as simple as this one would meet a target by accident.
+
+    Combinations of `size` of n amounts, or of all but `size`, against the width over which their
+    sums spread, in units of what all amounts are multiples of.
+    """
+    n = min(len(amounts), MOST_SEARCHED)
+    simple = min(size, max(n - size, 0))
+    tried = 2 * sum(comb(n, k) for k in range(simple + 1))
+    unit = max(int(np.gcd.reduce(amounts)), 1)
+    spread = max(sqrt(float((amounts.astype(np.float64) ** 2).sum())) / 2 / unit, 1.0)
+    return log(tried) - log(spread * sqrt(2 * pi))
