@@ -1,4 +1,4 @@
-"""Noisy reconciliation workloads with known truth, at any size: what banks and ledgers do to one another's rows."""
+"""Noisy reconciliation workloads with known truth, at any size: what banks and ledgers do to each other."""
 
 from __future__ import annotations
 
@@ -10,22 +10,42 @@ from datetime import date, timedelta
 from reconciliation.matching.tables import Table
 
 START = date(2025, 1, 1)
-ROOTS = (
-    "north river oak stone silver green bright copper lake harbor summit valley iron maple cedar falcon amber "
-    "delta prime union royal crown eagle pacific atlantic nordic alpine metro urban rural coastal solar lunar "
-    "quantum vector matrix cobalt crystal ember forest granite hazel indigo jasper keystone lunar meadow nova "
-    "onyx pine quartz raven sage timber umber violet willow zephyr"
-).split()
-ENDS = "field wood bridge gate ford ton burg mont view crest land port dale brook haven point ridge side well worth".split()
-TRADES = (
-    "Trading Logistics Foods Textiles Media Consulting Engineering Supplies Motors Pharma Design Systems Energy "
-    "Catering Furniture Electronics Printing Security Travel Software Packaging Plastics Chemicals Analytics"
-).split()
-FORMS = "Inc LLC Ltd GmbH SARL BV AB Corp Co LP".split()
-FIRST = "Anna Ben Carla David Elena Frank Greta Hugo Ines Jonas Karin Liam Maria Nils Olga Paul Rosa Sven Tara Uwe".split()
-LAST = "Becker Santos Novak Olsen Rossi Keller Dubois Moreau Silva Costa Jansen Meyer Schulz Kowalski Nagy Ivanov Lopez".split()
-PRICES = (999, 1499, 1900, 2499, 2900, 4900, 4999, 7900, 9900, 12900, 14900, 19900, 24900, 29900, 49900, 99000)
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+ROOTS = _words(
+    """north river oak stone silver green bright copper lake harbor summit valley iron maple cedar
+    falcon amber delta prime union royal crown eagle pacific atlantic nordic alpine metro urban
+    rural coastal solar lunar quantum vector matrix cobalt crystal ember forest granite hazel indigo
+    jasper keystone lunar meadow nova onyx pine quartz raven sage timber umber violet willow zephyr"""
+)
+ENDS = _words(
+    """field wood bridge gate ford ton burg mont view crest land port dale brook haven point ridge side
+    well worth"""
+)
+TRADES = _words(
+    """Trading Logistics Foods Textiles Media Consulting Engineering Supplies Motors Pharma Design
+    Systems Energy Catering Furniture Electronics Printing Security Travel Software Packaging
+    Plastics Chemicals Analytics"""
+)
+FORMS = _words("""Inc LLC Ltd GmbH SARL BV AB Corp Co LP""")
+FIRST = _words(
+    """Anna Ben Carla David Elena Frank Greta Hugo Ines Jonas Karin Liam Maria Nils Olga Paul Rosa Sven
+    Tara Uwe"""
+)
+LAST = _words(
+    """Becker Santos Novak Olsen Rossi Keller Dubois Moreau Silva Costa Jansen Meyer Schulz Kowalski
+    Nagy Ivanov Lopez"""
+)
+PRICES = (
+    999, 1499, 1900, 2499, 2900, 4900, 4999, 7900, 9900, 12900, 14900,
+    19900, 24900, 29900, 49900, 99000,
+)  # fmt: skip
 PREFIXES = ("SEPA CREDIT", "ACH CREDIT", "WIRE IN", "TRANSFER FROM", "FPS", "GIRO", "INCOMING PAYMENT", "")
+SOLD = ("Invoice", "Sale", "Order", "Services", "Monthly fee")
 BANK_ONLY = ("MONTHLY MAINTENANCE FEE", "SERVICE CHARGE", "INTEREST PAID", "CARD FEE", "OVERDRAFT INTEREST")
 
 
@@ -74,22 +94,28 @@ class _Maker:
         return size // 100 * 100 if self.rng.random() < 0.15 else size
 
     def payer(self) -> str:
-        return self.payers[min(int(self.rng.paretovariate(0.7)) - 1, len(self.payers) - 1)] if (
-            self.rng.random() < 0.12
-        ) else self.rng.choice(self.payers)
+        return (
+            self.payers[min(int(self.rng.paretovariate(0.7)) - 1, len(self.payers) - 1)]
+            if (self.rng.random() < 0.12)
+            else self.rng.choice(self.payers)
+        )
 
-    def entry(self, day: date, amount: int, payer: str, *, batch: str = "", reference: str = "") -> dict[str, object]:
+    def entry(
+        self, day: date, amount: int, payer: str, *, batch: str = "", reference: str = ""
+    ) -> dict[str, object]:
         self.number += self.rng.randrange(1, 4)
         row: dict[str, object] = {
             "id": f"E{len(self.work.entries):07d}", "date": day, "amount": amount, "currency": "EUR",
             "reference": reference or f"INV-{self.number}", "counterparty": payer,
-            "description": self.rng.choice(("Invoice", "Sale", "Order", "Services", "Monthly fee")) + f" {payer}",
+            "description": f"{self.rng.choice(SOLD)} {payer}",
             "batch": batch,
         }  # fmt: skip
         self.work.entries.append(row)
         return row
 
-    def line(self, day: date, amount: int, payer: str, references: list[str], *, batch: str = "") -> dict[str, object]:
+    def line(
+        self, day: date, amount: int, payer: str, references: list[str], *, batch: str = ""
+    ) -> dict[str, object]:
         shown = [self._reference(reference) for reference in references]
         text = [self.rng.choice(PREFIXES), self._payer(payer), *[one for one in shown if one]]
         if self.rng.random() < 0.3:
@@ -110,7 +136,9 @@ class _Maker:
         if chance < self.noise.lost_reference:
             return ""
         if chance < self.noise.lost_reference + self.noise.mangled_reference:
-            return self.rng.choice((reference.split("-")[-1], reference.replace("-", " "), reference[:-1], reference.lower()))
+            return self.rng.choice(
+                (reference.split("-")[-1], reference.replace("-", " "), reference[:-1], reference.lower())
+            )
         return reference
 
     def _payer(self, payer: str) -> str:
@@ -125,7 +153,9 @@ class _Maker:
         place = self.rng.randrange(1, len(payer) - 1)
         letter = self.rng.choice(string.ascii_lowercase)
         swapped = payer[: place - 1] + payer[place] + payer[place - 1] + payer[place + 1 :]
-        return self.rng.choice((payer[:place] + payer[place + 1 :], payer[:place] + letter + payer[place + 1 :], swapped))
+        return self.rng.choice(
+            (payer[:place] + payer[place + 1 :], payer[:place] + letter + payer[place + 1 :], swapped)
+        )
 
     def lag(self) -> timedelta:
         return timedelta(days=min(int(self.rng.expovariate(0.35)), 30) + (self.rng.random() < 0.02) * 20)
@@ -136,7 +166,7 @@ class _Maker:
 
 def _initial(payer: str) -> str:
     first, _, rest = payer.partition(" ")
-    return f"{first[0]}. {rest}" if rest and not rest.split()[-1] in FORMS else first
+    return f"{first[0]}. {rest}" if rest and rest.split()[-1] not in FORMS else first
 
 
 def _bare(payer: str) -> str:
@@ -154,8 +184,21 @@ def _glued(payer: str) -> str:
 def generate(size: int, *, seed: int = 1, noise: Noise | None = None) -> Workload:
     """About `size` statement lines and 1.4 times as many entries; the same for the same seed."""
     rng = random.Random(seed)
-    maker = _Maker(rng, noise or Noise(), _payers(rng, max(size // 12, 30)), min(30 + size // 150, 365), Workload())
-    makers = (_single, _batch, _payout, _instalments, _netted, _short, _outgoing, _bank_only, _ledger_only, _void)
+    maker = _Maker(
+        rng, noise or Noise(), _payers(rng, max(size // 12, 30)), min(30 + size // 150, 365), Workload()
+    )
+    makers = (
+        _single,
+        _batch,
+        _payout,
+        _instalments,
+        _netted,
+        _short,
+        _outgoing,
+        _bank_only,
+        _ledger_only,
+        _void,
+    )
     shares = (70, 4, 1.5, 2.5, 3, 2.5, 6, 4, 20, 1)
     while len(maker.work.lines) < size:
         rng.choices(makers, shares)[0](maker)
@@ -168,10 +211,12 @@ def generate(size: int, *, seed: int = 1, noise: Noise | None = None) -> Workloa
 
 
 def _payers(rng: random.Random, count: int) -> list[str]:
-    names = set()
+    names: set[str] = set()
     while len(names) < count:
         if rng.random() < 0.4:
-            names.add(f"{rng.choice(FIRST)} {rng.choice(LAST)}{rng.choice(('', '', 'sson', 'mann', 'er', 'ek'))}")
+            names.add(
+                f"{rng.choice(FIRST)} {rng.choice(LAST)}{rng.choice(('', '', 'sson', 'mann', 'er', 'ek'))}"
+            )
             if len(names) % 7 == 0:
                 names.add(f"{rng.choice(FIRST)} {rng.choice(LAST)}-{rng.choice(LAST)}")
         if rng.random() < 0.7 or len(names) > 1500:
@@ -194,7 +239,9 @@ def _batch(maker: _Maker) -> None:
         maker.entry(day - timedelta(days=maker.rng.randrange(12)), maker.amount(), payer)
         for _ in range(min(2 + int(maker.rng.expovariate(0.45)), 14))
     ]
-    line = maker.line(day + maker.lag(), _total(entries), payer, [str(entry["reference"]) for entry in entries])
+    line = maker.line(
+        day + maker.lag(), _total(entries), payer, [str(entry["reference"]) for entry in entries]
+    )
     maker.match([line], entries)
 
 
@@ -224,7 +271,9 @@ def _instalments(maker: _Maker) -> None:
     parts = [amount // count + maker.rng.randrange(-200, 200) for _ in range(count - 1)]
     parts.append(amount - sum(parts))
     lines = [
-        maker.line(day + timedelta(days=3 + 7 * i + maker.rng.randrange(5)), part, payer, [str(entry["reference"])])
+        maker.line(
+            day + timedelta(days=3 + 7 * i + maker.rng.randrange(5)), part, payer, [str(entry["reference"])]
+        )
         for i, part in enumerate(parts)
     ]
     maker.match(lines, [entry])
@@ -233,7 +282,9 @@ def _instalments(maker: _Maker) -> None:
 def _netted(maker: _Maker) -> None:
     payer, day, amount = maker.payer(), maker.day(), maker.amount() + 1000
     entry = maker.entry(day, amount, payer)
-    fee = maker.rng.choice((amount * 29 // 1000 + 30, maker.rng.randrange(500, 2500) if amount > 30000 else 35))
+    fee = maker.rng.choice(
+        (amount * 29 // 1000 + 30, maker.rng.randrange(500, 2500) if amount > 30000 else 35)
+    )
     maker.match([maker.line(day + maker.lag(), amount - fee, payer, [str(entry["reference"])])], [entry])
 
 

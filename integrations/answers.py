@@ -184,7 +184,20 @@ def _until_affordable(body: Any) -> float | None:
 def records_in(body: Any, read: Read, label: str) -> list[Record]:
     """The list of records at the path the connector names. Raises TransientError where there is none."""
     found = dig(body, read.records)
+    if found is None and read.query and _is_null(body, read.records):
+        return []
     if isinstance(found, list) and all(isinstance(record, dict) for record in found):
         return found
     place = f"at '{read.records}'" if read.records else "in the answer"
     raise TransientError(f"{label} sent no list of records {place}.")
+
+
+def _is_null(body: Any, path: str) -> bool:
+    """Whether a GraphQL answer says null somewhere on the path: the account has nothing of the kind."""
+    for part in path.split("."):
+        if not isinstance(body, dict) or part not in body:
+            return False
+        body = body[part]
+        if body is None:
+            return True
+    return False

@@ -182,7 +182,14 @@ class Client:
 
     # ── one request ─────────────────────────────────────────────────────────────────────────────
     def _ask(
-        self, read: Read, values: Mapping[str, Any], params: Mapping[str, Any], *, purpose: str, url: str = ""
+        self,
+        read: Read,
+        values: Mapping[str, Any],
+        params: Mapping[str, Any],
+        *,
+        purpose: str,
+        url: str = "",
+        cost: float | None = None,
     ) -> Answered:
         """Send a read (`values` fill its `{id}`), trying again where that may help."""
         fixed = {name: self._filled(value, values) for name, value in read.params.items()}
@@ -191,14 +198,14 @@ class Client:
         address = _same_host(url, self.base_url) if url else self._absolute(fill(read.path, quoted))
         headers = {**self.connector.headers, **read.headers}
         headers = {name: text for name, value in headers.items() if (text := fill(value, self._settings))}
+        cost = read.cost if cost is None else cost
         if read.query:
             body = json.dumps({"query": read.query, "variables": asked}, separators=(",", ":")).encode()
             headers["Content-Type"] = "application/json"
-            return self._attempts(
-                Request("POST", address, {}, body, headers, purpose, read.cost, graphql=True)
-            )
-        sent = {} if url else asked
-        return self._attempts(Request(read.method, address, sent, b"", headers, purpose, read.cost))
+            return self._attempts(Request("POST", address, {}, body, headers, purpose, cost, graphql=True))
+        return self._attempts(
+            Request(read.method, address, {} if url else asked, b"", headers, purpose, cost)
+        )
 
     def _filled(self, value: Any, values: Mapping[str, Any]) -> Any:
         return fill(value, {**self._settings, **values}) if isinstance(value, str) else value
@@ -466,3 +473,26 @@ def _answered(record: CallRecord, reply: Reply, redact: Redactor, *, now: dt.dat
         excerpt=redact.excerpt(reply.content),
         clock_skew=skew if skew is not None and abs(skew) > SKEW_NOTED else None,
     )
+
+
+def post_json(url: str, body: str, headers: Mapping[str, str], *, allow_loopback: bool = False) -> None:
+    """Send one message to an address a person gave (an alert); private addresses are refused.
+
+    Raises ConfigError where the address cannot be used, TransientError where it may work later.
+    """
+    loopback = allow_loopback and urlsplit(url).hostname in LOOPBACK
+    try:
+        with _session(loopback=loopback) as session:
+            response = session.post(
+                url,
+                data=body.encode(),
+                headers={"Content-Type": "application/json", **headers},
+                timeout=(CONNECT_SECONDS, CONNECT_SECONDS),
+                allow_redirects=False,
+            )
+    except InvalidIPAddress:
+        raise ConfigError("The address leads into a private network, where we do not go.") from None
+    except requests.exceptions.RequestException as error:
+        raise TransientError(f"The address did not answer: {type(error).__name__}.") from None
+    if not 200 <= response.status_code < 300:
+        raise TransientError(f"The address answered {response.status_code}.")

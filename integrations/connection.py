@@ -79,9 +79,9 @@ class Calls:
             error=record.error[:500],
             detail={
                 "request_headers": record.request_headers,
-                "response_headers": record.response_headers,
+                "response_headers": record.headers,
                 "request": record.request_excerpt,
-                "response": record.response_excerpt,
+                "response": record.excerpt,
                 "clock_skew": record.clock_skew,
             },
         )

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from integrations.casting import Unusable, minor_from_text, to_number
+from integrations.casting import Unusable, minor_from_text, to_number, to_text
 from integrations.paths import Scope, WrongShape, reader
 from integrations.planning import Assignment
 from ledgerhub.core.errors import FieldError
@@ -39,7 +39,7 @@ _MISSING: Final = """\
 _CAST: Final = "            value = cast_{i}(value, scope)\n"
 _TEXT: Final = (
     "            if value.__class__ is not str or not value or not value.isprintable() or value.isspace():\n"
-    "                value = cast_{i}(value, scope)\n"
+    "                value = to_text(value)\n"
 )
 _QUICK_CASTS: Final = {
     "text": _TEXT,
@@ -74,6 +74,7 @@ def fuse(assignments: tuple[Assignment, ...], *, on_error: OnError, on_missing: 
         "datetime": dt.datetime,
         "minor_from_text": minor_from_text,
         "to_number": to_number,
+        "to_text": to_text,
         "on_error": on_error,
         "on_missing": on_missing,
     }

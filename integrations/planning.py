@@ -300,7 +300,7 @@ class _Planner:
         where = f" for the items of {prefix}" if prefix else ""
         for item in fields:
             target = head + item.name
-            broken = any(problem.target == target for problem in self.problems)
+            broken = any(each.target == target and each.rule is not None for each in self.problems)
             if item.required and item.name not in ruled and not broken:
                 self._report(Problems(f"{item.label} is required{where}, but has no rule"), None, target)
 

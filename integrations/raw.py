@@ -38,7 +38,8 @@ def store(
     """
     identified = [(spec.identity(record), record) for record in records]
     latest = _latest(stream, {identity for identity, _ in identified if identity})
-    arrived, outdated = Arrived(), []
+    arrived = Arrived()
+    outdated: list[int] = []
     for identity, record in identified:
         digest = content_hash(record)
         identity = identity or f"unidentified:{digest[:16]}"

@@ -37,10 +37,18 @@ class Answered(NamedTuple):
 
 
 class Ask(Protocol):
-    """One request of a connector: `values` fill `{id}`, `url` is the whole address where a list gave it."""
+    """One request of a connector: `values` fill `{id}`, `url` is the whole address where a list gave it,
+    `cost` what it is expected to take of the rate budget where that is known better than `read.cost`."""
 
     def __call__(
-        self, read: Read, values: Mapping[str, Any], params: Mapping[str, Any], *, purpose: str, url: str = ""
+        self,
+        read: Read,
+        values: Mapping[str, Any],
+        params: Mapping[str, Any],
+        *,
+        purpose: str,
+        url: str = "",
+        cost: float | None = None,
     ) -> Answered: ...
 
 
@@ -50,6 +58,7 @@ def first_state(stream: Stream, cursor: Cursor | None = None, since: dt.date | N
     state: State = {
         "position": None,
         "size": None,
+        "cost": None,
         "page": 0,
         "guard": list(Guard()),
         "cursor": cursor,
@@ -79,15 +88,14 @@ class Reader:
 
     def fetch_page(self, stream: Stream, state: State, *, now: dt.datetime) -> Page:
         read = _read(stream)
-        params = {state["param"]: state["start"]} if state["start"] else {}
-        answered, size = self._list(read, state["position"], params, state["size"], purpose=stream.key)
+        answered, size = self._list(read, state, purpose=stream.key)
         answer = self._answer(read, answered)
         calls = [answered.call]
         for record in answer.records:
             calls += self._add_children(stream, record)
         following = read.paginator.after(state["position"], answer, size)
         after = _next_state(stream, state, following, answer.records, now=now)
-        after["size"] = _next_size(read, size, answered.body)
+        after["size"], after["cost"] = _next_size(read, size, answered.body)
         if following is not None:
             return Page(answer.records, after, state["cursor"], _ids(calls))
         return Page(answer.records, None, {"at": after["high"]} if after["high"] else {}, _ids(calls))
@@ -107,22 +115,17 @@ class Reader:
         self._add_children(stream, record)
         return record
 
-    def _list(
-        self,
-        read: Read,
-        position: Position | None,
-        params: Mapping[str, Any],
-        size: int | None,
-        *,
-        purpose: str,
-    ) -> tuple[Answered, int | None]:
+    def _list(self, read: Read, state: State, *, purpose: str) -> tuple[Answered, int | None]:
         """One page; a GraphQL page that is too dear for the system is asked for again at half the size."""
+        position, size, cost = state["position"], state["size"], state["cost"]
+        start = {state["param"]: state["start"]} if state["start"] else {}
+        url = _address(read, position)
         while True:
-            asked = {**params, **read.paginator.params(position, size)}
+            asked = {**start, **read.paginator.params(position, size)}
             try:
-                return self._ask(read, {}, asked, purpose=purpose, url=_address(read, position)), size
+                return self._ask(read, {}, asked, purpose=purpose, url=url, cost=cost), size
             except TooDear as error:
-                size = int(asked.get("first") or 1) // 2
+                size, cost = int(asked.get("first") or 1) // 2, None
                 if size < 1:
                     raise ConfigError(str(error)) from None
 
@@ -184,11 +187,14 @@ def _next_state(
     return {**state, "position": following, "guard": list(guard), "page": number, "high": high}
 
 
-def _next_size(read: Read, size: int | None, body: Any) -> int | None:
+def _next_size(read: Read, size: int | None, body: Any) -> tuple[int | None, float | None]:
+    """How many records to ask for next and what that will cost, by what this page was said to cost."""
     if not isinstance(read.paginator, GraphQL):
-        return None
-    cost = dig(body, "extensions.cost.requestedQueryCost")
-    return read.paginator.resized(size, int(cost) if isinstance(cost, int | Decimal) else None)
+        return None, None
+    found = dig(body, "extensions.cost.requestedQueryCost")
+    cost = int(found) if isinstance(found, int | Decimal) else None
+    following = read.paginator.resized(size, cost)
+    return following, cost * following / (size or read.paginator.size) if cost else None
 
 
 def _newest(stream: Stream, records: list[Record], high: str, *, now: dt.datetime) -> str:

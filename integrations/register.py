@@ -12,9 +12,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations import connectors, normalize, registry, sync
-from integrations.client import first_state
 from integrations.connection import connect
 from integrations.models import Integration, MappingVersion, RawRecord, Secret, Stream
+from integrations.reading import first_state
 from integrations.records import Record
 from integrations.rules import outputs_to_dict
 from integrations.spec import Connector

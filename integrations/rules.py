@@ -43,7 +43,8 @@ class Output:
     when: tuple[Condition, ...] = ()
 
 
-def step(name: str, **params: Any) -> Step:
+def step(name: str, /, **params: Any) -> Step:
+    """`step("setting", name="gateway")`: the transform's name stands apart from its parameters."""
     return Step(name, params)
 
 

@@ -16,10 +16,10 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from integrations import alerts, normalize, raw, registry, webhooks
-from integrations.client import Page, first_state
 from integrations.connection import Calls, connect
 from integrations.models import Integration, RawRecord, Stream, SyncRun
 from integrations.normalize import Normalizer
+from integrations.reading import Page, first_state
 from ledgerhub.access.models import User
 from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
 
@@ -146,9 +146,9 @@ def _fetch(piece: Slice) -> None:
         while True:
             page = client.fetch_page(spec, state)
             _write_page(piece, page, calls)
-            if page.state is None:
+            if page.next is None:
                 return
-            state = page.state
+            state = page.next
             if time.monotonic() > piece.deadline:
                 _hand_over(run)
                 return
@@ -179,8 +179,8 @@ def _write_page(piece: Slice, page: Page, calls: Calls) -> None:
         run.changed += arrived.changed
         run.unchanged += arrived.unchanged
         _count(run, outcome)
-        run.checkpoint = page.state or {}
-        if page.state is None:
+        run.checkpoint = page.next or {}
+        if page.next is None:
             _finish(run, cursor=page.cursor)
         run.save()
 
@@ -265,7 +265,7 @@ def _hand_over(run: SyncRun) -> None:
 def backoff(attempts: int, *, retry_after: float | None = None) -> float:
     """Seconds until the next try: exponential with full jitter, at least what the other side asked for."""
     ceiling = min(15.0 * 2 ** (attempts - 1), 3600.0)
-    return max(retry_after or 0.0, random.uniform(ceiling / 2, ceiling))  # noqa: S311
+    return max(retry_after or 0.0, random.uniform(ceiling / 2, ceiling))
 
 
 def _wait(run: SyncRun, error: TransientError) -> None:

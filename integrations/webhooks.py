@@ -103,10 +103,10 @@ def _refetch(event: WebhookEvent) -> str:
     spec = registry.stream_spec(stream)
     client, calls = connect(event.integration, purpose=f"webhook {event.topic}"[:40])
     with client:
-        page = client.fetch_one(spec, record_id)
+        record = client.fetch_one(spec, record_id)
     with transaction.atomic():
         call = calls.save()
-        arrived = raw.store(stream, spec, page.records, call=call, origin=f"{event.topic} {event.event_id}")
+        arrived = raw.store(stream, spec, [record] if record else [], call=call, origin=f"{event.topic} {event.event_id}")
         normalize.normalize(normalize.load(stream), arrived.rows)
         if event.topic != TOUCH:
             touch(stream, arrived.rows)

@@ -75,7 +75,9 @@ class BankRule:
         if self.sign and (amount > 0) != (self.sign == "in"):
             return False
         size = abs(amount)
-        return (self.minimum is None or size >= self.minimum) and (self.maximum is None or size <= self.maximum)
+        return (self.minimum is None or size >= self.minimum) and (
+            self.maximum is None or size <= self.maximum
+        )
 
 
 def first_rule(rules: Iterable[BankRule], *, text: str, amount: int, account: str) -> BankRule | None:
@@ -95,7 +97,9 @@ class AutoApproval:
         """Never for a tie nor with a difference left: those need a person. `amount` in minor units."""
         if tie or difference or kind != self.kind:
             return False
-        return probability >= self.min_probability and (self.max_amount is None or abs(amount) <= self.max_amount)
+        return probability >= self.min_probability and (
+            self.max_amount is None or abs(amount) <= self.max_amount
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from ledgerhub.access.models import Organization, Role, User
+from tests.factories import make_organization, make_user, sign_in
 
 os.environ.setdefault("SECRET_KEY", "for the tests only, nothing is guarded by it 0123456789")
 os.environ.setdefault("ENCRYPTION_KEYS", "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
@@ -24,3 +30,51 @@ def reference() -> Path:
     if not root.is_dir():
         pytest.skip(f"no reference data at {root} (set LEDGERHUB_REFERENCE)")
     return root
+
+
+@pytest.fixture(autouse=True)
+def _fast_and_quiet(settings: Settings) -> None:
+    """Cheap password hashes, and no search for collected static files, which tests do not have."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture
+def organization(db: None) -> Organization:
+    return make_organization(name="Corner Shop", slug="corner-shop")
+
+
+@pytest.fixture
+def viewer(organization: Organization) -> User:
+    return make_user(email="viewer@example.com", name="Vera Viewer", organization=organization)
+
+
+@pytest.fixture
+def bookkeeper(organization: Organization) -> User:
+    return make_user(
+        email="bookkeeper@example.com", name="Bo Books", organization=organization, role=Role.BOOKKEEPER
+    )
+
+
+@pytest.fixture
+def approver(organization: Organization) -> User:
+    return make_user(
+        email="approver@example.com", name="Ann Approver", organization=organization, role=Role.APPROVER
+    )
+
+
+@pytest.fixture
+def admin(organization: Organization) -> User:
+    return make_user(email="admin@example.com", name="Ada Admin", organization=organization, role=Role.ADMIN)
+
+
+@pytest.fixture
+def outsider(db: None) -> User:
+    """A member of another organization only."""
+    return make_user(email="outsider@example.com", name="Otto Outside", organization=make_organization())
+
+
+@pytest.fixture
+def signed_in() -> Callable[[User], Client]:
+    """`signed_in(user)`: a client of one's own in which that user is signed in."""
+    return lambda user: sign_in(Client(), user)

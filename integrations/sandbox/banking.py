@@ -126,9 +126,15 @@ def _transfers(orders: tuple[Order, ...]) -> Iterator[_Draft]:
     for (company, date), paid in groups.items():
         names = " ".join(order.name for order, _ in paid)
         yield _Draft(
-            CHECKING, date, sum(amount for _, amount in paid), f"ACH CREDIT {company.upper()} {names}", company,
-            "transfer_in", names, tuple(f"order:{order.id}" for order, _ in paid),
-        )  # fmt: skip
+            CHECKING,
+            date,
+            sum(amount for _, amount in paid),
+            f"ACH CREDIT {company.upper()} {names}",
+            company,
+            "transfer_in",
+            names,
+            tuple(f"order:{order.id}" for order, _ in paid),
+        )
 
 
 def _regular(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]:

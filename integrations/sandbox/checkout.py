@@ -68,6 +68,14 @@ class Till:
 
 
 @dataclass(slots=True)
+class OpenTender:
+    """A payment and how much of it was not given back yet."""
+
+    tender: Tender
+    left: int
+
+
+@dataclass(slots=True)
 class _Basket:
     lines: tuple[OrderLine, ...]
     code: str
@@ -222,7 +230,7 @@ def _refunds(
 ) -> tuple[Refund, ...]:
     rng = till.rng
     first = at + rng.randint(2, 14) * DAY + rng.randint(0, 30_000)
-    open_tenders = [[t, t.amount] for t in reversed(tenders) if t.received]
+    open_tenders = [OpenTender(t, t.amount) for t in reversed(tenders) if t.received]
     if scenario == "full":
         return (_refund(till, basket, open_tenders, first, [line.quantity for line in basket.lines], 0),)
     if scenario == "goodwill":
@@ -239,7 +247,7 @@ def _refunds(
 
 
 def _refund(
-    till: Till, basket: _Basket, open_tenders: list[list], at: int, counts: list[int], done: int
+    till: Till, basket: _Basket, open_tenders: list[OpenTender], at: int, counts: list[int], done: int
 ) -> Refund:
     """Refund `counts` pieces a line; the first line may have had `done` before. Shipping with the last."""
     lines = tuple(
@@ -264,19 +272,19 @@ def _refund_line(till: Till, line: OrderLine, count: int, done: int) -> RefundLi
     return RefundLine(next(till.ids), line, count, part(line.net), tax, restock=till.rng.random() < 0.6)
 
 
-def _goodwill(till: Till, open_tenders: list[list], at: int) -> Refund:
+def _goodwill(till: Till, open_tenders: list[OpenTender], at: int) -> Refund:
     tenders = _pay_back(till, open_tenders, 500, at)
     return Refund(next(till.ids), at, (), 0, 0, 500, tenders, "Sorry for the delay")
 
 
-def _pay_back(till: Till, open_tenders: list[list], total: int, at: int) -> tuple[Tender, ...]:
+def _pay_back(till: Till, open_tenders: list[OpenTender], total: int, at: int) -> tuple[Tender, ...]:
     """Give `total` back to the tenders it came from, the last one first."""
     made = []
     for entry in open_tenders:
-        amount = min(entry[1], total)
+        amount = min(entry.left, total)
         if amount:
-            made.append(_tender(till, "refund", entry[0].gateway, amount, at, parent=entry[0].id))
-            entry[1] -= amount
+            made.append(_tender(till, "refund", entry.tender.gateway, amount, at, parent=entry.tender.id))
+            entry.left -= amount
             total -= amount
     return tuple(made)
 

@@ -16,6 +16,7 @@ from integrations.sandbox.faults import fault_from
 from integrations.sandbox.web import Hook, Request, Response, State, json_response
 
 HOOK_SECONDS = 5.0
+SETTINGS = ("shopify_bucket", "shopify_linear_cost")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -133,6 +134,19 @@ def _clear_faults(business: Business, state: State, data: dict[str, Any]) -> dic
     return {"faults": []}
 
 
+def _settings(business: Business, state: State, data: dict[str, Any]) -> dict[str, Any]:
+    """{"shopify_bucket": [points, points a second], "shopify_linear_cost": true}: how strict systems are."""
+    bucket = data.get("shopify_bucket", [1, 1])
+    if not (
+        isinstance(bucket, list) and len(bucket) == 2 and all(isinstance(n, int | float) for n in bucket)
+    ):
+        raise ValueError("shopify_bucket must be [size, points a second]")
+    state.settings |= {name: data[name] for name in SETTINGS if name in data}
+    state.move(state.clock)
+    state.budgets.clear()
+    return {"settings": state.settings}
+
+
 def _truth(business: Business, state: State, data: dict[str, Any]) -> dict[str, Any]:
     return truth.as_json(business, clock=state.clock)
 
@@ -147,4 +161,5 @@ _HANDLERS: dict[tuple[str, str], _Handler] = {
     ("DELETE", "/_control/webhooks"): _clear_hooks,
     ("POST", "/_control/faults"): _add_fault,
     ("DELETE", "/_control/faults"): _clear_faults,
+    ("POST", "/_control/settings"): _settings,
 }

@@ -18,8 +18,8 @@ _HTML = (
 
 @dataclass(slots=True)
 class Fault:
-    """One order to misbehave: for the next `count` requests (-1: all) to paths below `path` of a system,
-    after letting `skip` pass.
+    """One order to misbehave: for the next `count` requests (-1: all) to a system below `path`, once `skip`
+    of them have passed.
 
     kind: `status` answers `status` (with `retry_after`); `timeout` and `slow` wait `seconds` first (a time-out
     then hangs up); `html` answers a page with 200; `truncated` sends half a body; `loop` answers every page

@@ -33,14 +33,74 @@ PLACES = (
 )
 PLACE_WEIGHTS = [place.weight for place in PLACES]
 
-FIRST = (
-    "Ann Maya Liam Noah Emma Olivia Zoë José Priya Chen Fatima Lars Aïcha Tomás Grace Henry Ivy Jonas "
-    "Keiko Leo Mila Nadia Omar Paula Quinn Rosa Sam Tara Umar Vera Will Ximena Yusuf Zack"
-).split()
-LAST = (
-    "Lee Okafor Smith García Nguyen Müller Patel Kim Rossi Cohen Dubois Haddad Ivanova Jones Kowalski "
-    "Lopez Murphy Novak O'Brien Park Quist Reyes Silva Tanaka Usman Vargas Walsh Xu Young Zimmer"
-).split()
+FIRST = [
+    "Ann",
+    "Maya",
+    "Liam",
+    "Noah",
+    "Emma",
+    "Olivia",
+    "Zoë",
+    "José",
+    "Priya",
+    "Chen",
+    "Fatima",
+    "Lars",
+    "Aïcha",
+    "Tomás",
+    "Grace",
+    "Henry",
+    "Ivy",
+    "Jonas",
+    "Keiko",
+    "Leo",
+    "Mila",
+    "Nadia",
+    "Omar",
+    "Paula",
+    "Quinn",
+    "Rosa",
+    "Sam",
+    "Tara",
+    "Umar",
+    "Vera",
+    "Will",
+    "Ximena",
+    "Yusuf",
+    "Zack",
+]
+LAST = [
+    "Lee",
+    "Okafor",
+    "Smith",
+    "García",
+    "Nguyen",
+    "Müller",
+    "Patel",
+    "Kim",
+    "Rossi",
+    "Cohen",
+    "Dubois",
+    "Haddad",
+    "Ivanova",
+    "Jones",
+    "Kowalski",
+    "Lopez",
+    "Murphy",
+    "Novak",
+    "O'Brien",
+    "Park",
+    "Quist",
+    "Reyes",
+    "Silva",
+    "Tanaka",
+    "Usman",
+    "Vargas",
+    "Walsh",
+    "Xu",
+    "Young",
+    "Zimmer",
+]
 COMPANIES = (
     "Dockside Diner LLC",
     "Blue Anchor Café",

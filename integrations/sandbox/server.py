@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self._send(self.server.answer(request))
 
-    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _serve
+    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _serve  # noqa: N815 (names the base class looks for)
 
     def _send(self, response: Response) -> None:
         """Head and body in one write; a cut body declares its full length and then hangs up."""
@@ -87,15 +87,19 @@ class _Handler(BaseHTTPRequestHandler):
         if response.cut == 0:
             self.close_connection = True
             return
-        self.send_response_only(response.status)
-        self.send_header("Server", self.server_version)
-        self.send_header("Date", self.date_time_string())
-        self.send_header("Content-Type", response.content_type)
-        self.send_header("Content-Length", str(len(response.body)))
-        for name, value in response.headers:
-            self.send_header(name, value)
-        head = b"".join(self._headers_buffer) + b"\r\n"
-        self._headers_buffer = []
+        reason = self.responses.get(response.status, ("",))[0]
+        fields = [
+            ("Server", self.server_version),
+            ("Date", self.date_time_string()),
+            ("Content-Type", response.content_type),
+            ("Content-Length", str(len(response.body))),
+            *response.headers,
+        ]
+        lines = [
+            f"{self.protocol_version} {int(response.status)} {reason}",
+            *(f"{k}: {v}" for k, v in fields),
+        ]
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
         body = response.body if response.cut is None else response.body[: response.cut]
         self.close_connection = self.close_connection or response.cut is not None
         try:

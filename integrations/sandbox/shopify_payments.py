@@ -6,13 +6,17 @@ from typing import Any
 
 from integrations.sandbox.events import BalanceLine, Business, Dispute, Payout
 from integrations.sandbox.graphql_run import Nodes, Record
-from integrations.sandbox.shopify_shapes import SHOP_DOMAIN, gid, iso, money
+from integrations.sandbox.shopify_values import SHOP_DOMAIN, gid, iso, money
 
 ACCOUNT = gid("ShopifyPaymentsAccount", 900_100_200)
 _SOURCES = {
-    "CHARGE": "CHARGE", "REFUND": "REFUND", "DISPUTE_WITHDRAWAL": "DISPUTE", "DISPUTE_REVERSAL": "DISPUTE",
-    "ADJUSTMENT": "ADJUSTMENT", "TRANSFER": "TRANSFER",
-}  # fmt: skip
+    "CHARGE": "CHARGE",
+    "REFUND": "REFUND",
+    "DISPUTE_WITHDRAWAL": "DISPUTE",
+    "DISPUTE_REVERSAL": "DISPUTE",
+    "ADJUSTMENT": "ADJUSTMENT",
+    "TRANSFER": "TRANSFER",
+}
 
 
 def payout_status(item: Payout, clock: int) -> str:
@@ -45,20 +49,30 @@ def _summary(item: Payout) -> Record:
     zero = money(0)
     return {
         "__typename": "ShopifyPaymentsPayoutSummary",
-        "chargesGross": gross("CHARGE"), "chargesFee": fees("CHARGE"),
-        "refundsFeeGross": gross("REFUND"), "refundsFee": fees("REFUND"),
-        "adjustmentsGross": gross(*others), "adjustmentsFee": fees(*others),
-        "advanceGross": zero, "advanceFees": zero, "reservedFundsGross": zero, "reservedFundsFee": zero,
-        "retriedPayoutsGross": zero, "retriedPayoutsFee": zero, "usdcRebateCreditAmount": zero,
-    }  # fmt: skip
+        "chargesGross": gross("CHARGE"),
+        "chargesFee": fees("CHARGE"),
+        "refundsFeeGross": gross("REFUND"),
+        "refundsFee": fees("REFUND"),
+        "adjustmentsGross": gross(*others),
+        "adjustmentsFee": fees(*others),
+        "advanceGross": zero,
+        "advanceFees": zero,
+        "reservedFundsGross": zero,
+        "reservedFundsFee": zero,
+        "retriedPayoutsGross": zero,
+        "retriedPayoutsFee": zero,
+        "usdcRebateCreditAmount": zero,
+    }
 
 
 def balance_transaction(line: BalanceLine, paid_in: Payout | None, clock: int) -> Record:
     """`paid_in` is the payout it went out with, if that exists by now."""
     is_order = line.order != 0
     order = {
-        "__typename": "ShopifyPaymentsAssociatedOrder", "id": gid("Order", line.order), "name": line.description,
-    }  # fmt: skip
+        "__typename": "ShopifyPaymentsAssociatedOrder",
+        "id": gid("Order", line.order),
+        "name": line.description,
+    }
     status = payout_status(paid_in, clock) if paid_in else "PENDING"
     return {
         "__typename": "ShopifyPaymentsBalanceTransaction",
@@ -117,12 +131,14 @@ def account(business: Business, clock: int, **connections: Nodes | Any) -> Recor
         "accountOpenerName": "Grace Hopper-Lane",
         "payoutStatementDescriptor": "HARBOR COFFEE",
         "payoutSchedule": {
-            "__typename": "ShopifyPaymentsPayoutSchedule", "interval": "DAILY", "monthlyAnchor": None,
+            "__typename": "ShopifyPaymentsPayoutSchedule",
+            "interval": "DAILY",
+            "monthlyAnchor": None,
             "weeklyAnchor": None,
         },
         "balance": [money(held)],
         **connections,
-    }  # fmt: skip
+    }
 
 
 def shop(business: Business) -> Record:
@@ -153,11 +169,16 @@ def shop(business: Business) -> Record:
         "createdAt": "2020-01-01T12:00:00Z",
         "updatedAt": "2026-01-01T12:00:00Z",
         "primaryDomain": {
-            "__typename": "Domain", "id": gid("Domain", 1), "host": SHOP_DOMAIN, "url": f"https://{SHOP_DOMAIN}",
+            "__typename": "Domain",
+            "id": gid("Domain", 1),
+            "host": SHOP_DOMAIN,
+            "url": f"https://{SHOP_DOMAIN}",
             "sslEnabled": True,
         },
         "plan": {
-            "__typename": "ShopPlan", "partnerDevelopment": False, "publicDisplayName": "Basic",
+            "__typename": "ShopPlan",
+            "partnerDevelopment": False,
+            "publicDisplayName": "Basic",
             "shopifyPlus": False,
         },
-    }  # fmt: skip
+    }

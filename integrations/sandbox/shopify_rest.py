@@ -6,7 +6,8 @@ import datetime as dt
 from typing import Any
 
 from integrations.sandbox.events import ZONE, Customer, Order, OrderLine, Refund, Tax, Tender
-from integrations.sandbox.shopify_shapes import financial_status, gid, merged_taxes
+from integrations.sandbox.shopify_shapes import financial_status, merged_taxes
+from integrations.sandbox.shopify_values import gid
 
 Record = dict[str, Any]
 
@@ -27,11 +28,14 @@ def _set(cents: int) -> Record:
 def _taxes(taxes: tuple[Tax, ...] | list[Tax]) -> list[Record]:
     return [
         {
-            "title": tax.title, "rate": tax.rate / 1_000_000, "price": _price(tax.amount),
-            "price_set": _set(tax.amount), "channel_liable": False,
+            "title": tax.title,
+            "rate": tax.rate / 1_000_000,
+            "price": _price(tax.amount),
+            "price_set": _set(tax.amount),
+            "channel_liable": False,
         }
         for tax in taxes
-    ]  # fmt: skip
+    ]
 
 
 def order(item: Order, clock: int) -> Record:
@@ -136,29 +140,49 @@ def _shipping(item: Order) -> list[Record]:
     title = "Standard" if item.shipping < 1000 else "Express"
     return [
         {
-            "id": item.id + 1, "title": title, "code": title, "price": _price(item.shipping),
-            "price_set": _set(item.shipping), "discounted_price": _price(item.shipping),
-            "discounted_price_set": _set(item.shipping), "discount_allocations": [],
+            "id": item.id + 1,
+            "title": title,
+            "code": title,
+            "price": _price(item.shipping),
+            "price_set": _set(item.shipping),
+            "discounted_price": _price(item.shipping),
+            "discounted_price_set": _set(item.shipping),
+            "discount_allocations": [],
             "tax_lines": _taxes(item.shipping_taxes),
         }
-    ]  # fmt: skip
+    ]
 
 
 def _customer(person: Customer) -> Record:
     return {
-        "id": person.id, "admin_graphql_api_id": gid("Customer", person.id), "email": person.email,
-        "first_name": person.first, "last_name": person.last, "phone": person.phone,
-        "tax_exempt": person.tax_exempt, "created_at": _time(person.created), "currency": "USD",
-    }  # fmt: skip
+        "id": person.id,
+        "admin_graphql_api_id": gid("Customer", person.id),
+        "email": person.email,
+        "first_name": person.first,
+        "last_name": person.last,
+        "phone": person.phone,
+        "tax_exempt": person.tax_exempt,
+        "created_at": _time(person.created),
+        "currency": "USD",
+    }
 
 
 def _address(person: Customer) -> Record:
     return {
-        "first_name": person.first, "last_name": person.last, "name": person.name,
-        "company": person.company or None, "address1": person.street, "address2": None, "city": person.city,
-        "province": person.province_name, "province_code": person.province, "country": "United States",
-        "country_code": "US", "zip": person.postcode, "phone": person.phone,
-    }  # fmt: skip
+        "first_name": person.first,
+        "last_name": person.last,
+        "name": person.name,
+        "company": person.company or None,
+        "address1": person.street,
+        "address2": None,
+        "city": person.city,
+        "province": person.province_name,
+        "province_code": person.province,
+        "country": "United States",
+        "country_code": "US",
+        "zip": person.postcode,
+        "phone": person.phone,
+    }
 
 
 def refund(item: Refund, of: Order) -> Record:
@@ -173,10 +197,15 @@ def refund(item: Refund, of: Order) -> Record:
         "restock": any(line.restock for line in item.lines),
         "refund_line_items": [
             {
-                "id": line.id, "line_item_id": line.line.id, "quantity": line.quantity,
-                "restock_type": "return" if line.restock else "no_restock", "location_id": None,
-                "subtotal": float(_price(line.subtotal)), "subtotal_set": _set(line.subtotal),
-                "total_tax": float(_price(line.tax)), "total_tax_set": _set(line.tax),
+                "id": line.id,
+                "line_item_id": line.line.id,
+                "quantity": line.quantity,
+                "restock_type": "return" if line.restock else "no_restock",
+                "location_id": None,
+                "subtotal": float(_price(line.subtotal)),
+                "subtotal_set": _set(line.subtotal),
+                "total_tax": float(_price(line.tax)),
+                "total_tax_set": _set(line.tax),
                 "line_item": _line(line.line),
             }
             for line in item.lines
@@ -184,7 +213,7 @@ def refund(item: Refund, of: Order) -> Record:
         "refund_shipping_lines": _refund_shipping(item, of),
         "order_adjustments": _adjustments(item, of),
         "transactions": [_transaction(tender, of) for tender in item.tenders],
-    }  # fmt: skip
+    }
 
 
 def _refund_shipping(item: Refund, of: Order) -> list[Record]:
@@ -192,10 +221,12 @@ def _refund_shipping(item: Refund, of: Order) -> list[Record]:
         return []
     return [
         {
-            "id": item.id + 1, "shipping_line": _shipping(of)[0], "subtotal_amount_set": _set(item.shipping),
+            "id": item.id + 1,
+            "shipping_line": _shipping(of)[0],
+            "subtotal_amount_set": _set(item.shipping),
             "tax_amount_set": _set(item.shipping_tax),
         }
-    ]  # fmt: skip
+    ]
 
 
 def _adjustments(item: Refund, of: Order) -> list[Record]:
@@ -203,17 +234,31 @@ def _adjustments(item: Refund, of: Order) -> list[Record]:
         return []
     return [
         {
-            "id": item.id + 2, "order_id": of.id, "refund_id": item.id, "kind": "refund_discrepancy",
-            "reason": "Refund discrepancy", "amount": _price(-item.goodwill), "amount_set": _set(-item.goodwill),
-            "tax_amount": "0.00", "tax_amount_set": _set(0),
+            "id": item.id + 2,
+            "order_id": of.id,
+            "refund_id": item.id,
+            "kind": "refund_discrepancy",
+            "reason": "Refund discrepancy",
+            "amount": _price(-item.goodwill),
+            "amount_set": _set(-item.goodwill),
+            "tax_amount": "0.00",
+            "tax_amount_set": _set(0),
         }
-    ]  # fmt: skip
+    ]
 
 
 def _transaction(tender: Tender, of: Order) -> Record:
     return {
-        "id": tender.id, "admin_graphql_api_id": gid("OrderTransaction", tender.id), "order_id": of.id,
-        "kind": tender.kind, "status": tender.status, "gateway": tender.gateway, "amount": _price(tender.amount),
-        "currency": "USD", "created_at": _time(tender.at), "processed_at": _time(tender.at),
-        "parent_id": tender.parent or None, "test": False,
-    }  # fmt: skip
+        "id": tender.id,
+        "admin_graphql_api_id": gid("OrderTransaction", tender.id),
+        "order_id": of.id,
+        "kind": tender.kind,
+        "status": tender.status,
+        "gateway": tender.gateway,
+        "amount": _price(tender.amount),
+        "currency": "USD",
+        "created_at": _time(tender.at),
+        "processed_at": _time(tender.at),
+        "parent_id": tender.parent or None,
+        "test": False,
+    }

@@ -44,8 +44,12 @@ def _table(
     rows: list[list[str]], *, delimiter: str = ",", encoding: str = "utf-8", quote: bool = False
 ) -> bytes:
     text = io.StringIO()
-    quoting = csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL
-    csv.writer(text, delimiter=delimiter, lineterminator="\r\n", quoting=quoting).writerows(rows)
+    csv.writer(
+        text,
+        delimiter=delimiter,
+        lineterminator="\r\n",
+        quoting=csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL,
+    ).writerows(rows)
     return text.getvalue().encode(encoding, errors="replace")
 
 

@@ -21,13 +21,34 @@ Record = dict[str, Any]
 _TYPES = {"dispute": "adjustment", "dispute_reversal": "adjustment"}
 _CATEGORIES = {"payment": "charge", "payout_failure": "payout_reversal", "stripe_fee": "fee"}
 _EVIDENCE = (
-    "access_activity_log billing_address cancellation_policy cancellation_policy_disclosure "
-    "cancellation_rebuttal customer_communication customer_email_address customer_name "
-    "customer_purchase_ip customer_signature duplicate_charge_documentation duplicate_charge_explanation "
-    "duplicate_charge_id product_description receipt refund_policy refund_policy_disclosure "
-    "refund_refusal_explanation service_date service_documentation shipping_address shipping_carrier "
-    "shipping_date shipping_documentation shipping_tracking_number uncategorized_file uncategorized_text"
-).split()
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
+)
 
 
 def account_id(business: Business) -> str:
@@ -53,7 +74,8 @@ def account(business: Business) -> Record:
         "details_submitted": True,
         "email": "books@harborcoffee.example",
         "external_accounts": {
-            "object": "list", "data": [], "has_more": False, "url": f"/v1/accounts/{identity}/external_accounts",
+            "object": "list", "data": [], "has_more": False,
+            "url": f"/v1/accounts/{identity}/external_accounts",
         },
         "metadata": {},
         "payouts_enabled": True,
@@ -210,13 +232,13 @@ def _outcome(failed: bool) -> Record:
 
 def _method(item: Charge) -> Record:
     if item.method == "us_bank_account":
-        details = {
+        bank: Record = {
             "account_holder_type": "company", "account_type": "checking", "bank_name": "TEST BANK",
-            "fingerprint": None, "last4": "6789", "mandate": None, "payment_reference": None,
+            "fingerprint": None, "last4": "6789",  "payment_reference": None,
             "routing_number": "110000000",
         }  # fmt: skip
-        return {"type": "us_bank_account", "us_bank_account": details}
-    details = {
+        return {"type": "us_bank_account", "us_bank_account": bank}
+    details: Record = {
         "amount_authorized": item.amount, "authorization_code": None, "brand": "visa",
         "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
         "country": "US", "exp_month": 12, "exp_year": 2030, "fingerprint": item.customer[4:],

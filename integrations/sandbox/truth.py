@@ -188,8 +188,10 @@ def _disputes(system: str, disputes: tuple[Dispute, ...], clock: int) -> Iterato
         for part, line in (("opened", dispute.line), ("won", dispute.reversal)):
             if line and line.at <= clock:
                 lines = (
-                    ("disputes", -line.amount), ("dispute_fees", line.fee), (_clearing(dispute.gateway), line.net),
-                )  # fmt: skip
+                    ("disputes", -line.amount),
+                    ("dispute_fees", line.fee),
+                    (_clearing(dispute.gateway), line.net),
+                )
                 yield _booking(system, f"dispute:{dispute.id}", part, day(line.at), *lines)
 
 

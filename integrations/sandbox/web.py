@@ -60,6 +60,7 @@ class State:
     settings: dict[str, Any] = field(default_factory=dict)
     budgets: dict[str, tuple[float, float]] = field(default_factory=dict)
     cache: dict[Any, Any] = field(default_factory=dict)
+    pages: dict[Any, Any] = field(default_factory=dict)
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -68,6 +69,7 @@ class State:
         """Set the clock; what was rendered for another instant is forgotten."""
         self.clock = clock
         self.cache.clear()
+        self.pages.clear()
 
     def cached(self, key: Any, make: Callable[[], Any]) -> Any:
         try:

@@ -26,7 +26,7 @@ _UNIT = "|".join(
 _FULL = re.compile(
     rf"(?P<before>(?:[{_MINUS}+(\s]|{_UNIT}|[A-Z]{{3}}(?![A-Za-z]))*)"
     r"(?P<body>[0-9][0-9.,'’`´ ]*|[.,][0-9]+)"
-    rf"(?P<after>(?:[{_MINUS}+)\s]|{_UNIT}|[A-Z]{{3}}(?![A-Za-z])|(?:CR|DR|Cr|Dr|cr|dr)\b\.?|\b[CDSH]\b|[CD]$)*)",
+    rf"(?P<after>(?:[{_MINUS}+)\s]|{_UNIT}|[A-Z]{{3}}(?![A-Za-z])|(?:CR|DR|Cr|Dr|cr|dr)\b\.?|\b[CDSH](?=\s|$)|[CD]$)*)",
 )
 _CODE = re.compile(r"[A-Z]{3}")
 _MARK = re.compile(r"(?<![A-Za-z])(CR|DR|[CDSH])\.?(?![A-Za-z])", re.IGNORECASE)

@@ -131,7 +131,7 @@ def _allows(role: str, column: Column) -> bool:
 
 def header_currency(name: str) -> str:
     """ISO code inside a column name: `Betrag (EUR)`, `Amount CZK`, `Importe €`; else ''."""
-    found = [code for code in _CODE.findall(name) if code in CURRENCIES]
-    if found:
-        return found[0]
+    for match in _CODE.finditer(name):
+        if match[0] in CURRENCIES:
+            return match[0]
     return next((code for sign, code in _SIGNS.items() if sign in name), "")

@@ -1,4 +1,4 @@
-"""Statements, CSV step 3: a file and its layout -> a statement, row by row; a bad row never loses the others."""
+"""Statements, CSV step 3: a file and its layout -> a statement; a bad row never loses the others."""
 
 from __future__ import annotations
 
@@ -149,7 +149,8 @@ def _amount(row: Row, layout: CsvLayout) -> Decimal | str | None:
         value = parse_amount(cell, decimal=layout.decimal)
         if value is None:
             return cell or None
-        return value * layout.sign * flag_sign(layout, _cell(row, layout.flag))
+        turned = value * layout.sign * flag_sign(layout, _cell(row, layout.flag))
+        return turned + 0  # no negative zero
     total: Decimal | None = None
     for place, sign in ((layout.debit, layout.debit_sign), (layout.credit, layout.credit_sign)):
         cell = _cell(row, place)
@@ -205,7 +206,7 @@ def _without_date(row: Row, reading: _Reading, dated: str) -> None:
 
 
 def _is_remark(row: Row, reading: _Reading) -> bool:
-    """Lines above the first movement of a headerless file, or much narrower than the table, are not movements."""
+    """Lines above the first movement of a headerless file, or much narrower than it, are remarks."""
     return len(row.cells) < 3 or (not reading.lines and not reading.layout.names)
 
 

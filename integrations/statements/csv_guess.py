@@ -16,6 +16,7 @@ from integrations.statements.model import StatementError
 from integrations.statements.words import ROLES, plain, role_score
 
 _SAMPLE_ROWS = 3000
+_MAX_COLUMNS = 250
 
 
 def guess_layout(data: bytes) -> CsvLayout:
@@ -24,6 +25,8 @@ def guess_layout(data: bytes) -> CsvLayout:
     text = decode(data, encoding)
     delimiter, quote = guess_dialect(text)
     sample = list(islice(rows(text, delimiter=delimiter, quote=quote), _SAMPLE_ROWS))
+    if any(len(row.cells) > _MAX_COLUMNS for row in sample):
+        raise StatementError(f"A line of this file has more than {_MAX_COLUMNS} columns; no statement has.")
     layout = CsvLayout(encoding=encoding, delimiter=delimiter, quote=quote, notes=(note,) if note else ())
     return _fill(layout, sample)
 
@@ -49,7 +52,7 @@ def _split_header(sample: list[Row]) -> tuple[tuple[str, ...], int, list[Row]]:
 
 
 def _header_place(sample: list[Row]) -> int | None:
-    """The row that names a date and money; else the row right above the first movement that looks like names."""
+    """The row that names a date and money; else the row above the first movement if it looks like names."""
     named = [(_recognised(row.cells), -place) for place, row in enumerate(sample[:60]) if _names_columns(row)]
     if named:
         return -max(named)[1]
@@ -68,10 +71,12 @@ def _header_place(sample: list[Row]) -> int | None:
 
 def _names_columns(row: Row) -> bool:
     """Does a row, not itself a movement, name a date column and a money column?"""
+    if is_movement(row.cells):
+        return False
     roles = {
         role for cell in row.cells if cell and len(cell) < 60 for role in ROLES if role_score(role, cell)
     }
-    return {"date"} <= roles and bool(roles & {"amount", "debit", "credit"}) and not is_movement(row.cells)
+    return "date" in roles and bool(roles & {"amount", "debit", "credit"})
 
 
 def _recognised(cells: tuple[str, ...]) -> int:
@@ -157,9 +162,10 @@ def _decimal(layout: CsvLayout, table: list[Column]) -> CsvLayout:
 
 
 _CARD = (
-    "card number", "card no", "card used", "card member", "cardholder", "credit card", "merchant name", "kreditkarte",
-    "kartennummer", "carte bancaire", "numero de carte", "tarjeta", "carta di credito", "cartao de credito", "kredietkaart",
-)  # fmt: skip
+    *("card number", "card no", "card used", "card member", "cardholder", "credit card", "merchant name"),
+    *("kreditkarte", "kartennummer", "carte bancaire", "numero de carte", "tarjeta", "carta di credito"),
+    *("cartao de credito", "kredietkaart"),
+)
 
 
 def _card_hints(sample: list[Row]) -> bool:

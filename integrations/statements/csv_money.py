@@ -1,4 +1,4 @@
-"""Statements, CSV step 2: which columns are money, and which sign they bear, proved by the balances where possible."""
+"""Statements, CSV step 2: which columns are money and which sign they bear, proved by the balances."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BOTH = ("amount", "debit", "credit")
 def settle_money(
     layout: CsvLayout, roles: dict[str, list[int]], table: Sequence[Column], *, hints: bool
 ) -> CsvLayout:
-    """Choose amount or debit and credit, balance, flag and signs; raises StatementError where there is no money."""
+    """Choose amount or debit and credit, balance, flag and signs; raises StatementError without money."""
     named = _by_name(layout, roles, table)
     layout = named if named.amount is not None or _pair(named) else _by_cells(layout, roles, table)
     layout = _flagged(layout, roles, table) if layout.amount is not None else _pair_signs(layout, table)
@@ -197,7 +197,7 @@ def _values(column: Column, decimal: str) -> Values:
 
 
 def evidence(layout: CsvLayout, table: Columns) -> tuple[int, int]:
-    """How many steps of the running balance the amounts explain, of how many; the better of both file orders."""
+    """How many steps of the running balance the amounts explain, of how many; the better file order."""
     if layout.balance is None:
         return 0, 0
     balances = _values(table[layout.balance], layout.decimal)

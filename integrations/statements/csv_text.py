@@ -72,7 +72,7 @@ def _utf16_without_mark(sample: bytes) -> str:
 
 
 def _eight_bit(data: bytes) -> tuple[str, str]:
-    """Our own reading test first: on the few accented words of a statement it errs less than statistics do."""
+    """Our reading test first: on the few accented words of a statement it errs less than statistics."""
     high = [line for line in data.splitlines() if any(byte > 127 for byte in line)][:400]
     sample = b"\n".join(high)[:_SAMPLE]
     scores = {name: _readability(sample, name) + _USUAL.get(name, 0.0) for name in _EIGHT_BIT}
@@ -99,7 +99,7 @@ def _lenient(sample: bytes, encoding: str) -> str:
 
 
 def _readability(sample: bytes, encoding: str) -> float:
-    """Known column words are strong evidence; signs inside words and capitals after small letters speak against."""
+    """Known column words speak for; signs inside words and capitals after small letters against."""
     text = _lenient(sample, encoding)
     words = [plain(word) for word in re.findall(r"[^\W\d_]{2,}", text) if not word.isascii()]
     score = 5.0 * sum(word in _KNOWN for word in words)
@@ -146,7 +146,8 @@ def rows(text: str, *, delimiter: str, quote: str) -> Iterator[Row]:
                 yield Row(line, tuple(_clean(cell) for cell in cells))
     except csv.Error:
         raise StatementError(
-            f"Line {started + 1} is not readable as CSV: a cell is far too long. Is a quotation mark left open there?"
+            f"Line {started + 1} is not readable as CSV: a cell is far too long. "
+            "Is a quotation mark left open there?"
         ) from None
 
 

@@ -24,7 +24,10 @@ class Parts(NamedTuple):
     order: str
 
 
-_TIME = r"(?:[\sT,/\-]+\(?\d{1,2}[:.h]\d{2}[\d:.,+\-\s]*(?:[AaPp]\.?[Mm]\.?)?\s*[A-Za-z]{0,5}[\s\d:+\-]*\)?|[TZ])?"
+_TIME = (
+    r"(?:[\sT,/\-]+\(?\d{1,2}[:.h]\d{2}[\d:.,+\-\s]*(?:[AaPp]\.?[Mm]\.?)?"
+    r"\s*[A-Za-z]{0,5}[\s\d:+\-]*\)?|[TZ])?"
+)
 _WEEKDAY = r"(?:[^\W\d_]{2,12}\.?,?\s+)?"
 _NUMERIC = re.compile(
     rf"{_WEEKDAY}(\d{{1,4}})\s?([./\-年])\s?(\d{{1,2}})\s?(?:[./\-月])\s?'?(\d{{1,4}})\s?[.日]?{_TIME}"
@@ -145,4 +148,5 @@ def _by_sorting(candidates: list[str], parts: list[Parts], *, american: bool) ->
 def _note(order: str, parts: list[Parts], why: str) -> str:
     shown = parts[0].separator.join(parts[0][:3])
     names = {"DMY": "day, month, year", "MDY": "month, day, year", "YMD": "year, month, day"}
-    return f"The dates do not show whether day or month comes first: '{shown}' was read as {names[order]}, {why}."
+    doubt = "The dates do not show whether day or month comes first"
+    return f"{doubt}: '{shown}' was read as {names[order]}, {why}."

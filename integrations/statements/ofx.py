@@ -63,9 +63,10 @@ def _nothing(root: Node) -> str:
     for status in root.all("STATUS"):
         if status.value("SEVERITY").upper() == "ERROR" or status.value("CODE") not in ("", "0"):
             said = status.value("MESSAGE") or "no reason given"
-            return f"The bank answered with an error instead of a statement: {said} (code {status.value('CODE')})."
+            code = status.value("CODE")
+            return f"The bank answered with an error instead of a statement: {said} (code {code})."
     if root.find("INVSTMTRS"):
-        return f"This OFX file holds an investment account only (securities), no bank or card statement. {advice}"
+        return f"This OFX file holds an investment account only, no bank or card statement. {advice}"
     if root.find("ACCTINFO"):
         return f"This OFX file is a list of accounts without movements. {advice}"
     if root.find("SONRS") and not root.find("BANKMSGSRSV1"):
@@ -128,7 +129,7 @@ def _code(text: str) -> str:
 
 
 def _decimal(node: Node) -> str:
-    """OFX allows point or comma and no thousands mark; with one mark a cell, three decimals are decimals too."""
+    """OFX allows point or comma and no thousands mark, so one mark with three digits is decimal too."""
     cells = [item.text for item in node.all("TRNAMT", "BALAMT") if item.text]
     mark, shown = decimal_mark(cells)
     if shown:
@@ -157,40 +158,44 @@ def _day(text: str) -> date | None:
 
 
 def _line(item: Node, *, mark: str, currency: str) -> ParsedLine | RowProblem:
-    posted = item.value("DTPOSTED")
-    day = next(
-        (day for name in ("DTPOSTED", "DTUSER", "DTAVAIL", "DTTRAN") if (day := _day(item.value(name)))), None
-    )
-    amount = _amount(item.value("TRNAMT"), mark)
+    texts = item.texts()
+    day = _booked(texts)
+    amount = _amount(texts.get("TRNAMT", ""), mark)
     if day is None:
-        said = f"'{posted}' is not a date" if posted else "there is no date"
-        return RowProblem(item.line, "DTPOSTED", f"{said} ({_label(item)})")
+        return _problem(item, texts, "DTPOSTED", "date")
     if amount is None:
-        text = item.value("TRNAMT")
-        said = f"'{text}' is not an amount" if text else "there is no amount"
-        return RowProblem(item.line, "TRNAMT", f"{said} ({_label(item)})")
-    name, memo = _name(item), item.value("MEMO", "MEMO2")
+        return _problem(item, texts, "TRNAMT", "amount")
+    name = texts.get("NAME", "") or texts.get("PAYEE", "")
     return ParsedLine(
         date=day,
         amount=amount,
         currency=_line_currency(item, currency),
-        description=_described(name, memo) or item.value("TRNTYPE"),
-        reference=item.value("CHECKNUM", "CHKNUM", "REFNUM"),
+        description=_described(name, _first(texts, "MEMO", "MEMO2")) or texts.get("TRNTYPE", ""),
+        reference=_first(texts, "CHECKNUM", "CHKNUM", "REFNUM"),
         counterparty=name,
-        provider_id=item.value("FITID"),
-        kind=item.value("TRNTYPE").upper(),
+        provider_id=texts.get("FITID", ""),
+        kind=texts.get("TRNTYPE", "").upper(),
         pending=item.name == "STMTTRNP",
         row=item.line,
     )
 
 
-def _label(item: Node) -> str:
-    return item.value("NAME", "MEMO", "FITID") or "a movement without a name"
+def _first(texts: dict[str, str], *names: str) -> str:
+    return next((texts[name] for name in names if name in texts), "")
 
 
-def _name(item: Node) -> str:
-    payee = item.find("PAYEE")
-    return item.value("NAME") or (payee.value("NAME") or payee.text if payee else "")
+def _booked(texts: dict[str, str]) -> date | None:
+    """The posting date; where the bank left it out, the date the user or the money moved."""
+    days = (_day(texts.get(name, "")) for name in ("DTPOSTED", "DTUSER", "DTAVAIL", "DTTRAN"))
+    return next((day for day in days if day), None)
+
+
+def _problem(item: Node, texts: dict[str, str], tag: str, wanted: str) -> RowProblem:
+    written = texts.get(tag)
+    article = "an" if wanted == "amount" else "a"
+    said = f"'{written}' is not {article} {wanted}" if written else f"there is no {wanted}"
+    label = _first(texts, "NAME", "MEMO", "FITID") or "a movement without a name"
+    return RowProblem(item.line, tag, f"{said} ({label})")
 
 
 def _described(name: str, memo: str) -> str:
@@ -202,5 +207,5 @@ def _described(name: str, memo: str) -> str:
 
 def _line_currency(item: Node, currency: str) -> str:
     """CURRENCY says the amount itself is in that currency; ORIGCURRENCY only tells what it was before."""
-    other = item.find("CURRENCY")
+    other = next((child for child in item.children if child.name == "CURRENCY"), None)
     return (_code(other.value("CURSYM")) if other else "") or currency

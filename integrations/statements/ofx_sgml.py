@@ -1,4 +1,4 @@
-"""Statements, OFX step 1: bytes of OFX 1 (SGML) or 2 (XML) -> a tree of tags; expands no entity of the file's own.
+"""Statements, OFX step 1: bytes of OFX 1 (SGML) or 2 (XML) -> a tree of tags.
 
 One tokenizer serves both: no XML parser is involved, so nothing is resolved, fetched or expanded but the
 five named entities and numeric ones. A leaf needs no end tag, an aggregate may lack one.
@@ -24,7 +24,45 @@ _MAX_DEPTH = 60
 
 # What is read as text is never a container, however its end tag is missing.
 LEAVES = frozenset(
-    ["CODE", "SEVERITY", "MESSAGE", "CURDEF", "CURSYM", "CURRATE", "BANKID", "BRANCHID", "ACCTID", "ACCTTYPE", "DTSTART", "DTEND", "TRNTYPE", "DTPOSTED", "DTUSER", "DTAVAIL", "TRNAMT", "FITID", "CORRECTFITID", "SRVRTID", "CHECKNUM", "CHKNUM", "REFNUM", "SIC", "PAYEEID", "NAME", "EXTDNAME", "MEMO", "MEMO2", "BALAMT", "DTASOF", "DTSERVER", "LANGUAGE", "TRNUID", "ORG", "FID", "CLTCOOKIE"]
+    [
+        "CODE",
+        "SEVERITY",
+        "MESSAGE",
+        "CURDEF",
+        "CURSYM",
+        "CURRATE",
+        "BANKID",
+        "BRANCHID",
+        "ACCTID",
+        "ACCTTYPE",
+        "DTSTART",
+        "DTEND",
+        "TRNTYPE",
+        "DTPOSTED",
+        "DTUSER",
+        "DTAVAIL",
+        "TRNAMT",
+        "FITID",
+        "CORRECTFITID",
+        "SRVRTID",
+        "CHECKNUM",
+        "CHKNUM",
+        "REFNUM",
+        "SIC",
+        "PAYEEID",
+        "NAME",
+        "EXTDNAME",
+        "MEMO",
+        "MEMO2",
+        "BALAMT",
+        "DTASOF",
+        "DTSERVER",
+        "LANGUAGE",
+        "TRNUID",
+        "ORG",
+        "FID",
+        "CLTCOOKIE",
+    ]
 )
 # A new one of these ends what the file forgot to end.
 _ENDS = {
@@ -62,6 +100,17 @@ class Node:
         """All nodes below with one of the names, in file order."""
         return [node for node in self.walk() if node.name in names]
 
+    def texts(self) -> dict[str, str]:
+        """Tag -> first text that is not empty, the node's own children before those deeper down."""
+        found: dict[str, str] = {}
+        for child in self.children:
+            if child.text:
+                found.setdefault(child.name, child.text)
+        for child in self.children:
+            if child.children:
+                found = child.texts() | found
+        return found
+
     def value(self, *names: str) -> str:
         """The text of the first of the names that has any, '' for none."""
         return next((node.text for name in names if (node := self.find(name)) and node.text), "")
@@ -87,7 +136,7 @@ def decode_ofx(data: bytes) -> tuple[str, str]:
 
 
 def _declared(head: bytes) -> str:
-    """The 8-bit codec a header names, '' if it names none that exists. `1252` and `8859-1` lack their prefix."""
+    """The 8-bit codec a header names, '' for none that exists; `1252` and `8859-1` lack their prefix."""
     match = re.search(rb"CHARSET:\s*([\w\-]+)", head) or re.search(
         rb"encoding=[\"']([\w\-]+)", head, re.IGNORECASE
     )
@@ -104,7 +153,7 @@ def _declared(head: bytes) -> str:
 
 
 def parse(text: str) -> Node:
-    """The tree below the first tag; raises StatementError for declarations of the file's own or endless nesting."""
+    """The tree of tags; raises StatementError for declarations of the file's own or endless nesting."""
     root = Node("", 1)
     stack = [root]
     line, reached = 1, 0

@@ -13,7 +13,7 @@ _TEXT_WIDTH = 60
 
 
 def json_lines(statements: Iterable[ParsedStatement]) -> Iterator[str]:
-    """One JSON object a movement: date, amount, currency, description, reference, balance (string or null)."""
+    """One JSON object a movement: date, amount, currency, description, reference, balance or null."""
     for statement in statements:
         for line in statement.lines:
             yield json.dumps(_plain(line), ensure_ascii=False)

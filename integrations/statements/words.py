@@ -76,7 +76,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "bogforingsdato|"
         "kirjauspaiva|konyveles datuma|konyvelesi datum|data lancamento|data do lancamento|data mov|"
         "data movimento|"
-        "date|datum|fecha|data|dato|pvm|paivamaara|tarih|islem tarihi|дата|日付|取引日|お取引日|ご利用日|年月日|交易日期|날짜|"
+        "date|datum|fecha|data|dato|pvm|paivamaara|tarih|islem tarihi|дата|日付|取引日|お取引日|ご利用日|"
+        "年月日|交易日期|날짜|"
         "transaction date|txn date|tran date|trans date|transaktionsdatum|transaktionsdag|reskontradatum|"
         "fecha movimiento|"
         "tranzakcio datuma|tranzakcio ideje|data tranzactiei|datum verrichting|datum transactie|"
@@ -87,7 +88,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "value_date": _names(
         "value date|valuta|valutadatum|valuta datum|wertstellung|wertstellungstag|wert|date de valeur|"
         "date valeur|"
-        "fecha valor|f valor|data valuta|data valore|rentedatum|ertеknap|erteknap|data waluty|data valor|"
+        "fecha valor|f valor|data valuta|data valore|rentedatum|erteknap|data waluty|data valor|"
         "valor|datum valuty|"
         "arvopaiva|rentedato|valutadag|execution date|effective date|started date|date verrekening|start date"
     ),
@@ -98,7 +99,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "debe|cargo|cargos|"
         "uscite|uscita|dare|addebiti|addebito|af|uit|bij af|obciazenia|obciazenie|wydatki|ut|"
         "ut fra konto|ud|saida|saidas|"
-        "retiros|retiro|depenses|depense|out|出金|出金金額|お支払金額|支払い金額|支払金額|お引出し|支出|引出|支払|支出金额|borc|terheles|"
+        "retiros|retiro|depenses|depense|out|出金|出金金額|お支払金額|支払い金額|支払金額|お引出し|支出|"
+        "引出|支払|支出金额|borc|terheles|"
         "paiements|"
         "payments|payment|amount debit|dr|dr amount|gasto|gastos|egreso|egresos"
     ),
@@ -109,7 +111,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "entrata|avere|accrediti|"
         "accredito|uznania|uznanie|wplywy|inn|inn pa konto|ind|entrada|entradas|depositos|deposito|"
         "recettes|recette|in|"
-        "入金|入金金額|お預り金額|お預け入れ|預入|預け入れ|預かり金額|預り金額|預り|収入|收入|收入金额|alacak|jovairas|receipts|receipt|"
+        "入金|入金金額|お預り金額|お預け入れ|預入|預け入れ|預かり金額|預り金額|預り|収入|收入|收入金额|"
+        "alacak|jovairas|receipts|receipt|"
         "amount credit|cr|"
         "cr amount|ingreso|ingresos"
     ),
@@ -118,7 +121,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "kwota operacji|"
         "kwota transakcji|castka|zauctovana castka|objem|belopp|belob|beloep|belop|maara|summa|osszeg|"
         "tranzakcio osszege|"
-        "valor|valore|montante|quantia|tutar|islem tutari|сумма|金額|取引金額|お取引金額|ご利用金額|金额|交易金额|금액|"
+        "valor|valore|montante|quantia|tutar|islem tutari|сумма|金額|取引金額|お取引金額|ご利用金額|金额|"
+        "交易金额|금액|"
         "net|netto|net amount|suma|iznos|amount in account currency|billing amount|debit credit|gross|"
         "brutto|gross amount|total|value|"
         "gutschrift lastschrift|soll haben|betrag in eur|bedrag in eur|monto|sum|withdrawals deposits"
@@ -136,7 +140,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "balance|running balance|saldo|kontostand|solde|running bal|balance after|balance after transaction|"
         "account balance|closing balance|ending balance|saldo na trn|saldo na mutatie|saldo po operacji|"
         "saldo po transakcji|"
-        "zustatek|zustatek po pohybu|egyenleg|konyvelt egyenleg|bakiye|остаток|残高|差引残高|余额|账户余额|잔액|"
+        "zustatek|zustatek po pohybu|egyenleg|konyvelt egyenleg|bakiye|остаток|残高|差引残高|余额|"
+        "账户余额|잔액|"
         "saldo contabile|saldo disponible|saldo final|bokfort saldo|saldot|ledger balance|sold|stanje|"
         "available balance|balance amt|kontosaldo"
     ),
@@ -203,7 +208,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "zprava|zprava pro prijemce|message for me|message for payee|poznamka|popis|"
         "kozlemeny|megjegyzes|leiras|historico|lancamento|descricao|mensaje|titulo|selite|viesti|"
         "tapahtuma|transaktion|transaktionstext|rubrik|tekst|forklaring|"
-        "meddelande|specifikation|aciklama|islem|назначение платежа|описание|摘要|摘要内容|お取引内容|取引内容|内容|ご利用内容|"
+        "meddelande|specifikation|aciklama|islem|назначение платежа|описание|摘要|摘要内容|お取引内容|"
+        "取引内容|内容|ご利用内容|"
         "ご利用店名|適用|"
         "交易摘要|用途|적요|내용|desc|beschreibung|subject|comments|extended text|message|zusatzinfo|reason|"
         "avisierungstext|buchungsangaben|"
@@ -235,9 +241,12 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 # Columns that look like ours and are not: the counterparty's account, the amount abroad, fees.
 FOREIGN = re.compile(
-    r"\b(original|orig|foreign|fremdwahrung|ursprung\w*|puvodni|local|oorspr|origine|converted|exchange|kurs|koers|rate|"
-    r"fee|fees|gebuhr|entgelt|poplatek|kosten|tax|refund\w*|shipping|commission|converted|transfer amount|unit|quantity|menge|"
-    r"tegenrekening|protiuctu|gegenkonto|counter account|partner|tegenpartij|empfanger|auftraggeber|beneficiary|"
+    r"\b(original|orig|foreign|fremdwahrung|ursprung\w*|puvodni|local|oorspr|origine|converted|exchange|"
+    r"kurs|koers|rate|"
+    r"fee|fees|gebuhr|entgelt|poplatek|kosten|tax|refund\w*|shipping|commission|converted|transfer amount|"
+    r"unit|quantity|menge|"
+    r"tegenrekening|protiuctu|gegenkonto|counter account|partner|tegenpartij|empfanger|auftraggeber|"
+    r"beneficiary|"
     r"card|bic|blz|swift|hold|limit|disputed|dispute|target|recipient|wechselkurs|category|compensation)\b"
 )
 
@@ -293,38 +302,30 @@ _TOTALS = _names(
 )
 
 
-def balance_label(text: str) -> str:
-    """'opening', 'closing', 'sum', or 'total' for the bare word (also a merchant's name), if this text labels a balance or a sum rather than a movement, else ''."""
-    words = re.sub(r"\d.*$", "", plain(text)).strip()
-    for label, phrases in (("opening", _OPENING), ("closing", _CLOSING), ("total", _BARE), ("sum", _TOTALS)):
-        if any(words == phrase or words in (f"{phrase} {tail}" for tail in _TAILS) for phrase in phrases):
-            return label
-    return ""
-
-
 _TAILS = (
-    "as of",
-    "on",
-    "am",
-    "at",
-    "per",
-    "vom",
-    "al",
-    "au",
-    "op",
-    "le",
-    "of period",
-    "in",
-    "eur",
-    "credits",
-    "debits",
-    "zum",
-    "of the period",
+    *("as of", "on", "am", "at", "per", "vom", "al", "au", "op", "le", "of period", "in", "eur", "credits"),
+    *("debits", "zum", "of the period"),
 )
+_LABELS = {
+    f"{phrase} {tail}".strip(): label
+    for label, phrases in (("sum", _TOTALS), ("total", _BARE), ("closing", _CLOSING), ("opening", _OPENING))
+    for phrase in phrases
+    for tail in ("", *_TAILS)
+}
 
 
+@lru_cache(maxsize=16384)
+def balance_label(text: str) -> str:
+    """'opening', 'closing' or 'sum' if this text labels such a row rather than a movement, else ''.
+
+    'total' for the bare word, which is also a merchant's name.
+    """
+    return _LABELS.get(re.sub(r"\d.*$", "", plain(text)).strip(), "")
+
+
+@lru_cache(maxsize=16384)
 def role_score(role: str, header: str) -> int:
-    """How well a header names a role: 2000 and less where equal, 1000 and less where contained, 0 not at all."""
+    """How well a header names a role: up to 2000 where equal, up to 1000 where contained, 0 not."""
     name = plain(header)
     best = 0
     for rank, phrase in enumerate(ROLES[role]):

@@ -68,7 +68,7 @@ def _date_format(params: Params, context: TransformContext) -> Apply:
 def _parse(text: str, pattern: str) -> dt.datetime:
     try:
         if len(text) <= MAX_TEXT:
-            return dt.datetime.strptime(text.strip(), pattern)
+            return dt.datetime.strptime(text.strip(), pattern)  # noqa: DTZ007 - the caller adds the zone
     except ValueError:
         pass
     raise Unusable(f"{quote(text)} is not a date of the form {_SAMPLE.strftime(pattern)} ({pattern})")
@@ -82,7 +82,7 @@ def _check_format(pattern: str) -> None:
     if not {"y", "Y"}.intersection(used) or not ({"d", "j"} & set(used)):
         raise BadParam(f"'{pattern}' gives no full date; it needs at least a year and a day (%Y-%m-%d)")
     try:
-        dt.datetime.strptime(_SAMPLE.strftime(pattern), pattern)
+        dt.datetime.strptime(_SAMPLE.strftime(pattern), pattern)  # noqa: DTZ007 - only a trial
     except (ValueError, re.error):
         raise BadParam(f"'{pattern}' is not a date format that can be read; name each part once") from None
 

@@ -42,6 +42,8 @@ _MODES: Final = {
     "up": ROUND_UP,
 }
 _MAX_DECIMALS: Final = 12
+_WIDE: Final = EXACT.copy()  # for rounding, which is not exact by intent
+_WIDE.clear_traps()
 
 # How many decimals Stripe's integers have where that is not 2 (ISK and UGX are sent with two).
 _STRIPE_WHOLE: Final = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
@@ -180,10 +182,6 @@ def _round(params: Params, context: TransformContext) -> Apply:
         raise BadParam(f"'Decimals' must be from 0 to {_MAX_DECIMALS}")
     unit = Decimal(1).scaleb(-decimals)
     return lambda value, scope: to_number(value).quantize(unit, rounding=mode, context=_WIDE)
-
-
-_WIDE: Final = EXACT.copy()
-_WIDE.clear_traps()
 
 
 def _one(operation: Callable[[Decimal], Decimal]) -> Make:

@@ -6,6 +6,7 @@ import time
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+import qrcode  # type: ignore[import-untyped]
 from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from qrcode.image.svg import SvgPathFillImage  # type: ignore[import-untyped]
 
 from ledgerhub.access.models import User
 from ledgerhub.access.sign_in_events import record_failure, record_for_user, record_lock_out
@@ -86,10 +88,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return f"{settings.PUBLIC_URL}{path.replace('UID-KEY', quote(key))}"
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        """Not asked again for the password right after sign-in when setting up the second factor."""
-        if app == "allauth.mfa" and _is_fresh_without_second_factor(context.request):
-            return False
-        return bool(account_settings.REAUTHENTICATION_REQUIRED)
+        """Whoever signed in a few minutes ago is not asked again at once; allauth alone would."""
+        return bool(account_settings.REAUTHENTICATION_REQUIRED) and not _signed_in_recently(context.request)
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
@@ -97,6 +97,11 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         **DefaultMFAAdapter.error_messages,
         "incorrect_code": "That code is not right, or it was used already. Wait for the next one.",
     }
+
+    def build_totp_svg(self, url: str) -> str:
+        """The QR code on white, so that it can be scanned from a dark page too."""
+        image = qrcode.make(url, image_factory=SvgPathFillImage)
+        return str(image.to_string(encoding="unicode"))
 
     def encrypt(self, text: str) -> str:
         return encrypt(text)
@@ -117,9 +122,6 @@ def has_second_factor(user: User) -> bool:
     return found
 
 
-def _is_fresh_without_second_factor(request: HttpRequest) -> bool:
-    user = request.user
-    if not isinstance(user, User) or has_second_factor(user):
-        return False
-    records = get_authentication_records(request, user)
+def _signed_in_recently(request: HttpRequest) -> bool:
+    records = get_authentication_records(request, request.user)
     return bool(records and time.time() - records[-1]["at"] < account_settings.REAUTHENTICATION_TIMEOUT)

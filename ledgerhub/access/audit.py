@@ -177,15 +177,14 @@ def _compare(event: AuditEvent, number: int, previous: str) -> list[Fault]:
     if event.number != number + 1:
         return [Fault(event.number, f"Event {event.number} stands where {number + 1} belongs.")]
     if event.seal != seal_of(event, previous):
-        return [Fault(event.number, f"Event {event.number} ({event}) is not as it was written.")]
+        return [Fault(event.number, f"Event {event.number} ({event.action}) is not as it was written.")]
     return []
 
 
 def _append(key: str, events: Sequence[AuditEvent]) -> list[AuditEvent]:
     """Number, seal and insert under the lock of the chain's last link."""
     with transaction.atomic():
-        AuditChain.objects.get_or_create(key=key)
-        chain = AuditChain.objects.select_for_update().get(key=key)
+        chain = _locked_chain(key)
         now = timezone.now()
         for event in events:
             event.number, event.at = chain.length + 1, now
@@ -194,6 +193,15 @@ def _append(key: str, events: Sequence[AuditEvent]) -> list[AuditEvent]:
         AuditEvent.objects.bulk_create(events, batch_size=_BATCH)
         chain.save(update_fields=["length", "seal"])
     return list(events)
+
+
+def _locked_chain(key: str) -> AuditChain:
+    found = AuditChain.objects.select_for_update().filter(key=key)
+    chain = found.first()
+    if chain is None:
+        AuditChain.objects.get_or_create(key=key)
+        chain = found.get()
+    return chain
 
 
 def _user(request: HttpRequest | None) -> User | None:

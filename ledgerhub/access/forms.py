@@ -109,7 +109,7 @@ class JoinForm(forms.Form):
         return typed
 
 
-class ProfileForm(forms.ModelForm[User]):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     name = forms.CharField(label="Your name", max_length=120, help_text="Shown beside what you do.")
 
     class Meta:
@@ -117,7 +117,7 @@ class ProfileForm(forms.ModelForm[User]):
         fields = ("name",)
 
 
-class OrganizationForm(forms.ModelForm[Organization]):
+class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
     """Settings of an organization; the base currency is fixed once something is posted."""
 
     base_currency = forms.ChoiceField(

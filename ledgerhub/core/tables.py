@@ -353,7 +353,7 @@ def _head(column: Column, order: _Order, parameters: QueryDict) -> Head:
 # Pages
 
 
-class _Counted(Paginator[Any]):
+class _Counted(Paginator):  # type: ignore[type-arg]
     """A paginator that was told the count."""
 
     def __init__(self, rows: Rows, size: int, count: int) -> None:

@@ -240,7 +240,8 @@ def _choice_check(choices: frozenset[str], words: str) -> Check:
 def _date_check(days_ahead: int) -> Check:
     def check(value: dt.date, today: dt.date, currency: str) -> str:
         if value > today and (value - today).days > days_ahead:
-            return f"is {value.isoformat()}, more than {days_ahead} days in the future"
+            far = f"more than {days_ahead} days in the future" if days_ahead > 1 else "in the future"
+            return f"is {value.isoformat()}, {far}"
         return "" if value >= EPOCH else f"is {value.isoformat()}, before 1970"
 
     return check

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import NamedTuple
 
-from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from ledgerhub.access.models import Organization
@@ -185,27 +185,19 @@ def clearing_balances(organization: Organization, *, on: dt.date | None = None) 
     return currency_balances(organization, on=on, role="clearing")
 
 
-def unsettled(
-    clearing: Account, *, since: dt.date | None = None, on: dt.date | None = None
-) -> QuerySet[Posting]:
+def unsettled(clearing: Account, *, on: dt.date | None = None) -> QuerySet[Posting]:
     """Postings to a gateway's clearing account of documents that no payout's items name, newest first.
 
-    A payout item names a document by its id at the source, or by the id of one of its payments. Give
-    `since` on a page: processors pay out within weeks, and all of a long history takes a while to compare.
+    A payout item names a document by its id at the source, or by the id of one of its payments.
     """
     items = DocumentLine.objects.filter(section="items", document__organization=clearing.organization_id)
     tenders = DocumentLine.objects.filter(section="tenders", document=OuterRef("entry__document"))
-    # Scalar subqueries, one row each: they look up by index, where PostgreSQL would hash all items ever.
-    by_document = items.filter(source_ref=OuterRef("entry__document__external_id")).values("pk")[:1]
-    by_tender = tenders.filter(Exists(items.filter(source_ref=OuterRef("external_id")))).values("pk")[:1]
-    postings = _until(Posting.objects.filter(account=clearing), on)
-    if since is not None:
-        postings = postings.filter(date__gte=since)
     return (
-        postings.annotate(document_item=Subquery(by_document), tender_item=Subquery(by_tender))
+        _until(Posting.objects.filter(account=clearing), on)
         .exclude(entry__document__kind="payout")
         .filter(entry__reverses__isnull=True, entry__reversed_by__isnull=True)
-        .filter(document_item=None, tender_item=None)
+        .filter(~Exists(items.filter(source_ref=OuterRef("entry__document__external_id"))))
+        .filter(~Exists(tenders.filter(Exists(items.filter(source_ref=OuterRef("external_id"))))))
         .select_related("entry__document")
         .order_by("-date", "-pk")
     )
@@ -223,7 +215,7 @@ def unbalanced(organization: Organization | None = None) -> list[Unbalanced]:
     return [Unbalanced(*row) for row in found]
 
 
-def mixed_currency(organization: Organization | None = None) -> QuerySet[Posting]:
+def misfiled(organization: Organization | None = None) -> QuerySet[Posting]:
     """Postings in another currency or of another day or organization than their entry: must be empty."""
     rows = (
         Posting.objects.all() if organization is None else Posting.objects.filter(organization=organization)

@@ -79,14 +79,20 @@ def sale_errors(draft: Draft, sums: SaleSums) -> list[FieldError]:
 
 
 def _sale_difference(draft: Draft, sums: SaleSums) -> str:
-    money = money_text
-    currency = draft["currency"]
-    found = draft["total"] - sums.difference
-    tax = "tax included" if draft.get("taxes_included") else f"tax {money(sums.tax, currency)}"
+    currency, total = draft["currency"], draft["total"]
+    parts = [
+        f"{sign} {name} {money_text(amount, currency)}"
+        for sign, name, amount in (
+            ("less", "discounts", sums.discount),
+            ("plus", "shipping", sums.shipping),
+            ("plus", "tax", 0 if draft.get("taxes_included") else sums.tax),
+            ("plus", "tips", sums.tips),
+        )
+        if amount
+    ]
     return (
-        f"Lines {money(sums.lines, currency)} less discounts {money(sums.discount, currency)}, plus shipping "
-        f"{money(sums.shipping, currency)}, {tax} and tips {money(sums.tips, currency)} make "
-        f"{money(found, currency)}, but the total is {money(draft['total'], currency)}. "
+        f"{' '.join([f'Lines {money_text(sums.lines, currency)}', *parts])} make "
+        f"{money_text(total - sums.difference, currency)}, but the total is {money_text(total, currency)}. "
         "Check how lines, discounts, shipping and tax are mapped"
     )
 
@@ -145,6 +151,12 @@ def _check_settlement(draft: Draft) -> list[FieldError]:
     if not currency or settled is None:
         missing = "settlement_total" if currency else "settlement_currency"
         return [_error(draft, missing, "Settled amount and its currency must both be given, or neither")]
+    if draft["total"] == 0 and settled:
+        return [
+            _error(
+                draft, "settlement_total", f"Nothing was paid, but {money_text(settled, currency)} settled"
+            )
+        ]
     if currency == draft["currency"] and settled != draft["total"]:
         message = (
             f"Settled {money_text(settled, currency)} differs from the amount {_money(draft, draft['total'])}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse  # type: ignore[import-untyped]
-from scipy.sparse.csgraph import (  # type: ignore[import-untyped]
+from scipy import sparse
+from scipy.sparse.csgraph import (
     connected_components,
     min_weight_full_bipartite_matching,
 )
@@ -58,7 +58,9 @@ def _solve(line: Ints, entry: Ints, score: Floats) -> tuple[Ints, bool]:
     lines, l_code = np.unique(line, return_inverse=True)
     entries, e_code = np.unique(entry, return_inverse=True)
     size = len(lines) + len(entries)
-    graph = sparse.coo_matrix((np.ones(len(line), np.int8), (l_code, e_code + len(lines))), shape=(size, size))
+    graph = sparse.coo_matrix(
+        (np.ones(len(line), np.int8), (l_code, e_code + len(lines))), shape=(size, size)
+    )
     _, labels = connected_components(graph, directed=False)
     component = labels[l_code]
     order = np.lexsort((-score, l_code, component))
@@ -67,7 +69,9 @@ def _solve(line: Ints, entry: Ints, score: Floats) -> tuple[Ints, bool]:
     large = np.repeat(sizes > MOST_PAIRS, sizes)
     picks = [_greedy(l_code, e_code, score, order[large])] if large.any() else []
     exact = order[~large]
-    picks.extend(_exact(l_code[part], e_code[part], score[part], part) for part in _calls(exact, component, l_code))
+    picks.extend(
+        _exact(l_code[part], e_code[part], score[part], part) for part in _calls(exact, component, l_code)
+    )
     return np.concatenate(picks), bool(large.any())
 
 

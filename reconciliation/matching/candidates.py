@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reconciliation.matching.arrays import Bools, Hashes, Ints, mix, rank_in_group, run_starts, spread, unique_pairs
+from reconciliation.matching.arrays import (
+    Bools,
+    Hashes,
+    Ints,
+    mix,
+    rank_in_group,
+    run_starts,
+    spread,
+    unique_pairs,
+)
 from reconciliation.matching.names import Names
 from reconciliation.matching.readings import Keys
 
@@ -61,7 +70,7 @@ class DatedKeys:
 def same_amount(
     index: DatedKeys, by_word: DatedKeys, names: Names, *, key: Hashes, date: Ints, window: Window
 ) -> tuple[Ints, Ints, Ints]:
-    """Candidate pairs of equal account, currency and amount, and how many entries each line's window holds."""
+    """Candidate pairs of equal account, currency and amount; how many entries each line's window holds."""
     start, count = index.ranges(key, date - window.back, date + window.ahead)
     crowded = count > MOST_IN_WINDOW
     line, place = spread(start[~crowded], count[~crowded])
@@ -131,7 +140,7 @@ def amount_words(names: Names, key: Hashes, date: Ints, crowded: Hashes) -> Date
 
 
 def linked(left: Keys, right: Keys) -> tuple[Ints, Ints, Ints]:
-    """(line, entry, rows sharing the key) for every key both sides have, unless it stands in too many rows."""
+    """(line, entry, rows sharing the key) for every key of both sides that not too many rows have."""
     known, r_codes = np.unique(right.key, return_inverse=True)
     if not len(known) or not len(left.key):
         empty = np.zeros(0, dtype=np.int64)
@@ -151,9 +160,17 @@ def linked(left: Keys, right: Keys) -> tuple[Ints, Ints, Ints]:
 
 
 def near_payers(
-    names: Names, lines: Ints, entries: Ints, *, date: Ints, entry_date: Ints, window: Window, side: Ints, entry_side: Ints
+    names: Names,
+    lines: Ints,
+    entries: Ints,
+    *,
+    date: Ints,
+    entry_date: Ints,
+    window: Window,
+    side: Ints,
+    entry_side: Ints,
 ) -> tuple[Ints, Ints]:
-    """Pairs among these rows that share a rare word, a side (account, currency, sign) and a window of dates."""
+    """Pairs of these rows that share a rare word, a side (account, currency, sign) and a window of dates."""
     line, word = _rarest_words(names, lines, WORDS_A_LINE)
     said = names.entries[entries]
     owner = entries[np.repeat(np.arange(len(entries)), np.diff(said.indptr))]

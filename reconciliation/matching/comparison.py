@@ -8,7 +8,17 @@ from functools import cached_property
 import numpy as np
 
 from reconciliation.matching import levels as lv
-from reconciliation.matching.arrays import Bools, Hashes, Ints, Small, distinct, mix, unique_pairs
+from reconciliation.matching.arrays import (
+    Bools,
+    Floats,
+    Hashes,
+    Ints,
+    Small,
+    distinct,
+    mix,
+    spread,
+    unique_pairs,
+)
 from reconciliation.matching.candidates import (
     MOST_IN_WINDOW,
     DatedKeys,
@@ -23,6 +33,7 @@ from reconciliation.matching.evidence import (
     amount_levels,
     date_levels,
     exact_levels,
+    joined,
     kind_levels,
     payer_levels,
 )
@@ -32,6 +43,7 @@ from reconciliation.matching.tables import Table, codes, comparable
 from reconciliation.rules import MatchRules
 
 _FEWEST_SHARED = 3
+MOST_DRAWN = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,13 @@ class Comparison:
     def of(cls, lines: Table, entries: Table, rules: MatchRules) -> Comparison:
         line_side, entry_side = _sides(lines, entries)
         return cls(
-            lines, entries, line_side, entry_side, read(lines, prefixes=False), read(entries, prefixes=True), rules
+            lines,
+            entries,
+            line_side,
+            entry_side,
+            read(lines, prefixes=False),
+            read(entries, prefixes=True),
+            rules,
         )
 
     @cached_property
@@ -79,9 +97,16 @@ class Comparison:
         return mix(self.entries.amount, self.entry_side)
 
     @cached_property
+    def twins(self) -> Ints:
+        """Entries that nothing tells apart (amount, date, texts, batch) have the same number."""
+        reading = self.entry_reading
+        key = mix(mix(mix(self.entry_key, self.entries.date), reading.text), reading.batch)
+        return np.unique(key, return_inverse=True)[1]
+
+    @cached_property
     def cheque(self) -> Bools:
         """Lines that are cheques: these clear weeks after they were booked."""
-        return (self.line_reading.kinds & CHEQUE) != 0
+        return np.asarray((self.line_reading.kinds & CHEQUE) != 0)
 
     def window(self, before: int, after: int) -> Window:
         back = np.where(self.cheque, max(before, self.rules.window.cheque_before), before)
@@ -107,11 +132,37 @@ class Comparison:
     def _same_amount(self, index: DatedKeys, rows: Ints, window: Window) -> tuple[Ints, Ints, Ints]:
         date, key = self.lines.date[rows], self.line_key[rows]
         _, count = index.ranges(key, date - window.back, date + window.ahead)
-        by_word = amount_words(self.names, self.entry_key, self.entries.date, distinct(key[count > MOST_IN_WINDOW]))
+        by_word = amount_words(
+            self.names, self.entry_key, self.entries.date, distinct(key[count > MOST_IN_WINDOW])
+        )
         names = self.names.of_lines(rows)
         line, entry, count = same_amount(index, by_word, names, key=key, date=date, window=window)
         free = np.isin(entry, index.row)
         return rows[line[free]], entry[free], count
+
+    def background(self, free_lines: Bools, free_entries: Bools) -> dict[str, Floats]:
+        """How often payer and kind levels stand in random pairs of crowded amounts.
+
+        Candidates there are picked for their words, so they cannot tell.
+        """
+        rows, others = np.flatnonzero(free_lines), np.flatnonzero(free_entries)
+        index = DatedKeys.build(self.entry_key[others], self.entries.date[others], others)
+        date, limits = self.lines.date[rows], self.rules.window
+        start, count = index.ranges(self.line_key[rows], date - limits.before, date + limits.after)
+        crowded = np.flatnonzero(count > MOST_IN_WINDOW)
+        if not len(crowded):
+            return {}
+        draw = np.random.default_rng(1)
+        picks = draw.choice(crowded, MOST_DRAWN)
+        entry = index.row[start[picks] + draw.integers(0, count[picks])]
+        line, weight = rows[picks], count[picks].astype(np.float64)
+        share, mass = self.names.compare(line, entry)
+        kinds = kind_levels(self.line_reading.kinds[line], self.entry_reading.kinds[entry])
+        found = {"payer": (payer_levels(share, mass), lv.PAYER), "kind": (kinds, lv.KIND)}
+        return {
+            name: np.bincount(level, weight, len(levels)).astype(np.float64)
+            for name, (level, levels) in found.items()
+        }
 
     def _with_links(
         self, line: Ints, entry: Ints, free_lines: Bools, free_entries: Bools
@@ -123,6 +174,35 @@ class Comparison:
         left = np.concatenate((line, links.line[same]))
         right = np.concatenate((entry, links.entry[same]))
         return unique_pairs(left, right, len(self.entries) + 1)
+
+    def sum_pairs(self, free_lines: Bools, free_entries: Bools) -> Pairs:
+        """Candidate parts of sums: of one payer, linked by a reference, or of the payer of a linked entry."""
+        near = self.near_pairs(free_lines, free_entries)
+        kept = (near.levels["payer"] <= lv.NEAR_PAYER) | (near.levels["reference"] <= lv.SHARED)
+        near = near.take(kept)
+        line, entry = self._beside_links(free_lines, free_entries)
+        fresh = ~np.isin(
+            line * (len(self.entries) + 1) + entry, near.line * (len(self.entries) + 1) + near.entry
+        )
+        line, entry = line[fresh], entry[fresh]
+        return joined([near, self.pairs(line, entry, np.full(len(line), lv.PART, dtype=np.int8))])
+
+    def _beside_links(self, free_lines: Bools, free_entries: Bools) -> tuple[Ints, Ints]:
+        """Entries of the same payer as an entry that the line names."""
+        links, limits = self.links, self.rules.window
+        payer = self.entry_reading.payer
+        told = free_lines[links.line] & (links.level <= lv.WITHOUT_PREFIX) & (payer[links.entry] != 0)
+        line, named = links.line[told], links.entry[told]
+        rows = np.flatnonzero(free_entries & (payer != 0))
+        side = signed(self.entry_side, self.entries.amount)
+        index = DatedKeys.build(mix(payer[rows], side[rows]), self.entries.date[rows], rows)
+        date = self.lines.date[line]
+        start, count = index.ranges(
+            mix(payer[named], side[named]), date - limits.group_before, date + limits.group_after
+        )
+        count[count > MOST_IN_WINDOW] = 0
+        which, place = spread(start, count)
+        return unique_pairs(line[which], index.row[place], len(self.entries) + 1)
 
     def near_pairs(self, free_lines: Bools, free_entries: Bools) -> Pairs:
         """Candidate pairs whose amounts differ: linked by a reference, or of one payer in a window."""
@@ -145,11 +225,20 @@ class Comparison:
         if not len(rows) or not len(others):
             return rows[:0], rows[:0]
         limits = self.rules.window
+        before, after = (
+            np.full(len(self.lines), limits.group_before),
+            np.full(len(self.lines), limits.group_after),
+        )
         return near_payers(
-            self.names, rows, others, date=self.lines.date, entry_date=self.entries.date,
-            window=Window(np.full(len(self.lines), limits.group_before), np.full(len(self.lines), limits.group_after)),
-            side=signed(self.line_side, self.lines.amount), entry_side=signed(self.entry_side, self.entries.amount),
-        )  # fmt: skip
+            self.names,
+            rows,
+            others,
+            date=self.lines.date,
+            entry_date=self.entries.date,
+            window=Window(before, after),
+            side=signed(self.line_side, self.lines.amount),
+            entry_side=signed(self.entry_side, self.entries.amount),
+        )
 
     def pairs(self, line: Ints, entry: Ints, amount: Small) -> Pairs:
         """These pairs with their level on every feature."""
@@ -171,7 +260,9 @@ class Comparison:
         wanted = line * (len(self.entries) + 1) + entry
         places = np.minimum(np.searchsorted(links.code, wanted), max(len(links.code) - 1, 0))
         level = np.select(
-            [links.line_speaks[line], links.entry_named[entry]], [lv.NAMES_ANOTHER, lv.NAMED_ELSEWHERE], lv.NO_REFERENCE
+            [links.line_speaks[line], links.entry_named[entry]],
+            [lv.NAMES_ANOTHER, lv.NAMED_ELSEWHERE],
+            lv.NO_REFERENCE,
         )
         if len(links.code):
             level = np.where(links.code[places] == wanted, links.level[places], level)
@@ -233,7 +324,7 @@ def _plausible(comparison: Comparison, line: Ints, entry: Ints) -> Bools:
     window = comparison.rules.window
     side = signed(comparison.line_side, comparison.lines.amount)[line]
     other = signed(comparison.entry_side, comparison.entries.amount)[entry]
-    return (side == other) & (lag >= -window.before) & (lag <= window.reference_before)
+    return np.asarray((side == other) & (lag >= -window.before) & (lag <= window.reference_before))
 
 
 def _spoken_for(comparison: Comparison, line: Ints, entry: Ints, level: Small) -> Links:

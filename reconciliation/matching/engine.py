@@ -15,20 +15,21 @@ from reconciliation.matching import levels as lv
 from reconciliation.matching import offsetting as off
 from reconciliation.matching.arrays import Bools, Floats, Ints
 from reconciliation.matching.assignment import assign
-from reconciliation.matching.calibration import calibrated
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, score
-from reconciliation.matching.groups import Group, Hypothesis, choose, exact_sums, judge, known_batches, part_payments
+from reconciliation.matching.groups import (
+    Group,
+    Hypothesis,
+    choose,
+    exact_sums,
+    judge,
+    known_batches,
+    part_payments,
+)
 from reconciliation.matching.levels import Weights
 from reconciliation.matching.marginals import learned, marginals
-from reconciliation.matching.proposals import (
-    Alternative,
-    Offsetting,
-    Proposal,
-    Result,
-    evidence_of,
-    reference_text,
-)
+from reconciliation.matching.outcome import Assigned, Found
+from reconciliation.matching.proposals import Result
 from reconciliation.matching.tables import Table
 from reconciliation.rules import MatchRules
 
@@ -36,15 +37,8 @@ FEWEST_TO_LEARN = 50
 LEARNING_ROUNDS = 2
 SURE_GROUP = 6.0
 LEAST_PAIR = 0.0
-
-
-@dataclass(slots=True)
-class _Assigned:
-    """Pairs chosen in one stage, their probability, and each one's strongest rival (-1: none)."""
-
-    pairs: Pairs
-    probability: Floats
-    rivals: list[tuple[int, Pairs, Floats]] = field(default_factory=list)
+SETTLED = 0.75
+TIE_SHARE = 0.2
 
 
 @dataclass
@@ -56,8 +50,9 @@ class _Run:
     weights: Weights
     usual_lag: float = 0.0
     claimed: tuple[Floats, Floats] | None = None
+    unsettled: Pairs | None = None
     groups: list[Group] = field(default_factory=list)
-    assigned: list[_Assigned] = field(default_factory=list)
+    assigned: list[Assigned] = field(default_factory=list)
     offsets: list[off.Offset] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
 
@@ -75,6 +70,7 @@ def match(
         _equal_amounts(run)
         _payer_groups(run)
         _part_payments(run)
+        _doubtful_amounts(run)
         _near_amounts(run)
     if len(entries):
         _void_entries(run, off.LIKELY)
@@ -111,27 +107,42 @@ def _linked_pairs(run: _Run) -> Pairs:
 
 
 def _equal_amounts(run: _Run) -> None:
+    """Equal amounts, one to one: weigh all, learn from them, settle those that are hardly in doubt."""
     pairs = run.comparison.exact_pairs(*run.free)
     values = score(pairs, run.weights, run.usual_lag)
+    probability = marginals(pairs.line, pairs.entry, values)
     for _ in range(LEARNING_ROUNDS):
-        probability = marginals(pairs.line, pairs.entry, values)
         if probability.sum() < FEWEST_TO_LEARN:
             break
-        run.weights = learned(run.weights, pairs.levels, probability)
+        run.weights = learned(run.weights, pairs.levels, probability, run.comparison.background(*run.free))
         run.usual_lag = _usual_lag(pairs, probability, run.comparison.cheque)
         values = score(pairs, run.weights, run.usual_lag)
-    probability = _assign(run, pairs, values)
+        probability = marginals(pairs.line, pairs.entry, values)
+    chosen = _chosen(run, pairs, values)
     lines, entries = len(run.free[0]), len(run.free[1])
-    run.claimed = (_claims(pairs.line, probability, lines), _claims(pairs.entry, probability, entries))
+    claimed = _claims(pairs.line, probability, lines), _claims(pairs.entry, probability, entries)
+    settled = np.minimum(claimed[0][pairs.line[chosen]], claimed[1][pairs.entry[chosen]]) >= SETTLED
+    _take(run, pairs, probability, chosen[settled])
+    gone = ~run.free[0][pairs.line] | ~run.free[1][pairs.entry]
+    doubt = probability * gone
+    run.claimed = _claims(pairs.line, doubt, lines), _claims(pairs.entry, doubt, entries)
+    run.unsettled = pairs.take(~gone)
+
+
+def _doubtful_amounts(run: _Run) -> None:
+    """What is left of the equal amounts once groups have taken theirs."""
+    pairs = run.unsettled
+    if pairs is not None and len(pairs):
+        _assign(run, pairs.take(run.free[0][pairs.line] & run.free[1][pairs.entry]))
 
 
 def _claims(row: Ints, probability: Floats, size: int) -> Floats:
-    """How likely each row is to be matched to an equal amount, whichever one was chosen."""
+    """How likely each row is to be matched by these pairs, whichever one was chosen."""
     return np.minimum(np.bincount(row, weights=probability, minlength=size), 0.98)
 
 
 def _unclaimed(run: _Run, lines: Ints, entries: Ints) -> float:
-    """How likely these rows are to be left over by the equal amounts, as they were in the choice made."""
+    """How likely these rows are really left over by the equal amounts that were settled."""
     if run.claimed is None:
         return 1.0
     return float(np.prod(1.0 - run.claimed[0][lines]) * np.prod(1.0 - run.claimed[1][entries]))
@@ -144,10 +155,7 @@ def _usual_lag(pairs: Pairs, probability: Floats, cheque: Bools) -> float:
 
 def _payer_groups(run: _Run) -> None:
     """Sums within one payer and window."""
-    pairs = run.comparison.near_pairs(*run.free)
-    levels = pairs.levels
-    kept = (levels["payer"] <= lv.NEAR_PAYER) | (levels["reference"] <= lv.SHARED)
-    sets = _sums_of(run, pairs.take(kept))
+    sets = _sums_of(run, run.comparison.sum_pairs(*run.free))
     _keep(run, choose(_judge(run, sets), run.free))
 
 
@@ -159,7 +167,9 @@ def _keep(run: _Run, groups: list[Group]) -> None:
 
 def _part_payments(run: _Run) -> None:
     """Instalments that name their document and do not yet make up the whole."""
-    sets = [(one,) for one in part_payments(run.comparison, run.comparison.near_pairs(*run.free))]
+    sets: list[tuple[Hypothesis, ...]] = [
+        (one,) for one in part_payments(run.comparison, run.comparison.near_pairs(*run.free))
+    ]
     _keep(run, choose(_judge(run, sets), run.free))
 
 
@@ -180,27 +190,45 @@ def _judge(run: _Run, sets: list[tuple[Hypothesis, ...]]) -> list[Group]:
 
 def _near_amounts(run: _Run) -> None:
     pairs = run.comparison.near_pairs(*run.free)
-    pairs = pairs.take(pairs.levels["amount"] != lv.DIFFERENT)
-    _assign(run, pairs, score(pairs, run.weights, run.usual_lag))
+    _assign(run, pairs.take(pairs.levels["amount"] != lv.DIFFERENT))
 
 
-def _assign(run: _Run, pairs: Pairs, values: Floats) -> Floats:
+def _assign(run: _Run, pairs: Pairs) -> None:
+    values = score(pairs, run.weights, run.usual_lag)
+    probability = marginals(pairs.line, pairs.entry, values)
+    _take(run, pairs, probability, _chosen(run, pairs, values))
+
+
+def _chosen(run: _Run, pairs: Pairs, values: Floats) -> Ints:
     chosen, reached = assign(pairs.line, pairs.entry, values - LEAST_PAIR)
     if reached:
-        run.limits.append("some equal amounts were too many to weigh all together: taken in the order of likelihood")
-    probability = marginals(pairs.line, pairs.entry, values)
-    rivals = _rivals(pairs, probability, chosen)
+        run.limits.append(
+            "some equal amounts were too many to weigh all together: taken in the order of likelihood"
+        )
+    return chosen
+
+
+def _take(run: _Run, pairs: Pairs, probability: Floats, chosen: Ints) -> None:
+    """Propose these pairs; their rows are no longer free."""
     left = np.ones(len(chosen))
     if run.claimed is not None:
         left = (1.0 - run.claimed[0][pairs.line[chosen]]) * (1.0 - run.claimed[1][pairs.entry[chosen]])
-    run.assigned.append(_Assigned(pairs.take(chosen), probability[chosen] * left, rivals))
+    rivals = _rivals(pairs, probability, chosen)
+    alike = _alike(run, pairs, probability, chosen)
+    run.assigned.append(Assigned(pairs.take(chosen), probability[chosen] * left, alike * left, rivals))
     run.free[0][pairs.line[chosen]] = False
     run.free[1][pairs.entry[chosen]] = False
-    return probability
+
+
+def _alike(run: _Run, pairs: Pairs, probability: Floats, chosen: Ints) -> Floats:
+    """Probability of each chosen line with the chosen entry or its twins."""
+    twins = run.comparison.twins
+    kinds, of_kind = np.unique(pairs.line * len(twins) + twins[pairs.entry], return_inverse=True)
+    return np.asarray(np.bincount(of_kind, probability, len(kinds))[of_kind[chosen]], dtype=np.float64)
 
 
 def _rivals(pairs: Pairs, probability: Floats, chosen: Ints) -> list[tuple[int, Pairs, Floats]]:
-    """For each chosen pair that has close rivals: its position among the chosen, the rivals, their probability."""
+    """For chosen pairs with close rivals: position among the chosen, rivals, their probability."""
     of_line = np.full(int(pairs.line.max(initial=0)) + 1, -1)
     of_entry = np.full(int(pairs.entry.max(initial=0)) + 1, -1)
     of_line[pairs.line[chosen]] = np.arange(len(chosen))
@@ -223,84 +251,14 @@ def _rivals(pairs: Pairs, probability: Floats, chosen: Ints) -> list[tuple[int, 
     ]
 
 
-TIE_SHARE = 0.2
-
-
 def _result(run: _Run) -> Result:
-    proposals = [_group_proposal(run, group) for group in run.groups]
+    least = run.comparison.rules.min_probability
+    found = Found(run.comparison.lines, run.comparison.entries, run.weights)
+    proposals = [found.group(group) for group in run.groups]
+    proposals = [one for one in proposals if one.probability >= least]
     for assigned in run.assigned:
-        proposals.extend(_pair_proposals(run, assigned))
-    proposals = [one for one in proposals if one.probability >= run.comparison.rules.min_probability]
+        proposals.extend(found.pairs(assigned, least))
     place = {identity: position for position, identity in enumerate(run.comparison.lines.ids)}
     proposals.sort(key=lambda proposal: place[proposal.line_ids[0]])
-    return Result(proposals, [_offsetting(run, offset) for offset in run.offsets], run.limits, run.weights)
-
-
-def _pair_proposals(run: _Run, assigned: _Assigned) -> list[Proposal]:
-    lines, entries = run.comparison.lines, run.comparison.entries
-    pairs = assigned.pairs
-    probability = calibrated(assigned.probability, pairs.levels)
-    rivals = {position: (others, chances) for position, others, chances in assigned.rivals}
-    levels = {name: level.tolist() for name, level in pairs.levels.items()}
-    rows = zip(pairs.line.tolist(), pairs.entry.tolist(), pairs.lag.tolist(), probability.tolist(), strict=True)
-    proposals = []
-    for position, (line, entry, lag, chance) in enumerate(rows):
-        difference = int(lines.amount[line] - entries.amount[entry])
-        others = rivals.get(position)
-        proposals.append(
-            Proposal(
-                line_ids=(lines.ids[line],),
-                entry_ids=(entries.ids[entry],),
-                probability=chance,
-                evidence=evidence_of(
-                    {name: level[position] for name, level in levels.items()}, run.weights, difference=difference,
-                    currency=entries.currency[entry], reference=reference_text(entries, entry), lag=lag, parts=1,
-                ),
-                tie=others is not None,
-                difference=difference,
-                alternatives=_alternatives(run, *others) if others else (),
-            )
-        )  # fmt: skip
-    return proposals
-
-
-def _alternatives(run: _Run, others: Pairs, chances: Floats) -> tuple[Alternative, ...]:
-    lines, entries = run.comparison.lines.ids, run.comparison.entries.ids
-    rows = zip(others.line.tolist(), others.entry.tolist(), chances.tolist(), strict=True)
-    return tuple(Alternative((lines[line],), (entries[entry],), round(chance, 4)) for line, entry, chance in rows)
-
-
-def _group_proposal(run: _Run, group: Group) -> Proposal:
-    lines, entries = run.comparison.lines, run.comparison.entries
-    difference = int(lines.amount[group.lines].sum() - entries.amount[group.entries].sum())
-    first = int(group.entries[0])
-    chance = float(1.0 / (1.0 + np.exp(-group.score))) * group.share
-    return Proposal(
-        line_ids=_ids(lines, group.lines),
-        entry_ids=_ids(entries, group.entries),
-        probability=chance,
-        evidence=evidence_of(
-            group.levels, run.weights, difference=difference, currency=entries.currency[first],
-            reference=reference_text(entries, first), lag=group.lag, parts=max(len(group.lines), len(group.entries)),
-        ),
-        tie=bool(group.rivals),
-        difference=difference,
-        alternatives=tuple(
-            Alternative(_ids(lines, rival.lines), _ids(entries, rival.entries), chance) for rival in group.rivals
-        ),
-    )  # fmt: skip
-
-
-def _ids(table: Table, rows: Ints) -> tuple[str, ...]:
-    return tuple(table.ids[row] for row in rows.tolist())
-
-
-def _offsetting(run: _Run, offset: off.Offset) -> Offsetting:
-    words = ["Opposite amounts cancel"]
-    if offset.shares_reference:
-        words.append("same reference")
-    if offset.same_name:
-        words.append("same name")
-    ids = run.comparison.entries.ids
-    probability = float(1.0 / (1.0 + np.exp(4.0 - offset.score)))
-    return Offsetting((ids[offset.first], ids[offset.second]), round(probability, 4), "; ".join(words))
+    offsetting = [found.offsetting(offset) for offset in run.offsets]
+    return Result(proposals, offsetting, run.limits, run.weights)

@@ -18,7 +18,7 @@ LEAST_MASS = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Candidate pairs in columns: rows, days from entry to line, share of the payer's name, level of each feature."""
+    """Candidate pairs in columns: rows, days from entry to line, share of the name found, level by feature."""
 
     line: Ints
     entry: Ints
@@ -36,14 +36,20 @@ class Pairs:
 
 def joined(parts: list[Pairs]) -> Pairs:
     """All pairs of these parts."""
-    levels = {name: np.concatenate([part.levels[name] for part in parts]) for name in lv.FEATURES}
-    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in ("line", "entry", "lag", "share"))
-    return Pairs(*columns, levels)
+    return Pairs(
+        line=np.concatenate([part.line for part in parts]),
+        entry=np.concatenate([part.entry for part in parts]),
+        lag=np.concatenate([part.lag for part in parts]),
+        share=np.concatenate([part.share for part in parts]),
+        levels={name: np.concatenate([part.levels[name] for part in parts]) for name in lv.FEATURES},
+    )
 
 
 def score(pairs: Pairs, weights: Weights, usual_lag: float) -> Floats:
-    """Log-odds of each pair; a touch less the further its lag is from the usual one, or the payer from whole."""
-    total = sum((weights.by_feature[name][level] for name, level in pairs.levels.items()), np.zeros(len(pairs)))
+    """Log-odds of each pair; a touch less the further its lag is from the usual one, the name from whole."""
+    total = sum(
+        (weights.by_feature[name][level] for name, level in pairs.levels.items()), np.zeros(len(pairs))
+    )
     drift = np.minimum(np.abs(pairs.lag - usual_lag), 30.0)
     whole = np.where(pairs.share >= SAME_SHARE, pairs.share - 0.9, 0.0)
     return np.asarray(total - lv.DATE_DRIFT * drift + lv.SHARE_PULL * whole)
@@ -73,13 +79,15 @@ def amount_levels(line: Ints, entry: Ints, tolerance: Tolerance) -> Small:
 
 
 def transposed(left: Ints, right: Ints) -> Bools:
-    """Whether two neighbouring digits changed places: the difference is 9 times a power of ten times 1 to 9."""
+    """Whether two neighbouring digits changed places."""
     found = np.zeros(len(left), dtype=np.bool_)
-    for place in range(12):
+    near = np.flatnonzero((left - right) % 9 == 0)
+    a, b = left[near], right[near]
+    for place in range(15):
         low = 10**place
-        a, b = left // low % 100, right // low % 100
-        swapped = (a % 10 == b // 10) & (a // 10 == b % 10) & (a != b)
-        found |= swapped & (left - a * low == right - b * low)
+        two, other = a // low % 100, b // low % 100
+        swapped = (two % 10 == other // 10) & (two // 10 == other % 10) & (two != other)
+        found[near] |= swapped & (a - two * low == b - other * low)
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from reconciliation.matching import levels as lv
 from reconciliation.matching import sums
-from reconciliation.matching.arrays import Bools, Floats, Hashes, Ints, Small, mix, run_starts, spread
+from reconciliation.matching.arrays import Bools, Hashes, Ints, Small, mix, run_starts, spread
 from reconciliation.matching.candidates import DatedKeys, linked
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, amount_levels
@@ -27,12 +27,14 @@ _CHANCE_LIMIT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """Rows that may belong together. `chance`: log of the accidental ways; `batch`: level of the batch."""
+    """Rows that may belong together. `chance`: log of the accidental ways; `batch`: level of the batch;
+    `known`: the rows of one side say themselves that they belong together, whoever paid each."""
 
     lines: Ints
     entries: Ints
     chance: float
     batch: int = lv.NO_BATCH
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class _Side:
     free: Bools
 
 
-def _both_sides(comparison: Comparison, free: tuple[Bools, Bools], parts_are_entries: bool) -> tuple[_Side, _Side]:
+def _both_sides(
+    comparison: Comparison, free: tuple[Bools, Bools], parts_are_entries: bool
+) -> tuple[_Side, _Side]:
     lines = _Side(comparison.lines, comparison.line_side, comparison.line_reading, free[0])
     entries = _Side(comparison.entries, comparison.entry_side, comparison.entry_reading, free[1])
     return (entries, lines) if parts_are_entries else (lines, entries)
@@ -109,13 +113,15 @@ def _with_wholes(
         one = row[i : i + 1]
         parts = members[group[i]]
         lines, entries = (one, parts) if parts_are_entries else (parts, one)
-        yield Hypothesis(lines, entries, -_CHANCE_LIMIT if exact[i] else -2.0, int(level[i]))
+        yield Hypothesis(lines, entries, -_CHANCE_LIMIT if exact[i] else -2.0, int(level[i]), known=True)
 
 
 def _wholes(batch: _Batches, wholes: _Side, parts_are_entries: bool) -> tuple[Ints, Ints, Ints]:
     """(batch, row, level of the batch) by name and by total."""
     rows = np.flatnonzero(wholes.free)
-    named = Keys.distinct([(rows, wholes.reading.batch[rows]), (wholes.reading.whole.row, wholes.reading.whole.key)])
+    named = Keys.distinct(
+        [(rows, wholes.reading.batch[rows]), (wholes.reading.whole.row, wholes.reading.whole.key)]
+    )
     group, row, _ = linked(Keys(np.arange(len(batch.key)), batch.key), named.where(named.key != 0))
     told = wholes.free[row] & (batch.side[group] == wholes.side[row])
     group, row = group[told], row[told]
@@ -146,7 +152,9 @@ def exact_sums(
     for members in np.split(order, starts[1:]) if len(order) else []:
         row = int(target[members[0]])
         if len(members) >= 2:
-            search = _Search(int(wholes[row]), part[members], parts[part[members]], comparison.rules.longest_group)
+            search = _Search(
+                int(wholes[row]), part[members], parts[part[members]], comparison.rules.longest_group
+            )
             ways, cut = search.ways(named[members])
             limited += cut
             if ways:
@@ -171,7 +179,9 @@ class _Search:
                 return ways, False
         result = sums.find(self.target, self.amounts, longest=self.longest)
         chances = [sums.chance(len(way), self.amounts) for way in result.ways]
-        return [(self.rows[list(way)], one) for way, one in zip(result.ways, chances, strict=True)], result.limited
+        return [
+            (self.rows[list(way)], one) for way, one in zip(result.ways, chances, strict=True)
+        ], result.limited
 
     def _with(self, named: Bools) -> list[tuple[Ints, float]]:
         rest = self.target - int(self.amounts[named].sum())
@@ -233,7 +243,9 @@ def _best_of(ranked: list[Group], margin: float) -> Group:
     return replace(best, share=share, rivals=rivals)
 
 
-def _judged(comparison: Comparison, flat: list[Hypothesis], weights: Weights, usual_lag: float) -> list[Group]:
+def _judged(
+    comparison: Comparison, flat: list[Hypothesis], weights: Weights, usual_lag: float
+) -> list[Group]:
     line = np.concatenate([np.repeat(one.lines, len(one.entries)) for one in flat])
     entry = np.concatenate([np.tile(one.entries, len(one.lines)) for one in flat])
     sizes = np.array([len(one.lines) * len(one.entries) for one in flat])
@@ -245,7 +257,9 @@ def _judged(comparison: Comparison, flat: list[Hypothesis], weights: Weights, us
     middle = np.round(np.add.reduceat(pairs.lag, starts) / sizes).astype(np.int64)
     chance = np.array([one.chance for one in flat])
     total = sum((weights.by_feature[name][level] for name, level in levels.items()), np.zeros(len(flat)))
-    total = total - np.clip(chance, -_CHANCE_LIMIT, _CHANCE_LIMIT) - np.minimum(_DAY_COST * (late - early), 4.0)
+    total = (
+        total - np.clip(chance, -_CHANCE_LIMIT, _CHANCE_LIMIT) - np.minimum(_DAY_COST * (late - early), 4.0)
+    )
     total = total - lv.DATE_DRIFT * np.minimum(np.abs(middle - usual_lag), 30.0)
     return [
         Group(
@@ -259,13 +273,13 @@ def _judged(comparison: Comparison, flat: list[Hypothesis], weights: Weights, us
 def _group_levels(
     comparison: Comparison, flat: list[Hypothesis], pairs: Pairs, owner: Ints
 ) -> dict[str, Small]:
-    """Level of a group on each feature: of payer the weakest member's but one in four, of the others the best."""
+    """Level of a group on each feature: of payer the third quartile of its pairs, else the median."""
     size = len(flat)
     booked = np.array([int(comparison.entries.amount[one.entries].sum()) for one in flat])
     stated = np.array([int(comparison.lines.amount[one.lines].sum()) for one in flat])
     near = amount_levels(stated, booked, comparison.rules.tolerance)
     worst = _quantile(owner, pairs.levels["payer"], size, 0.75)
-    several = np.array([one.batch == lv.SAME_BATCH for one in flat])
+    several = np.array([one.known for one in flat])
     worst = np.where(several & (worst >= lv.PARTLY_PAYER), lv.NO_PAYER, worst)
     return {
         "amount": np.where(booked == stated, lv.SUM, near).astype(np.int8),
@@ -310,7 +324,7 @@ def _quantile(owner: Ints, level: Small, size: int, share: float) -> Small:
     counts = np.bincount(owner, minlength=size)
     starts = np.cumsum(counts) - counts
     places = starts + np.floor((counts - 1) * share + 0.5).astype(np.int64)
-    return level[order][places]
+    return np.asarray(level[order][places], dtype=np.int8)
 
 
 def choose(groups: list[Group], free: tuple[Bools, Bools], least: float = LEAST_SCORE) -> list[Group]:

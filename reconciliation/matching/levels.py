@@ -39,7 +39,9 @@ AMOUNT = (
     Level("different", -9.0, "Different amount ({})"),
     Level("exact sum", 0.0, "The amounts add up exactly"),
 )
-(EXACT_ONCE, EXACT_FEW, EXACT_OFTEN, EXACT_COMMON, CENTS, TRANSPOSED, FEE, DISCOUNT, PART, DIFFERENT, SUM) = range(11)
+(EXACT_ONCE, EXACT_FEW, EXACT_OFTEN, EXACT_COMMON, CENTS, TRANSPOSED, FEE, DISCOUNT, PART, DIFFERENT, SUM) = (
+    range(11)
+)
 
 REFERENCE = (
     Level("whole", 7.0, "reference {} in the bank text"),
@@ -77,6 +79,8 @@ DATE = (
     Level("later", -3.8, "{}"),
 )
 DATE_EDGES = np.array([-14, -3, 0, 1, 2, 4, 8, 15, 32, 63])
+DATE_DAYS = np.array([20.0, 11, 3, 1, 1, 2, 4, 7, 17, 31, 60])
+"""Days that each date level spans in the windows searched."""
 CHEQUE_DATE = tuple(
     Level(level.name, weight, level.label)
     for level, weight in zip(DATE, (-4.0, -3.0, -2.0, 0.2, 0.3, 0.4, 0.4, 0.2, 0.0, -0.6, -1.5), strict=True)
@@ -97,8 +101,13 @@ BATCH = (
 SAME_BATCH, NO_BATCH, OTHER_BATCH = range(3)
 
 FEATURES: dict[str, tuple[Level, ...]] = {
-    "amount": AMOUNT, "reference": REFERENCE, "payer": PAYER, "date": DATE + CHEQUE_DATE, "kind": KIND, "batch": BATCH,
-}  # fmt: skip
+    "amount": AMOUNT,
+    "reference": REFERENCE,
+    "payer": PAYER,
+    "date": DATE + CHEQUE_DATE,
+    "kind": KIND,
+    "batch": BATCH,
+}
 LEARNED = ("payer", "date", "kind")
 DATE_DRIFT = 0.03
 """Log-odds a day away from the usual lag: settles which of two equal months a payment belongs to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reconciliation.matching.arrays import Floats, Ints, Small
-from reconciliation.matching.levels import LEARNED, MOST_LEARNED, Weights
+from reconciliation.matching.levels import DATE_DAYS, LEARNED, MOST_LEARNED, Weights
 
 ROUNDS = 12
 _DAMPING = 0.3
@@ -35,25 +35,48 @@ def _freedom(row: Ints, pull: Floats) -> Floats:
     return np.asarray(1.0 / (1.0 + np.maximum(total[row] - pull, 0.0)))
 
 
-def learned(weights: Weights, levels: dict[str, Small], probability: Floats) -> Weights:
+def learned(
+    weights: Weights, levels: dict[str, Small], probability: Floats, background: dict[str, Floats]
+) -> Weights:
     """Weights moved towards what the pairs show: one step of expectation-maximisation.
 
-    Each level's share among probable pairs against its share among improbable ones; few pairs move
-    it little, and no level moves further than MOST_LEARNED from its start value.
+    Each level's share among probable pairs against its share among improbable ones (of dates: against
+    its share of the days searched, because candidates are not drawn evenly from them). `background` adds
+    how often each level stands in pairs of crowded amounts drawn at random. Few pairs move a level
+    little, and none moves further than MOST_LEARNED from its start value.
     """
-    start = Weights.start().by_feature
-    matched = float(probability.sum())
     by_feature = dict(weights.by_feature)
     for name in LEARNED:
-        size = len(start[name])
-        hits = np.bincount(levels[name], weights=probability, minlength=size)
-        seen = np.bincount(levels[name], weights=1.0 - probability, minlength=size)
-        rest = max(len(probability) - matched, 1.0)
-        prior = np.exp(start[name]) / np.exp(start[name]).sum()
-        share = (hits + _PRIOR_PAIRS * prior) / (matched + _PRIOR_PAIRS)
-        other = (seen + _PRIOR_PAIRS / size) / (rest + _PRIOR_PAIRS)
-        trust = hits + seen
-        blend = trust / (trust + _PRIOR_PAIRS)
-        target = start[name] + blend * (np.log(share / other) - start[name])
-        by_feature[name] = np.clip(target, start[name] - MOST_LEARNED, start[name] + MOST_LEARNED)
+        start = Weights.start().by_feature[name]
+        hits = _tally(levels[name], probability, len(start))
+        seen = _tally(levels[name], 1.0 - probability, len(start))
+        seen = seen + background.get(name, 0.0)
+        target = _dates(start, hits) if name == "date" else _shares(start, hits, seen)
+        by_feature[name] = np.clip(target, start - MOST_LEARNED, start + MOST_LEARNED)
     return Weights(by_feature, weights.version)
+
+
+def _tally(level: Small, weight: Floats, size: int) -> Floats:
+    return np.bincount(level, weights=weight, minlength=size).astype(np.float64)
+
+
+def _shares(start: Floats, hits: Floats, seen: Floats) -> Floats:
+    size = len(start)
+    prior = np.exp(start) / np.exp(start).sum()
+    share = (hits + _PRIOR_PAIRS * prior) / (hits.sum() + _PRIOR_PAIRS)
+    other = (seen + _PRIOR_PAIRS / size) / (seen.sum() + _PRIOR_PAIRS)
+    blend = (hits + seen) / (hits + seen + _PRIOR_PAIRS)
+    return np.asarray(start + blend * (np.log(share / other) - start))
+
+
+def _dates(start: Floats, hits: Floats) -> Floats:
+    """Payments and cheques apart; the mean weight of a true pair stays what it was."""
+    size = len(DATE_DAYS)
+    parts = []
+    for family in (slice(0, size), slice(size, None)):
+        even = DATE_DAYS / DATE_DAYS.sum()
+        prior = np.exp(start[family]) * even / (np.exp(start[family]) * even).sum()
+        share = (hits[family] + _PRIOR_PAIRS * prior) / (hits[family].sum() + _PRIOR_PAIRS)
+        target = np.log(share / even)
+        parts.append(target - float((share * (target - start[family])).sum()))
+    return np.concatenate(parts)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import cpdist
-from scipy import sparse  # type: ignore[import-untyped]
+from scipy import sparse
 
 from reconciliation.matching.arrays import Bools, Floats, Hashes, Ints, spread, unique_pairs
 from reconciliation.matching.readings import Reading, Words
@@ -87,7 +87,11 @@ def relate(lines: Reading, entries: Reading) -> Names:
         entries.words.row, entries.words.word, np.ones(len(entries.words.row)), (entries.size, len(weight))
     )
     named = entries.words.named
-    known = np.asarray((relation.max(axis=0)).todense()).ravel() > 0 if relation.nnz else np.zeros(len(weight), bool)
+    known = (
+        np.asarray((relation.max(axis=0)).todense()).ravel() > 0
+        if relation.nnz
+        else np.zeros(len(weight), bool)
+    )
     entry_told = np.where(known, weight, weight * UNKNOWN_SHARE)
     return Names(
         lines=(by_line @ strength).tocsr(),
@@ -125,7 +129,7 @@ def _matrix(rows: Ints, columns: Ints, values: Floats, shape: tuple[int, int]) -
 
 
 def _sums(rows: Ints, values: Floats, size: int) -> Floats:
-    return np.bincount(rows, weights=values, minlength=size)
+    return np.bincount(rows, weights=values, minlength=size).astype(np.float64)
 
 
 def _row_sums(product: sparse.csr_matrix) -> Floats:
@@ -160,7 +164,7 @@ def _weights(words: Words, counts: Ints, size: int) -> Floats:
             weight[position] *= FILLER_WEIGHT
         elif text in LEGAL_FORMS:
             weight[position] = min(weight[position], LEGAL_WEIGHT)
-    return weight
+    return np.asarray(weight, dtype=np.float64)
 
 
 def _relations(lines: Words, entries: Words) -> sparse.csr_matrix:
@@ -219,7 +223,9 @@ def _mistyped(lines: Words, entries: Words) -> _Related:
     a, b = a[kept], b[kept]
     left, right = [lines.text[i] for i in a.tolist()], [entries.text[i] for i in b.tolist()]
     near = cpdist(left, right, scorer=OSA.distance, dtype=np.int32, workers=2) if left else np.zeros(0)
-    longest = np.fromiter((max(len(x), len(y)) for x, y in zip(left, right, strict=True)), np.int64, len(left))
+    longest = np.fromiter(
+        (max(len(x), len(y)) for x, y in zip(left, right, strict=True)), np.int64, len(left)
+    )
     kept = (near <= 1) | ((near == 2) & (longest >= 8))
     a, b = a[kept], b[kept]
     strange = ~_known(lines.key, entries.key)[a] | ~_known(entries.key, lines.key)[b]
@@ -247,7 +253,9 @@ def _cut(lines: Words, entries: Words) -> _Related:
     a, b = _beginnings(lines, entries)
     d, c = _beginnings(entries, lines)
     left, right = np.concatenate((a, c)), np.concatenate((b, d))
-    shorter = np.array([min(len(lines.text[i]), len(entries.text[j])) for i, j in zip(left, right, strict=True)])
+    shorter = np.array(
+        [min(len(lines.text[i]), len(entries.text[j])) for i, j in zip(left, right, strict=True)]
+    )
     return left, right, np.where(shorter >= 5, CUT, CUT_SHORT) if len(left) else np.zeros(0)
 
 

@@ -41,7 +41,13 @@ def offsets(comparison: Comparison, free: Bools, least: float) -> list[Offset]:
     name = _name_share(comparison, first, second)
     undoes = (comparison.entry_reading.kinds[first] | comparison.entry_reading.kinds[second]) & REVERSAL != 0
     gap = np.abs(comparison.entries.date[first] - comparison.entries.date[second])
-    score = _EXACT + _UNDOES * undoes + _REFERENCE * np.minimum(reference, 1) + np.minimum(reference, 4) / 2 - gap / 30.0
+    score = (
+        _EXACT
+        + _UNDOES * undoes
+        + _REFERENCE * np.minimum(reference, 1)
+        + np.minimum(reference, 4) / 2
+        - gap / 30.0
+    )
     score = score + np.select([name >= 0.5, name < 0.25], [_SAME_NAME, _OTHER_NAME], 0.0)
     found = []
     for i in np.argsort(-score, kind="stable").tolist():
@@ -100,5 +106,3 @@ def _name_share(comparison: Comparison, first: Ints, second: Ints) -> Floats:
     mass = np.asarray(said @ weight).ravel()
     both = np.asarray(said[first].multiply(said[second]) @ weight).ravel()
     return np.asarray(both / np.maximum(np.minimum(mass[first], mass[second]), 1e-9))
-
-

@@ -78,29 +78,61 @@ class Result:
     weights: Weights
 
 
-def evidence_of(
-    levels: dict[str, int], weights: Weights, *, difference: int, currency: str, reference: str, lag: int, parts: int
-) -> tuple[Evidence, ...]:
-    """The levels of a pair or group in words, in the order amount, reference, payer, date, kind, batch."""
-    told = []
-    for feature, position in levels.items():
-        label = FEATURES[feature][position].label
-        if feature == "date":
-            label = days_apart(lag)
-        elif feature == "amount":
-            label = _amount_words(position, label, difference, currency, parts)
-        elif "{}" in label:
-            label = label.format(reference or "of the entry")
-        told.append(Evidence(label, round(float(weights.by_feature[feature][position]), 2)))
-    return tuple(told)
+class Particulars(NamedTuple):
+    """What the words of a proposal need to know beside its levels."""
+
+    difference: int
+    currency: str
+    reference: str
+    lag: int
+    parts: int = 1
 
 
-def _amount_words(position: int, label: str, difference: int, currency: str, parts: int) -> str:
-    if position == lv.SUM:
-        return f"The amounts of {parts} rows add up exactly"
-    if "{}" in label:
-        return label.format(money(abs(difference), currency))
-    return label
+class Wording:
+    """Levels in words, with their weights; what many proposals have in common is put in words once."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._told = {
+            feature: [
+                Evidence(level.label, round(float(weight), 2))
+                for level, weight in zip(FEATURES[feature], weights.by_feature[feature], strict=True)
+            ]
+            for feature in FEATURES
+        }
+        self._dates: dict[tuple[int, int], Evidence] = {}
+
+    def evidence(self, levels: dict[str, int], about: Particulars) -> tuple[Evidence, ...]:
+        """One piece of evidence a feature, in the order amount, reference, payer, date, kind, batch."""
+        return (
+            self._amount(levels["amount"], about),
+            self._reference(levels["reference"], about.reference),
+            self._told["payer"][levels["payer"]],
+            self._date(levels["date"], about.lag),
+            self._told["kind"][levels["kind"]],
+            self._told["batch"][levels["batch"]],
+        )
+
+    def _amount(self, position: int, about: Particulars) -> Evidence:
+        told = self._told["amount"][position]
+        if position == lv.SUM:
+            return Evidence(f"The amounts of {about.parts} rows add up exactly", told.weight)
+        if "{}" in told.label:
+            return Evidence(told.label.format(money(abs(about.difference), about.currency)), told.weight)
+        return told
+
+    def _reference(self, position: int, reference: str) -> Evidence:
+        told = self._told["reference"][position]
+        if "{}" in told.label:
+            return Evidence(told.label.format(reference or "of the entry"), told.weight)
+        return told
+
+    def _date(self, position: int, lag: int) -> Evidence:
+        known = self._dates.get((position, lag))
+        if known is None:
+            known = self._dates[position, lag] = Evidence(
+                days_apart(lag), self._told["date"][position].weight
+            )
+        return known
 
 
 def money(amount: int, currency: str) -> str:

@@ -105,7 +105,9 @@ def _header(names: list[str], path: Path) -> dict[str, int]:
     missing = [name for name in ("id", "date", "amount") if name not in header]
     if missing:
         seen = ", ".join(name.strip()[:30] for name in names[:12]) or "nothing"
-        raise UnusableFile(f"{path.name} has no column {' and no column '.join(missing)}; its first line has: {seen}")
+        raise UnusableFile(
+            f"{path.name} has no column {' and no column '.join(missing)}; its first line has: {seen}"
+        )
     return header
 
 
@@ -128,9 +130,7 @@ def _columns(
     return cells, numbers, problems
 
 
-def _table(
-    cells: dict[str, list[str]], numbers: list[int], problems: list[str]
-) -> tuple[Table, list[str]]:
+def _table(cells: dict[str, list[str]], numbers: list[int], problems: list[str]) -> tuple[Table, list[str]]:
     size = len(numbers)
     texts = {name: cells.get(name, [""] * size) for name in TEXT_COLUMNS}
     texts["currency"] = [sys.intern(code.upper()) for code in texts["currency"]]
@@ -152,7 +152,9 @@ def _table(
         dates.append(day)
         amounts.append(amount)
     kept = {name: _picked(column, keep) for name, column in texts.items()}
-    return Table(list(seen), np.array(dates, dtype=np.int64), np.array(amounts, dtype=np.int64), **kept), problems
+    return Table(
+        list(seen), np.array(dates, dtype=np.int64), np.array(amounts, dtype=np.int64), **kept
+    ), problems
 
 
 def _picked(column: list[str], keep: list[int]) -> list[str]:

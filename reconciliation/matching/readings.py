@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from reconciliation.matching.arrays import Bools, Hashes, Ints, unique_pairs
+from reconciliation.matching.arrays import Bools, Hashes, Ints, mix, unique_pairs
 from reconciliation.matching.tables import Table
 from reconciliation.matching.vocabulary import KIND_GROUPS, MONTHS
 from reconciliation.matching.words import Tokens, folded, tokenize, word_hash
@@ -52,7 +52,8 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the rows of one table say. `kinds` are bits of KINDS; `batch` 0 where none is named."""
+    """What the rows of one table say. `kinds` are bits of KINDS; `batch`, `own_reference` and `payer`
+    (the counterparty) are 0 where none is named; `text` is one hash of everything said."""
 
     size: int
     words: Words
@@ -63,6 +64,8 @@ class Reading:
     kinds: Ints
     batch: Hashes
     own_reference: Hashes
+    payer: Hashes
+    text: Hashes
 
 
 def read(table: Table, *, prefixes: bool) -> Reading:
@@ -81,6 +84,8 @@ def read(table: Table, *, prefixes: bool) -> Reading:
         kinds=_kinds([*tokens.values(), tokenize(_folded(table.kind))], size),
         batch=_whole_text(tokenize(_folded(table.batch))),
         own_reference=_whole_text(tokens["reference"]),
+        payer=_whole_text(tokens["counterparty"]),
+        text=_all_text(list(tokens.values())),
     )
 
 
@@ -94,6 +99,13 @@ def _no_keys() -> Keys:
 
 def _whole_text(tokens: Tokens) -> Hashes:
     return np.where(tokens.whole_length > 0, tokens.whole_hash, np.uint64(0))
+
+
+def _all_text(columns: list[Tokens]) -> Hashes:
+    text = np.zeros(len(columns[0].whole_hash), dtype=np.uint64)
+    for tokens in columns:
+        text = mix(text, _whole_text(tokens))
+    return text
 
 
 @lru_cache(maxsize=1)
@@ -120,7 +132,9 @@ def _whole_references(tokens: Tokens) -> Iterable[tuple[Ints, Hashes]]:
     yield tokens.row[alone], tokens.text_hash[alone]
     with_digits = np.zeros(len(tokens.whole_hash), dtype=np.bool_)
     with_digits[tokens.row[tokens.is_number]] = True
-    rows = np.flatnonzero(with_digits & (tokens.whole_length >= 4) & ~np.isin(tokens.whole_hash, _year_hashes()))
+    rows = np.flatnonzero(
+        with_digits & (tokens.whole_length >= 4) & ~np.isin(tokens.whole_hash, _year_hashes())
+    )
     yield rows, tokens.whole_hash[rows]
 
 
@@ -174,7 +188,9 @@ def _letters(tokens: Tokens) -> Bools:
 @lru_cache(maxsize=1)
 def _kind_words() -> tuple[Hashes, Ints]:
     pairs = sorted((word_hash(word), 1 << bit) for bit, kind in enumerate(KINDS) for word in _group(kind))
-    return np.array([key for key, _ in pairs], dtype=np.uint64), np.array([bit for _, bit in pairs], dtype=np.int64)
+    return np.array([key for key, _ in pairs], dtype=np.uint64), np.array(
+        [bit for _, bit in pairs], dtype=np.int64
+    )
 
 
 def _group(kind: str) -> set[str]:

@@ -19,7 +19,7 @@ MOST_WAYS = 12
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Ways to make the target: positions of the amounts used. `limited` if not every combination was tried."""
+    """Ways to make the target, as positions of amounts; `limited` if not every combination was tried."""
 
     ways: list[tuple[int, ...]]
     limited: bool
@@ -40,7 +40,9 @@ def find(target: int, amounts: Ints, *, longest: int, fewest: int = 2) -> Sums:
     found = [tuple(near[list(way)].tolist()) for way in ways]
     limited = len(fitting) > MOST_SEARCHED
     if limited:
-        found.extend(way for way in _runs(target * sign, sizes, fitting[:MOST_IN_RUN], longest) if way not in found)
+        found.extend(
+            way for way in _runs(target * sign, sizes, fitting[:MOST_IN_RUN], longest) if way not in found
+        )
     return Sums(found[:MOST_WAYS], limited)
 
 

@@ -40,7 +40,9 @@ class Table:
             if not getattr(self, name):
                 object.__setattr__(self, name, [""] * len(self.ids))
             if len(getattr(self, name)) != len(self.ids):
-                raise ValueError(f"column {name} has {len(getattr(self, name))} values for {len(self.ids)} rows")
+                raise ValueError(
+                    f"column {name} has {len(getattr(self, name))} values for {len(self.ids)} rows"
+                )
         if len(self.date) != len(self.ids) or len(self.amount) != len(self.ids):
             raise ValueError("date, amount and id need the same number of rows")
 

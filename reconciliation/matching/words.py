@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +23,12 @@ PREFIX_LENGTHS = range(5, 12)
 _BASE = 0x100000001B3 * 2 + 1
 _MASK = (1 << 64) - 1
 _LETTER, _DIGIT = 1, 2
+_BLANKS = np.array([ord(character) for character in "\t\n\r ,;"], dtype=np.uint32)
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens of one column in row order: a run of letters, or a run of digits (leading zeros off in `core`)."""
+    """Tokens of one column in row order: runs of letters, runs of digits (leading zeros off in `core`)."""
 
     row: Ints
     text_hash: Hashes
@@ -86,7 +88,7 @@ def tokenize(texts: list[str]) -> Tokens:
     while cuts[-1] < len(texts):
         begun = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
         cuts.append(max(int(np.searchsorted(ends, begun + CHUNK_CHARACTERS, "right")), cuts[-1] + 1))
-    parts = [_tokens(texts[a:b], sizes[a:b], a) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    parts = [_tokens(texts[a:b], sizes[a:b], a) for a, b in pairwise(cuts)]
     return _merged(parts) if parts else _tokens([], sizes, 0)
 
 
@@ -142,6 +144,7 @@ class _Stream:
 
 
 def _stream(texts: list[str], sizes: Ints) -> tuple[_Stream, Ints]:
+    """The stream of a chunk, and for each of its characters how many blanks came before."""
     points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     kinds = _classes()[np.minimum(points, (1 << 16) - 1)]
     rows = np.repeat(np.arange(len(sizes)), sizes)
@@ -149,8 +152,9 @@ def _stream(texts: list[str], sizes: Ints) -> tuple[_Stream, Ints]:
     up, _ = _powers()
     values = points[kept].astype(np.uint64) * up[: len(kept)]
     running = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(values, dtype=np.uint64)))
-    blanks = np.cumsum(np.isin(points, np.array([9, 10, 13, 32, 44, 59], dtype=np.uint32)))[kept]
-    return _Stream(rows[kept], kept, kinds[kept], points[kept] == ord("0"), running), blanks
+    blanks = np.cumsum(np.isin(points, _BLANKS), dtype=np.int64)[kept]
+    zero = np.asarray(points[kept] == ord("0"))
+    return _Stream(rows[kept], kept, kinds[kept], zero, running), blanks
 
 
 def _tokens(texts: list[str], sizes: Ints, offset: int) -> Tokens:

@@ -21,11 +21,11 @@ fragment Line on LineItem {{
   taxLines {{ title rate priceSet {_MONEY} }}
 }}"""
 
-_TRANSACTION = f"""
-fragment Transaction on OrderTransaction {{
+_TRANSACTION = """
+fragment Transaction on OrderTransaction {
   id kind status gateway test createdAt processedAt paymentId
-  amountSet {{ shopMoney {{ amount currencyCode }} }}
-}}"""
+  amountSet { shopMoney { amount currencyCode } }
+}"""
 
 _ORDER = f"""
 fragment Order on Order {{

@@ -43,7 +43,7 @@ def exact_id(record: Record) -> str | None:
     return tail(record.get("admin_graphql_api_id") or record.get("id"))
 
 
-def shop_money(bag: Any) -> str | None:
+def shop_money(bag: Any) -> Any:
     """The amount in shop currency of a money bag, in either spelling."""
     amount = dig(bag, "shopMoney.amount")
     return amount if amount is not None else dig(bag, "shop_money.amount")
@@ -71,7 +71,9 @@ def shape_order(order: Record) -> Record:
     transactions = classic.get("transactions") or []
     shaped = {
         **classic,
-        "shipping_lines": [line for line in classic.get("shipping_lines") or () if not line.get("is_removed")],
+        "shipping_lines": [
+            line for line in classic.get("shipping_lines") or () if not line.get("is_removed")
+        ],
         "payments": _payments(transactions),
         "surcharges": _surcharges(classic),
     }
@@ -252,7 +254,7 @@ def _surcharges(order: Record) -> list[Record]:
 
 
 def _shape_refund(refund: Record, order: Record, *, booked: bool) -> Record:
-    """A refund with its sums: money given back (`total_refunded`), or only taken off the bill (`credited`)."""
+    """A refund with its sums: money given back (`total_refunded`) or only taken off the bill (`credited`)."""
     transactions = [each for each in refund.get("transactions") or () if each.get("kind") == "refund"]
     done = [each for each in transactions if each.get("status") == "success"]
     waiting = [each for each in transactions if each.get("status") == "pending"]
@@ -276,7 +278,10 @@ def _shape_refund(refund: Record, order: Record, *, booked: bool) -> Record:
 
 def _shipping_tax(refund: Record) -> Decimal:
     return sum(
-        (number(shop_money(line.get("tax_amount_set"))) for line in refund.get("refund_shipping_lines") or ()),
+        (
+            number(shop_money(line.get("tax_amount_set")))
+            for line in refund.get("refund_shipping_lines") or ()
+        ),
         Decimal(0),
     )
 
@@ -298,6 +303,11 @@ def _refunded_shipping(refund: Record, order: Record) -> Decimal:
 
 def has_more_lines(order: Record) -> bool:
     return dig(order, "lineItems.pageInfo.hasNextPage") is True
+
+
+def has_more_transactions(order: Record) -> bool:
+    count = dig(order, "transactionsCount.count")
+    return isinstance(count, int) and count > len(order.get("transactions") or ())
 
 
 def has_refunds(order: Record) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets
 from typing import Any
 
@@ -14,7 +13,7 @@ from integrations import connectors, register, sweep
 from integrations.register import Choice
 from integrations.sandbox import catalog
 from ledgerhub.access.models import Membership, Organization, Role, User
-from ledgerhub.ledger.chart import open_books
+from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account
 
 EMAIL = "admin@harbor.example"
@@ -46,18 +45,23 @@ def make(password: str) -> Organization:
     )
     admin = User.objects.create_superuser(EMAIL, password, name="Alex Morgan")
     Membership.objects.create(user=admin, organization=organization, role=Role.ADMIN)
-    open_books(organization)
+    install_chart(organization)
     bank = Account.objects.get(organization=organization, role="bank", qualifier="")
-    for system in catalog.SYSTEMS:
-        spec = connectors.get(system.connector)
+    for system in catalog.SYSTEMS.values():
+        if system.key not in connectors.CONNECTORS:
+            continue
         integration = register.create(
             organization,
-            system.connector,
-            name=system.name,
-            settings={**system.settings, **system.secrets, "base_url": settings.SANDBOX_URL + system.path},
+            system.key,
+            name=system.label,
+            settings={
+                **system.settings,
+                **system.secrets,
+                "base_url": settings.SANDBOX_URL + system.base,
+            },
             bank_account=bank,
             user=admin,
         )
-        choices = [Choice(stream.key, start_date=dt.date(2020, 1, 1)) for stream in spec.streams]
-        register.activate(integration, choices, user=admin)
+        streams = connectors.get(system.key).streams
+        register.activate(integration, [Choice(stream.key) for stream in streams], user=admin)
     return organization

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
@@ -40,11 +41,17 @@ def parse_zone(name: str) -> tzinfo:
     return ZoneInfo(name) if name else UTC
 
 
+@lru_cache(maxsize=256)
+def _pattern(locale: str, decimals: int) -> NumberPattern:
+    """The grouping of `locale` with a fixed number of decimals."""
+    pattern: NumberPattern = copy(parse_locale(locale).decimal_formats[None])
+    pattern.frac_prec = (decimals, decimals)
+    return pattern
+
+
 def format_number(value: Decimal | int, *, decimals: int = 0, locale: str = DEFAULT_LOCALE) -> str:
     """Grouped digits of `locale`, exactly `decimals` after the mark, with a real minus sign."""
-    where = parse_locale(locale)
-    pattern: NumberPattern = where.decimal_formats[None]
-    digits = pattern.apply(abs(Decimal(value)), where, force_frac=(decimals, decimals))
+    digits = _pattern(locale, decimals).apply(abs(Decimal(value)), parse_locale(locale))
     return f"{MINUS}{digits}" if value < 0 else digits
 
 

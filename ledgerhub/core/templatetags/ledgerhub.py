@@ -246,13 +246,13 @@ def pagination(context: Context, page: Page[Any], noun: str = "rows") -> dict[st
 
 
 @register.inclusion_tag("components/field.html")
-def field(bound: BoundField, suffix: str = "", help: str = "", label: str = "") -> dict[str, object]:
-    """One form field: label, input, help and its errors beside it."""
+def field(bound: BoundField, suffix: str = "", help: str | None = None, label: str = "") -> dict[str, object]:
+    """One form field: label, input, its errors and help beside it; `help` "" leaves the help out."""
     kind = bound.widget_type
     return {
         "field": bound,
         "label": label or bound.label,
-        "help": help or bound.help_text,
+        "help": bound.help_text if help is None else help.strip(),
         "suffix": suffix,
         "kind": "check" if kind in _CHECKBOXES else "group" if bound.field.widget.use_fieldset else "input",
     }

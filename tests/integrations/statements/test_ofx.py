@@ -10,7 +10,10 @@ import pytest
 from integrations.statements import ParsedLine, StatementError, read
 
 HEADER = "OFXHEADER:100\nDATA:OFXSGML\nVERSION:102\nENCODING:USASCII\nCHARSET:1252\n\n"
-MOVE = "<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>20260115120000[-5:EST]<TRNAMT>-10.00<FITID>T1<NAME>Café<MEMO>Lunch</STMTTRN>"
+MOVE = (
+    "<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>20260115120000[-5:EST]<TRNAMT>-10.00"
+    "<FITID>T1<NAME>Café<MEMO>Lunch</STMTTRN>"
+)
 
 
 def _bank(moves: str = MOVE, *, currency: str = "USD", after: str = "") -> str:
@@ -110,7 +113,8 @@ def test_several_statements_bank_and_card() -> None:
 
 
 def test_forgotten_end_tags_and_empty_leaves() -> None:
-    moves = "<STMTTRN><TRNTYPE><DTPOSTED>20260102<TRNAMT>1<FITID><NAME></NAME><MEMO>one<STMTTRN><DTPOSTED>20260103<TRNAMT>2<MEMO>two"
+    first = "<STMTTRN><TRNTYPE><DTPOSTED>20260102<TRNAMT>1<FITID><NAME></NAME><MEMO>one"
+    moves = f"{first}<STMTTRN><DTPOSTED>20260103<TRNAMT>2<MEMO>two"
     lines = read(_bank(moves).replace("</BANKTRANLIST>", "").encode())[0].lines
 
     assert [(line.description, str(line.amount)) for line in lines] == [("one", "1"), ("two", "2")]

@@ -1,0 +1,135 @@
+"""What the engine found, row numbers and levels, put into proposals with words and probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reconciliation.matching.arrays import Floats, Ints
+from reconciliation.matching.calibration import calibrated
+from reconciliation.matching.evidence import Pairs
+from reconciliation.matching.groups import Group
+from reconciliation.matching.levels import Weights
+from reconciliation.matching.offsetting import Offset
+from reconciliation.matching.proposals import (
+    Alternative,
+    Offsetting,
+    Particulars,
+    Proposal,
+    Wording,
+    reference_text,
+)
+from reconciliation.matching.tables import Table
+
+_EVEN_OFFSET = 4.0
+ALIKE = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """Pairs chosen in one stage and their probability.
+
+    `alike`: probability of the line with this entry or one that nothing tells from it. `rivals`: of some
+    the strongest rivals, as (position among the chosen, rival pairs, their probability).
+    """
+
+    pairs: Pairs
+    probability: Floats
+    alike: Floats
+    rivals: list[tuple[int, Pairs, Floats]]
+
+
+class Found:
+    """Turns findings over these two tables into proposals."""
+
+    def __init__(self, lines: Table, entries: Table, weights: Weights) -> None:
+        self.lines, self.entries = lines, entries
+        self.wording = Wording(weights)
+
+    def pairs(self, assigned: Assigned, least: float) -> list[Proposal]:
+        """Proposals of one line and one entry each, of at least this probability.
+
+        Of entries that nothing tells apart each alone is improbable; the line still gets its one.
+        """
+        probable = (assigned.probability >= least) | (assigned.alike >= max(least, ALIKE))
+        proposals = self._pairs(assigned)
+        return [one for one, kept in zip(proposals, probable.tolist(), strict=True) if kept]
+
+    def _pairs(self, assigned: Assigned) -> list[Proposal]:
+        pairs = assigned.pairs
+        difference = self.lines.amount[pairs.line] - self.entries.amount[pairs.entry]
+        rivals = {at: self._alternatives(others, chances) for at, others, chances in assigned.rivals}
+        columns = (pairs.line, pairs.entry, pairs.lag, calibrated(assigned.probability), difference)
+        levels = zip(*(level.tolist() for level in pairs.levels.values()), strict=True)
+        rows = zip(*(column.tolist() for column in columns), levels, strict=True)
+        names = tuple(pairs.levels)
+        return [
+            self._pair(row[:5], dict(zip(names, row[5], strict=True)), rivals.get(position, ()))
+            for position, row in enumerate(rows)
+        ]
+
+    def _pair(
+        self, row: tuple[int, int, int, float, int], levels: dict[str, int], rivals: tuple[Alternative, ...]
+    ) -> Proposal:
+        line, entry, lag, chance, difference = row
+        about = Particulars(
+            difference, self.entries.currency[entry], reference_text(self.entries, entry), lag
+        )
+        return Proposal(
+            line_ids=(self.lines.ids[line],),
+            entry_ids=(self.entries.ids[entry],),
+            probability=chance,
+            evidence=self.wording.evidence(levels, about),
+            tie=bool(rivals),
+            difference=difference,
+            alternatives=rivals,
+        )
+
+    def _alternatives(self, others: Pairs, chances: Floats) -> tuple[Alternative, ...]:
+        rows = zip(others.line.tolist(), others.entry.tolist(), chances.tolist(), strict=True)
+        return tuple(
+            Alternative((self.lines.ids[line],), (self.entries.ids[entry],), round(chance, 6))
+            for line, entry, chance in rows
+        )
+
+    def group(self, group: Group) -> Proposal:
+        """The proposal of a group of rows."""
+        difference = int(self.lines.amount[group.lines].sum() - self.entries.amount[group.entries].sum())
+        first = int(group.entries[0])
+        reference = reference_text(self.entries, first)
+        parts = max(len(group.lines), len(group.entries))
+        about = Particulars(difference, self.entries.currency[first], reference, group.lag, parts)
+        chance = _logistic(group.score) * group.share
+        return Proposal(
+            line_ids=_ids(self.lines, group.lines),
+            entry_ids=_ids(self.entries, group.entries),
+            probability=float(calibrated(np.array([chance]))[0]),
+            evidence=self.wording.evidence(group.levels, about),
+            tie=bool(group.rivals),
+            difference=difference,
+            alternatives=tuple(
+                Alternative(
+                    _ids(self.lines, rival.lines), _ids(self.entries, rival.entries), round(chance, 6)
+                )
+                for rival in group.rivals
+            ),
+        )
+
+    def offsetting(self, offset: Offset) -> Offsetting:
+        """Two entries that cancel, with why."""
+        words = ["Opposite amounts cancel"]
+        if offset.shares_reference:
+            words.append("same reference")
+        if offset.same_name:
+            words.append("same name")
+        ids = self.entries.ids[offset.first], self.entries.ids[offset.second]
+        return Offsetting(ids, round(_logistic(offset.score - _EVEN_OFFSET), 4), "; ".join(words))
+
+
+def _ids(table: Table, rows: Ints) -> tuple[str, ...]:
+    return tuple(table.ids[row] for row in rows.tolist())
+
+
+def _logistic(score: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-score)))

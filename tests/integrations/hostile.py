@@ -1,0 +1,288 @@
+"""A system on loopback that speaks any connector's spec (paths, paging, credentials) and fails on demand."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from integrations.paging import AfterLastId, BodyToken, GraphQL, LinkHeader, Offset, PageNumber
+from integrations.records import Record, put
+from integrations.spec import Basic, Bearer, Connector, HeaderKey, OAuth2, Read, Stream
+
+START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+PAGE = 3
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What to do instead of answering; `cut` announces more than it sends, `half` cuts the JSON itself."""
+
+    kind: str
+    headers: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass
+class Asked:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    params: dict[str, Any]
+    headers: dict[str, str]
+    form: dict[str, str] = field(default_factory=dict)
+
+
+def record(stream: Stream, number: int, *, minutes: int | None = None) -> Record:
+    """The smallest record the spec allows: an id, and a stamp `minutes` (default: the number) after START."""
+    read = stream.read
+    assert read is not None
+    made: Record = {"id": f"gid://fake/Thing/{number}" if read.query else f"r{number}"}
+    if stream.incremental:
+        stamp = START + dt.timedelta(minutes=number if minutes is None else minutes)
+        epoch = stream.incremental.format == "epoch"
+        put(made, stream.incremental.field, int(stamp.timestamp()) if epoch else stamp.isoformat())
+    return made
+
+
+class Hostile:
+    """Answers for one connector; `faults` are used up one a request, `always` is never used up."""
+
+    def __init__(self, connector: Connector, secrets: dict[str, str]) -> None:
+        self.connector = connector
+        self.secrets = secrets
+        self.records: dict[str, list[Record]] = {
+            stream.key: [record(stream, number) for number in range(1, 9)]
+            for stream in connector.streams
+            if stream.read
+        }
+        self.faults: deque[Fault] = deque()
+        self.always: Fault | None = None
+        self.ignore_position = False
+        self.asked: list[Asked] = []
+        self.access = secrets.get("access", "access-0")
+        self.refresh = secrets.get("refresh", "refresh-0")
+        self.issued = 0
+
+    def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        self.asked.append(asked)
+        if asked.path.endswith("/token"):
+            return self._token(asked)
+        if not self._is_known(asked.headers):
+            given = asked.headers.get("authorization", "")
+            message = f"No such credentials: {given} {asked.headers.get('x-key', '')}"
+            return self._json({"error": {"message": message}}, 401)
+        read, stream = self._read(asked)
+        if read is None or stream is None:
+            return self._json({"error": {"message": "no such place"}}, 404)
+        if read is stream.one:
+            return self._one(read, stream, asked)
+        rows = self.records[stream.key] if read is stream.read else []
+        return self._page(read, rows, asked)
+
+    def _is_known(self, headers: dict[str, str]) -> bool:
+        auth = self.connector.auth
+        if isinstance(auth, Bearer):
+            return headers.get("authorization") == f"Bearer {self.secrets[auth.secret]}"
+        if isinstance(auth, HeaderKey):
+            return headers.get(auth.header.lower()) == auth.prefix + self.secrets[auth.secret]
+        if isinstance(auth, Basic):
+            pair = f"{self.secrets[auth.username]}:{self.secrets.get(auth.password, '')}"
+            return headers.get("authorization") == "Basic " + base64.b64encode(pair.encode()).decode()
+        if isinstance(auth, OAuth2):
+            return headers.get(auth.header.lower()) == auth.prefix + self.access
+        return True
+
+    def _token(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        """Rotating refresh tokens: each is good once."""
+        grant = asked.form.get("grant_type")
+        if grant == "refresh_token" and asked.form.get("refresh_token") != self.refresh:
+            return self._json({"error": "invalid_grant"}, 400)
+        self.issued += 1
+        self.access, self.refresh = f"access-{self.issued}", f"refresh-{self.issued}"
+        return self._json({"access_token": self.access, "refresh_token": self.refresh, "expires_in": 3600})
+
+    def _read(self, asked: Asked) -> tuple[Read | None, Stream | None]:
+        for stream in self.connector.streams:
+            reads = [stream.read, stream.one, *(children.read for children in stream.children)]
+            for read in reads:
+                if read is not None and self._matches(read, asked):
+                    return read, stream
+        return None, None
+
+    def _matches(self, read: Read, asked: Asked) -> bool:
+        if read.query:
+            return asked.params.get("__query") == read.query
+        head, _, tail = read.path.partition("{id}")
+        if not tail and head == read.path:
+            return asked.path == read.path
+        return asked.path.startswith(head) and asked.path.endswith(tail) and asked.path != head.rstrip("/")
+
+    def _one(self, read: Read, stream: Stream, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        wanted = str(asked.params.get("id") or asked.path.rpartition("/")[2]).rpartition("/")[2]
+        found = next((row for row in self.records[stream.key] if row["id"].rpartition("/")[2] == wanted), None)
+        if found is None and not read.query:
+            return self._json({"error": {"message": "gone"}}, 404)
+        return self._json(_at(read.records, found))
+
+    def _page(self, read: Read, rows: list[Record], asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        pages = read.paginator
+        start = 0 if self.ignore_position else self._start(read, rows, asked)
+        size = pages.size if isinstance(pages, PageNumber | Offset) else PAGE
+        shown, more = rows[start : start + size], start + size < len(rows) or self.ignore_position
+        following = start + size if not self.ignore_position else len(self.asked)
+        body: Any = _at(read.records, shown)
+        headers: dict[str, str] = {}
+        if isinstance(pages, AfterLastId):
+            put(body, pages.more, more)
+        elif isinstance(pages, BodyToken):
+            put(body, pages.token, f"t{following}" if more else "")
+        elif isinstance(pages, GraphQL):
+            put(body, f"{pages.connection}.pageInfo", {"hasNextPage": more, "endCursor": f"t{following}"})
+        elif isinstance(pages, PageNumber) and pages.last:
+            put(body, pages.last, -(-len(rows) // size))
+        elif isinstance(pages, Offset) and pages.total:
+            put(body, pages.total, len(rows))
+        elif isinstance(pages, LinkHeader) and more:
+            headers["Link"] = f'<http://{asked.headers["host"]}{asked.path}?at={following}>; rel="next"'
+        return self._json(body, 200, headers)
+
+    def _start(self, read: Read, rows: list[Record], asked: Asked) -> int:
+        pages = read.paginator
+        if isinstance(pages, AfterLastId):
+            last = asked.params.get(pages.param)
+            return next((n for n, row in enumerate(rows, 1) if row[pages.id] == last), 0)
+        if isinstance(pages, BodyToken):
+            return int(str(asked.params.get(pages.param) or "t0")[1:])
+        if isinstance(pages, GraphQL):
+            return int(str(asked.params.get("after") or "t0")[1:])
+        if isinstance(pages, PageNumber):
+            return (int(asked.params[pages.param]) - pages.first) * pages.size
+        if isinstance(pages, Offset):
+            return int(asked.params[pages.param]) - pages.first
+        return int(asked.params.get("at", 0))
+
+    def _json(
+        self, body: Any, status: int = 200, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        return status, {"Content-Type": "application/json", **(headers or {})}, json.dumps(body).encode()
+
+
+def _at(path: str, value: Any) -> Any:
+    if not path:
+        return value
+    body: Record = {}
+    put(body, path, value)
+    return body
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: no waiting for acknowledgements
+    system: Hostile
+    stopping: threading.Event
+
+    def _serve(self) -> None:
+        asked = self._asked()
+        fault = self.system.faults.popleft() if self.system.faults else self.system.always
+        if fault is not None and not asked.path.endswith("/token"):
+            self.system.asked.append(asked)
+            getattr(self, f"_{fault.kind}")(fault)
+            return
+        status, headers, body = self.system.answer(asked)
+        self._send(status, headers, body)
+
+    do_GET = do_POST = _serve
+
+    def _asked(self) -> Asked:
+        parts = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        params: dict[str, Any] = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        form: dict[str, str] = {}
+        if headers.get("content-type", "").startswith("application/json"):
+            question = json.loads(body)
+            params = {**question["variables"], "__query": question["query"]}
+        elif body:
+            form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        return Asked(self.command, parts.path, params, headers, form)
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes, *, announce: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body) if announce is None else announce))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _status(self, fault: Fault) -> None:
+        headers = {"Content-Type": "application/json", **fault.headers}
+        status = int(headers.pop("status"))
+        self._send(status, headers, b'{"error": {"message": "not now"}}')
+
+    def _cut(self, fault: Fault) -> None:
+        self._send(200, {"Content-Type": "application/json"}, b'{"data": [{"id": "r', announce=4000)
+        self.close_connection = True
+
+    def _half(self, fault: Fault) -> None:
+        self._send(200, {"Content-Type": "application/json"}, b'{"data": [{"id": "r1"}, {"id"')
+
+    def _html(self, fault: Fault) -> None:
+        self._send(200, {"Content-Type": "text/html"}, b"<!doctype html><title>Sign in</title>")
+
+    def _pdf(self, fault: Fault) -> None:
+        self._send(200, {"Content-Type": "application/pdf"}, b"%PDF-1.7")
+
+    def _empty(self, fault: Fault) -> None:
+        self._send(200, {"Content-Type": "application/json"}, b"")
+
+    def _shape(self, fault: Fault) -> None:
+        self._send(200, {"Content-Type": "application/json"}, b'{"something": "else"}')
+
+    def _slow(self, fault: Fault) -> None:
+        self.stopping.wait(fault.seconds)
+        self.close_connection = True
+
+    def _hangup(self, fault: Fault) -> None:
+        self.close_connection = True
+
+    def _huge(self, fault: Fault) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        try:
+            for _ in range(400):
+                self.wfile.write(b" " * 65_536)
+        except OSError:
+            pass
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def serve(system: Hostile) -> Iterator[str]:
+    """The address of a server in a thread of its own, stopped at the end of the block."""
+    stopping = threading.Event()
+    handler = type("Handler", (_Handler,), {"system": system, "stopping": stopping})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        stopping.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,405 @@
+"""The contract every connector keeps, tested by its spec alone against a hostile system; and its fixtures."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.calls import CallRecord
+from integrations.client import Client
+from integrations.connectors import CONNECTORS
+from integrations.mapping import MappingContext, check_mapping, compile_mapping
+from integrations.oauth import MemoryTokenStore, Token
+from integrations.records import Record
+from integrations.spec import Connector, NoAuth, OAuth2, Stream
+from ledgerhub.core.errors import ConfigError, TransientError
+from ledgerhub.ledger.accounting import entries
+from ledgerhub.ledger.kinds import validate
+from tests.integrations import hostile
+from tests.integrations.hostile import Fault, Hostile, record, serve
+from tests.integrations.made_up import MADE_UP, SECRETS
+
+FIXTURES = Path(__file__).resolve().parents[1] / "connectors"
+TODAY = dt.date(2026, 4, 1)
+SPEAKING = [connector for connector in (*CONNECTORS.values(), *MADE_UP) if connector.base_url]
+STREAMS = [
+    pytest.param(connector, stream, id=f"{connector.key}-{stream.key}")
+    for connector in SPEAKING
+    for stream in connector.streams
+    if stream.read
+]
+REAL_STREAMS = [
+    pytest.param(connector, stream, id=f"{connector.key}-{stream.key}")
+    for connector in CONNECTORS.values()
+    for stream in connector.streams
+]
+each_stream = pytest.mark.parametrize(("connector", "stream"), STREAMS)
+CASES = sorted(path for path in FIXTURES.glob("*/*.json") if not path.stem.endswith(".expected"))
+
+
+@dataclass
+class Setup:
+    """A client, the system it talks to, and what was recorded and slept."""
+
+    system: Hostile
+    connect: Callable[[], Client]
+    store: MemoryTokenStore
+    calls: list[CallRecord] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+
+
+@contextmanager
+def talking(connector: Connector) -> Iterator[Setup]:
+    secrets = {**SECRETS, "api_key": "sk_live_canary93", "access_token": "shpat_canary93"}
+    settings = {"shop": "acme.myshopify.com"}
+    store = MemoryTokenStore(Token("access-0", "refresh-0"))
+    system = Hostile(connector, secrets)
+    with serve(system) as address:
+        setup = Setup(system, lambda: Client(connector, settings, {}), store)
+
+        def connect() -> Client:
+            return Client(
+                connector,
+                {**settings, "base_url": address},
+                {
+                    name: secrets[name]
+                    for name in secrets
+                    if name in {setting.name for setting in connector.settings}
+                },
+                store=store,
+                record_call=_keeper(setup.calls),
+                allow_loopback=True,
+                sleep=setup.slept.append,
+                budget=Unlimited(),
+            )
+
+        setup.connect = connect
+        yield setup
+
+
+class Unlimited:
+    """A budget that is never used up, so that only the vendor's own words make us wait."""
+
+    def acquire(self, cost: float) -> float:
+        return 0.0
+
+    def learn(self, learned: object) -> None:
+        """Nothing to learn."""
+
+
+def _keeper(calls: list[CallRecord]) -> Callable[[CallRecord], int]:
+    def keep(call: CallRecord) -> int:
+        calls.append(call)
+        return len(calls)
+
+    return keep
+
+
+def ids(records: list[Record]) -> list[str]:
+    return [row["id"] for row in records]
+
+
+def read_all(client: Client, stream: Stream) -> list[str]:
+    return [row["id"] for page in client.pages(stream) for row in page.records]
+
+
+# ── the specs themselves ────────────────────────────────────────────────────────────────────────
+def test_the_connectors_found() -> None:
+    assert sorted(CONNECTORS) == ["bank_file", "shopify", "stripe"]
+
+
+@pytest.mark.parametrize("connector", CONNECTORS.values(), ids=CONNECTORS)
+def test_a_spec_is_whole(connector: Connector) -> None:
+    keys = [stream.key for stream in connector.streams]
+    assert len(keys) == len(set(keys))
+    names = [setting.name for setting in connector.settings]
+    assert len(names) == len(set(names))
+    assert [key for stream in connector.streams for key in stream.depends_on if key not in keys] == []
+    assert [setting.name for setting in connector.settings if setting.pattern and not setting.pattern_help] == []
+    if connector.webhook:
+        assert connector.setting(connector.webhook.secret).type == "secret"
+    if connector.base_url:
+        assert connector.test is not None
+        assert set(connector.advice) >= {401, 403}
+
+
+@pytest.mark.parametrize(("connector", "stream"), REAL_STREAMS)
+def test_the_default_mapping_compiles(connector: Connector, stream: Stream) -> None:
+    assert check_mapping(stream.outputs) == []
+
+
+@pytest.mark.parametrize(("connector", "stream"), REAL_STREAMS)
+def test_settings_the_mapping_reads_exist(connector: Connector, stream: Stream) -> None:
+    read = [
+        step.params["name"]
+        for output in stream.outputs
+        for rule in output.rules
+        for step in rule.via
+        if step.name == "setting"
+    ]
+    assert [name for name in read if name not in {setting.name for setting in connector.settings}] == []
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────
+@each_stream
+def test_reads_every_page_once_and_in_order(connector: Connector, stream: Stream) -> None:
+    with talking(connector) as setup, setup.connect() as client:
+        found = list(client.pages(stream))
+        assert [row for page in found for row in page.records] != []
+        assert ids([row for page in found for row in page.records]) == ids(setup.system.records[stream.key])
+        assert [page.next is None for page in found] == [False] * (len(found) - 1) + [True]
+        assert {call for page in found for call in page.calls} == set(range(1, len(setup.calls) + 1))
+
+
+@each_stream
+def test_goes_on_from_any_page_in_another_process(connector: Connector, stream: Stream) -> None:
+    with talking(connector) as setup:
+        whole = ids(setup.system.records[stream.key])
+        with setup.connect() as client:
+            pages = len(list(client.pages(stream)))
+        for stop in range(1, pages):
+            with setup.connect() as client:
+                state, before = client.first_state(stream), []
+                for _ in range(stop):
+                    page = client.fetch_page(stream, state)
+                    before += ids(page.records)
+                    state = json.loads(json.dumps(page.next))
+            after: list[str] = []
+            while state is not None:
+                with setup.connect() as client:
+                    page = client.fetch_page(stream, state)
+                again = json.loads(json.dumps(page.next))
+                after += ids(page.records)
+                state = again
+            assert before + after == whole
+
+
+@each_stream
+def test_the_same_state_gives_the_same_page(connector: Connector, stream: Stream) -> None:
+    with talking(connector) as setup, setup.connect() as client:
+        first = client.fetch_page(stream, client.first_state(stream))
+        again = client.fetch_page(stream, client.first_state(stream))
+        assert (first.records, first.next, first.cursor) == (again.records, again.next, again.cursor)
+
+
+@each_stream
+def test_the_cursor_is_the_newest_stamp_whatever_the_order(connector: Connector, stream: Stream) -> None:
+    how = stream.incremental
+    assert how is not None
+    with talking(connector) as setup, setup.connect() as client:
+        minutes = [5, 90, 3, 40, 7, 1, 60, 2]
+        far = 60 * 24 * 365 * 40  # a date in the future must not hide what comes before it
+        rows = [record(stream, n, minutes=at) for n, at in enumerate([*minutes, far], 1)]
+        setup.system.records[stream.key] = rows
+        pages = list(client.pages(stream))
+        assert [page.cursor for page in pages[:-1]] == [{}] * (len(pages) - 1)
+        assert pages[-1].cursor == {"at": "2026-03-01T13:30:00Z"}
+        setup.system.asked.clear()
+        list(client.pages(stream, cursor=pages[-1].cursor))
+        newest = dt.datetime(2026, 3, 1, 13, 30, tzinfo=dt.UTC)
+        asked = how.value(newest - dt.timedelta(seconds=how.overlap))
+        assert setup.system.asked[0].params[how.param] == asked
+
+
+@each_stream
+def test_a_first_read_begins_at_the_chosen_date(connector: Connector, stream: Stream) -> None:
+    how = stream.incremental
+    assert how is not None
+    with talking(connector) as setup, setup.connect() as client:
+        list(client.pages(stream, since=dt.date(2026, 1, 1)))
+        start = how.value(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+        assert setup.system.asked[0].params[how.backfill or how.param] == start
+
+
+@each_stream
+def test_a_list_that_runs_in_circles_is_noticed(connector: Connector, stream: Stream) -> None:
+    with talking(connector) as setup, setup.connect() as client:
+        setup.system.ignore_position = True
+        if stream.read is not None and "last=" in repr(stream.read.paginator).replace("last=''", ""):
+            pytest.skip("this way of paging counts to a known end")
+        if "total='total'" in repr(stream.read):
+            pytest.skip("this way of paging counts to a known end")
+        with pytest.raises(ConfigError, match="runs in circles"):
+            read_all(client, stream)
+        assert len(setup.system.asked) <= 4
+
+
+@each_stream
+def test_one_record_by_its_id(connector: Connector, stream: Stream) -> None:
+    if stream.one is None:
+        pytest.skip("single records cannot be read")
+    with talking(connector) as setup, setup.connect() as client:
+        wanted = setup.system.records[stream.key][4]
+        found = client.fetch_one(stream, stream.identity(wanted))
+        assert found is not None
+        assert found["id"] == wanted["id"]
+        assert client.fetch_one(stream, "r999") is None
+
+
+# ── trouble ─────────────────────────────────────────────────────────────────────────────────────
+@each_stream
+def test_asked_to_wait_it_waits_as_long_as_asked(connector: Connector, stream: Stream) -> None:
+    with talking(connector) as setup, setup.connect() as client:
+        setup.system.faults.append(Fault("status", {"status": "429", "Retry-After": "2"}))
+        assert read_all(client, stream) == ids(setup.system.records[stream.key])
+        assert setup.slept == [2.0]
+        assert [(call.status, call.attempt) for call in setup.calls[:2]] == [(429, 1), (200, 2)]
+
+
+@each_stream
+def test_asked_to_wait_long_it_gives_the_worker_back(connector: Connector, stream: Stream) -> None:
+    with talking(connector) as setup, setup.connect() as client:
+        setup.system.always = Fault("status", {"status": "429", "Retry-After": "3600"})
+        with pytest.raises(TransientError) as caught:
+            read_all(client, stream)
+        assert caught.value.retry_after == 3600
+        assert setup.slept == []
+
+
+PASSING = [
+    Fault("status", {"status": "500"}),
+    Fault("status", {"status": "503"}),
+    Fault("cut"),
+    Fault("half"),
+    Fault("html"),
+    Fault("pdf"),
+    Fault("empty"),
+    Fault("shape"),
+    Fault("hangup"),
+    Fault("slow", seconds=0.1),
+]
+
+
+@each_stream
+@pytest.mark.parametrize("fault", PASSING, ids=[fault.kind + "".join(fault.headers.values()) for fault in PASSING])
+def test_trouble_in_the_middle(
+    connector: Connector, stream: Stream, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A passing fault on the second page changes nothing; one that stays ends the try, resumable."""
+    monkeypatch.setattr("integrations.client.READ_SECONDS", 0.05)
+    with talking(connector) as setup, setup.connect() as client:
+        state = client.fetch_page(stream, client.first_state(stream)).next
+        assert state is not None
+        setup.system.always = fault
+        with pytest.raises(TransientError, match=connector.label):
+            client.fetch_page(stream, state)
+        setup.system.always = None
+        if fault.kind != "shape":
+            setup.system.faults.append(fault)
+        rest: list[str] = []
+        while state is not None:
+            page = client.fetch_page(stream, state)
+            rest, state = rest + ids(page.records), page.next
+        assert rest == ids(setup.system.records[stream.key])[hostile.PAGE :] or rest == ids(
+            setup.system.records[stream.key]
+        )[-len(rest) :]
+
+
+@each_stream
+def test_refused_credentials_are_said_in_words(connector: Connector, stream: Stream) -> None:
+    if isinstance(connector.auth, NoAuth):
+        pytest.skip("this system asks for no credentials")
+    with talking(connector) as setup, setup.connect() as client:
+        setup.system.secrets = dict.fromkeys(setup.system.secrets, "another")
+        setup.system.access = "another"
+        if isinstance(connector.auth, OAuth2):
+            setup.system.answer = lambda asked: (401, {"Content-Type": "application/json"}, b"{}")  # type: ignore[method-assign]
+        with pytest.raises(ConfigError) as caught:
+            read_all(client, stream)
+        assert str(caught.value).startswith(f"{connector.label} d")
+        if not isinstance(connector.auth, OAuth2):
+            assert str(caught.value) == (
+                f"{connector.label} does not accept these credentials (401). {connector.advice[401]}"
+            )
+
+
+@each_stream
+def test_a_token_that_ends_between_pages_is_renewed_once(connector: Connector, stream: Stream) -> None:
+    if not isinstance(connector.auth, OAuth2):
+        pytest.skip("no tokens here")
+    with talking(connector) as setup, setup.connect() as client:
+        page = client.fetch_page(stream, client.first_state(stream))
+        setup.system.access = "revoked"
+        found = ids(page.records)
+        while page.next:
+            page = client.fetch_page(stream, page.next)
+            found += ids(page.records)
+        assert found == ids(setup.system.records[stream.key])
+        assert setup.system.issued == 1
+        token = setup.store.current()
+        assert token is not None
+        assert (token.access, token.refresh) == ("access-1", "refresh-1")
+
+
+@each_stream
+def test_no_secret_in_records_logs_or_errors(
+    connector: Connector, stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with talking(connector) as setup, setup.connect() as client:
+        read_all(client, stream)
+        setup.system.secrets = dict.fromkeys(setup.system.secrets, "another")
+        errors = []
+        try:
+            read_all(client, stream)
+        except ConfigError as error:
+            errors.append(repr(error))
+        kept = repr(setup.calls) + repr(errors) + caplog.text + repr(setup.store.current())
+    secrets = [*SECRETS.values(), "sk_live_canary93", "shpat_canary93", "access-0", "refresh-0"]
+    assert [secret for secret in secrets if secret in kept] == []
+
+
+# ── fixtures: record -> drafts -> journal lines ─────────────────────────────────────────────────
+def plain(value: Any) -> Any:
+    """As JSON shows it: dates in ISO form, Decimals as text."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return value.isoformat() if isinstance(value, dt.date) else str(value) if isinstance(value, Decimal) else value
+
+
+def outcome(case: dict[str, Any], connector: Connector) -> dict[str, Any]:
+    stream = connector.stream(case["stream"])
+    settings = connector.with_defaults(case.get("settings", {}))
+    zone = case.get("timezone", "America/New_York")
+    mapping = compile_mapping(stream.outputs, MappingContext(timezone=zone, settings=settings))
+    results = mapping(stream.shape(case["record"]))
+    drafts = [result.draft for result in results if result.draft is not None]
+    return {
+        "identity": stream.identity(case["record"]),
+        "touches": plain(stream.touches(case["record"])),
+        "drafts": plain(drafts),
+        "errors": [list(error) for result in results for error in result.errors],
+        "invalid": [list(error) for draft in drafts for error in validate(draft, today=TODAY)],
+        "entries": [
+            f"{entry.date} {entry.part}: "
+            + ", ".join(
+                f"{'.'.join(filter(None, line.account))} {line.amount} {entry.currency}" for line in entry.lines
+            )
+            for draft in drafts
+            if not validate(draft, today=TODAY)
+            for entry in entries(draft)
+        ],
+    }
+
+
+@pytest.mark.parametrize("path", CASES, ids=[f"{path.parent.name}-{path.stem}" for path in CASES])
+def test_fixture(path: Path) -> None:
+    case = json.loads(path.read_text(), parse_float=Decimal)
+    expected = json.loads(path.with_suffix(".expected.json").read_text())
+    assert outcome(case, CONNECTORS[path.parent.name]) == expected
+
+
+def test_every_stream_has_fixtures() -> None:
+    shown = {(path.parent.name, json.loads(path.read_text())["stream"]) for path in CASES}
+    assert shown == {(c.key, stream.key) for c in CONNECTORS.values() for stream in c.streams}
