@@ -91,7 +91,7 @@ class Client:
         self._secrets = tuple(secret for secret in secrets.values() if secret)
         self._redact = Redactor(self._secrets)
         self.base_url = base_url(connector, self._settings, allow_loopback=allow_loopback)
-        self._session = _session(loopback=urlsplit(self.base_url).hostname in LOOPBACK)
+        self._session = _session(loopback=bool(self._settings.get("base_url")))
         self._reader = Reader(connector, self._ask)
 
     def __enter__(self) -> Self:

@@ -67,7 +67,7 @@ class Calls:
         return ApiCall(
             integration=self._integration,
             run=self._run,
-            purpose=self._purpose,
+            purpose=(record.purpose or self._purpose)[:40],
             at=record.started,
             method=record.method,
             url=record.url[:2000],

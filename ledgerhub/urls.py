@@ -12,4 +12,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("ledgerhub.access.account_urls")),
     path("organizations/new/", founding.new_organization, name="new_organization"),
     path(_ORGANIZATION, include("ledgerhub.access.urls")),
+    path(_ORGANIZATION, include("integrations.urls")),
 ]

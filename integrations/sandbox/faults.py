@@ -21,10 +21,10 @@ class Fault:
     """One order to misbehave: for the next `count` requests (-1: all) to a system below `path`, once `skip`
     of them have passed.
 
-    kind: `status` answers `status` (with `retry_after`); `timeout` and `slow` wait `seconds` first (a time-out
-    then hangs up); `html` answers a page with 200; `truncated` sends half a body; `loop` answers every page
-    with the first; `duplicate` repeats the last record; `malformed` puts `value` into `field` of the first
-    record (removes it when `value` is absent).
+    kind: `status` answers `status` (with `retry_after`); `timeout` and `slow` wait `seconds` first (then a
+    time-out hangs up); `html` answers a page with 200; `truncated` sends half a body; `loop` answers every
+    page with the first; `duplicate` repeats the last record; `malformed` puts `value` into `field` of the
+    first record (removes it when `value` is absent).
     """
 
     system: str

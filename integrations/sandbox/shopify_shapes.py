@@ -9,6 +9,7 @@ from integrations.sandbox.checkout import CARD, GIFT, MANUAL
 from integrations.sandbox.events import Customer, Order, OrderLine, Refund, Tax, Tender, share
 from integrations.sandbox.graphql_run import Nodes, Record, Shared
 from integrations.sandbox.shopify_values import (
+    SHOP_DOMAIN,
     address,
     bag,
     gid,
@@ -46,7 +47,6 @@ def financial_status(order: Order, clock: int) -> str:
 def order(item: Order, clock: int, customer_record: Any) -> Record:
     """`customer_record` is the customer's object or a function making it."""
     clock = item.times[item.stage(clock) - 1]
-    status = financial_status(item, clock)
     refunds = [refund for refund in item.refunds if refund.at <= clock]
     cancelled = 0 < item.cancelled <= clock
     record: Record = {"__typename": "Order", "id": gid("Order", item.id)}
@@ -59,6 +59,33 @@ def order(item: Order, clock: int, customer_record: Any) -> Record:
         return lines
 
     record |= {
+        **_facts(item, clock, cancelled),
+        "customer": customer_record,
+        "billingAddress": lambda _: address(item.customer, item.id),
+        "shippingAddress": lambda _: address(item.customer, item.id),
+        "billingAddressMatchesShippingAddress": True,
+        "lineItems": lambda _: Nodes(line_records()),
+        "shippingLine": lambda _: next(iter(_shipping_lines(item)), None),
+        "shippingLines": lambda _: Nodes(_shipping_lines(item)),
+        "taxLines": lambda _: _order_taxes(item),
+        "discountApplications": lambda _: Nodes(list(_discounts(item))),
+        "transactions": lambda arguments: [
+            _transaction(tender, item, record) for tender in tenders[: arguments.get("first")]
+        ],
+        "transactionsCount": {"__typename": "Count", "count": len(tenders), "precision": "EXACT"},
+        "refunds": lambda arguments: [
+            _refund(refund, item, line_records(), record) for refund in refunds[: arguments.get("first")]
+        ],
+        "subtotalLineItemsQuantity": lambda _: sum(line.quantity for line in item.lines),
+        **_totals(item, refunds, clock, cancelled),
+    }
+    return record
+
+
+def _facts(item: Order, clock: int, cancelled: bool) -> Record:
+    """What needs no other object to tell."""
+    status = financial_status(item, clock)
+    return {
         "legacyResourceId": str(item.id),
         "name": item.name,
         "number": item.number,
@@ -99,26 +126,23 @@ def order(item: Order, clock: int, customer_record: Any) -> Record:
         "unpaid": status in ("PENDING", "AUTHORIZED"),
         "capturable": status == "AUTHORIZED",
         "refundable": _received(item, clock) > _refunded(item, clock),
-        "customer": customer_record,
-        "billingAddress": lambda _: address(item.customer, item.id),
-        "shippingAddress": lambda _: address(item.customer, item.id),
-        "billingAddressMatchesShippingAddress": True,
-        "lineItems": lambda _: Nodes(line_records()),
-        "shippingLine": lambda _: next(iter(_shipping_lines(item)), None),
-        "shippingLines": lambda _: Nodes(_shipping_lines(item)),
-        "taxLines": lambda _: _order_taxes(item),
-        "discountApplications": lambda _: Nodes(list(_discounts(item))),
-        "transactions": lambda arguments: [
-            _transaction(tender, item, record) for tender in tenders[: arguments.get("first")]
-        ],
-        "transactionsCount": {"__typename": "Count", "count": len(tenders), "precision": "EXACT"},
-        "refunds": lambda arguments: [
-            _refund(refund, item, line_records(), record) for refund in refunds[: arguments.get("first")]
-        ],
-        "subtotalLineItemsQuantity": lambda _: sum(line.quantity for line in item.lines),
-        **_totals(item, refunds, clock, cancelled),
+        "canMarkAsPaid": status == "PENDING",
+        "canNotifyCustomer": True,
+        "cartToken": None,
+        "checkoutToken": None,
+        "clientIp": None,
+        "customerAcceptsMarketing": False,
+        "currentTotalWeight": "0",
+        "totalWeight": "0",
+        "fulfillable": False,
+        "hasTimelineComment": False,
+        "merchantEditable": True,
+        "merchantEditableErrors": [],
+        "productNetwork": False,
+        "registeredSourceUrl": None,
+        "restockable": False,
+        "statusPageUrl": f"https://{SHOP_DOMAIN}/orders/{item.id}",
     }
-    return record
 
 
 def _totals(item: Order, refunds: list[Refund], clock: int, cancelled: bool) -> Record:
@@ -211,6 +235,8 @@ def _line(line: OrderLine, item: Order, refunds: list[Refund]) -> Record:
             line.net if arguments.get("withCodeDiscounts") else line.gross - line.line_discount
         ),
         "totalDiscountSet": bag(line.line_discount),
+        "unfulfilledDiscountedTotalSet": bag(0),
+        "unfulfilledOriginalTotalSet": bag(0),
         "priceAfterAllDiscountsBeforeTaxesSet": bag(line.net),
         "taxLines": lambda arguments: [tax_line(tax) for tax in line.taxes[: arguments.get("first")]],
         "discountAllocations": lambda _: list(_allocations(line, item)),
@@ -323,6 +349,8 @@ def _transaction(tender: Tender, item: Order, order_record: Record) -> Record:
         "settlementCurrency": "USD" if tender.gateway == CARD else None,
         "settlementCurrencyRate": "1.0" if tender.gateway == CARD else None,
         "totalUnsettledSet": None,
+        "maximumRefundableV2": None,
+        "receiptJson": None,
         "order": order_record,
         "fees": lambda _: _fees(tender),
     }

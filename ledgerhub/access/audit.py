@@ -69,7 +69,7 @@ def record_many(
     actor: User | None = None,
     label: str = "",
 ) -> list[AuditEvent]:
-    """`record` for many objects under one lock: three statements for the whole batch."""
+    """`record` for many objects under one lock: a few statements for the whole batch."""
     organization = organization or getattr(request, "organization", None)
     actor = actor or _user(request)
     events = [

@@ -131,6 +131,9 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
     locale = forms.ChoiceField(
         label="Numbers", choices=locale_choices, help_text="How amounts are written: 1,234.50 or 1.234,50."
     )
+    date_format = forms.ChoiceField(
+        label="Dates", choices=[(value, value) for value in Organization.DateFormat.values]
+    )
     lock_date = forms.DateField(
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
@@ -149,12 +152,10 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
             "two_person_rule",
         ]
         labels: ClassVar[dict[str, Any]] = {
-            "date_format": "Dates",
             "two_person_rule": "Two people for every publication",
         }
         help_texts: ClassVar[dict[str, Any]] = {
             "name": "As it stands on the pages and in e-mails.",
-            "date_format": "How dates are written.",
             "two_person_rule": "Who drafts a mapping or a rule may not publish it.",
         }
 

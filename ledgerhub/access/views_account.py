@@ -6,7 +6,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.cache import never_cache
@@ -17,7 +17,7 @@ from ledgerhub.access import invitations
 from ledgerhub.access.adapters import has_second_factor
 from ledgerhub.access.audit import changes, snapshot
 from ledgerhub.access.forms import JoinForm, ProfileForm
-from ledgerhub.access.models import Invitation, Membership, Organization, User
+from ledgerhub.access.models import Invitation, Organization, User
 from ledgerhub.access.sign_in_events import record_for_user
 from ledgerhub.access.views_support import LAST_ORGANIZATION, OrgRequest, load_memberships
 from ledgerhub.core.errors import ConfigError
@@ -47,10 +47,11 @@ def landing_url(slug: str) -> str:
 @login_required
 def switch_organization(request: OrgRequest) -> HttpResponse:
     chosen = request.POST.get("organization", "")
-    mine = Membership.objects.filter(user=request.user).select_related("organization")
-    membership = get_object_or_404(mine, organization_id=chosen if chosen.isdecimal() else 0)
-    request.session[LAST_ORGANIZATION] = membership.organization.slug
-    return redirect(landing_url(membership.organization.slug))
+    for membership in load_memberships(request.user):
+        if str(membership.organization_id) == chosen:
+            request.session[LAST_ORGANIZATION] = membership.organization.slug
+            return redirect(landing_url(membership.organization.slug))
+    raise Http404("There is no such organization, or you are not a member of it.")
 
 
 @never_cache

@@ -114,7 +114,7 @@ def _audit_filters(events: QuerySet[AuditEvent], organization: Organization) -> 
         Filter("actor", "Who", "actor_label", choices=[(name, name) for name in actors]),
         Filter("action", "What", choices=[(name, action_words(name)) for name in actions]),
         Filter("kind", "Kind", "object_type", choices=[(name, name) for name in kinds]),
-        Filter("object", "Object", kind="text", apply=_of_object),
+        Filter("object", "Object", kind="hidden", apply=_of_object),
         Filter("since", "From", kind="date", apply=lambda rows, day: rows.filter(at__gte=_midnight(day))),
         Filter(
             "until",

@@ -83,12 +83,13 @@ class Filter:
 
     `lookup` is the queryset lookup (default `key`); `apply(rows, value)` replaces it where a lookup is not
     enough (a date filter's value is a date). `choices` are (value, label); several may be chosen at once.
+    A hidden filter has no field above the table, only a chip: links set it.
     """
 
     key: str
     label: str
     lookup: str = ""
-    kind: Literal["choice", "text", "date"] = "choice"
+    kind: Literal["choice", "text", "date", "hidden"] = "choice"
     choices: Sequence[tuple[str, str]] = ()
     apply: Callable[[Rows, Any], Rows] | None = None
 

@@ -83,12 +83,20 @@ def _part(text: str, *, beancount: bool) -> str:
 
 
 def _hledger_header(organization: Organization, names: dict[int, str]) -> Iterator[str]:
+    used = Posting.objects.filter(account__organization=organization).order_by()
+    currencies = {organization.base_currency, *used.values_list("currency", flat=True).distinct()}
+    for currency in sorted(currencies):
+        # hledger wants a decimal mark even where there are no decimals.
+        number = f"{from_minor(0, currency):f}"
+        yield f"commodity {number if '.' in number else number + '.'} {currency}"
     yield from (f"account {name}" for name in sorted(names.values()))
 
 
 def _beancount_header(organization: Organization, names: dict[int, str]) -> Iterator[str]:
     yield f'option "title" "{_quoted(organization.name)}"'
     yield f'option "operating_currency" "{organization.base_currency}"'
+    # Beancount turns a total price into a price a unit, which may be off in the 27th digit.
+    yield 'option "inferred_tolerance_default" "*:0.000001"'
     opened = _first_days(organization)
     for account_id in sorted(opened, key=lambda key: names[key]):
         yield f"{opened[account_id].isoformat()} open {names[account_id]}"

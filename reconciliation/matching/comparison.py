@@ -175,9 +175,8 @@ class Comparison:
         right = np.concatenate((entry, links.entry[same]))
         return unique_pairs(left, right, len(self.entries) + 1)
 
-    def sum_pairs(self, free_lines: Bools, free_entries: Bools) -> Pairs:
+    def sum_pairs(self, near: Pairs, free_lines: Bools, free_entries: Bools) -> Pairs:
         """Candidate parts of sums: of one payer, linked by a reference, or of the payer of a linked entry."""
-        near = self.near_pairs(free_lines, free_entries)
         kept = (near.levels["payer"] <= lv.NEAR_PAYER) | (near.levels["reference"] <= lv.SHARED)
         near = near.take(kept)
         line, entry = self._beside_links(free_lines, free_entries)
@@ -300,6 +299,11 @@ def _links(comparison: Comparison) -> Links:
         _leveled(lines.whole, entries.whole, lv.WHOLE),
         _leveled(lines.digits, entries.digits, lv.WITHOUT_PREFIX),
         _leveled(lines.tails, entries.prefixes, lv.REFERENCE_CUT),
+        _leveled(
+            _with_amount(lines.whole, comparison.line_key),
+            _with_amount(entries.whole, comparison.entry_key),
+            lv.SHARED,
+        ),
     ]
     line = np.concatenate([part[0] for part in parts])
     entry = np.concatenate([part[1] for part in parts])
@@ -316,6 +320,11 @@ def _links(comparison: Comparison) -> Links:
 def _leveled(left: Keys, right: Keys, level: int) -> tuple[Ints, Ints, Small]:
     line, entry, sharing = linked(left, right)
     return line, entry, np.where(sharing <= _FEWEST_SHARED, level, lv.SHARED).astype(np.int8)
+
+
+def _with_amount(keys: Keys, amount: Hashes) -> Keys:
+    """Keys for one amount only: a customer number on every invoice still tells among amounts."""
+    return Keys(keys.row, mix(keys.key, amount[keys.row]))
 
 
 def _plausible(comparison: Comparison, line: Ints, entry: Ints) -> Bools:

@@ -68,10 +68,11 @@ def match(
         _void_entries(run, off.SURE)
         _named_groups(run)
         _equal_amounts(run)
-        _payer_groups(run)
-        _part_payments(run)
+        near = run.comparison.near_pairs(*run.free)
+        _payer_groups(run, near)
+        _part_payments(run, near)
         _doubtful_amounts(run)
-        _near_amounts(run)
+        _near_amounts(run, near)
     if len(entries):
         _void_entries(run, off.LIKELY)
     return _result(run)
@@ -133,7 +134,7 @@ def _doubtful_amounts(run: _Run) -> None:
     """What is left of the equal amounts once groups have taken theirs."""
     pairs = run.unsettled
     if pairs is not None and len(pairs):
-        _assign(run, pairs.take(run.free[0][pairs.line] & run.free[1][pairs.entry]))
+        _assign(run, _still_free(run, pairs))
 
 
 def _claims(row: Ints, probability: Floats, size: int) -> Floats:
@@ -153,10 +154,14 @@ def _usual_lag(pairs: Pairs, probability: Floats, cheque: Bools) -> float:
     return float(np.median(pairs.lag[likely])) if likely.any() else 0.0
 
 
-def _payer_groups(run: _Run) -> None:
+def _payer_groups(run: _Run, near: Pairs) -> None:
     """Sums within one payer and window."""
-    sets = _sums_of(run, run.comparison.sum_pairs(*run.free))
+    sets = _sums_of(run, run.comparison.sum_pairs(near, *run.free))
     _keep(run, choose(_judge(run, sets), run.free))
+
+
+def _still_free(run: _Run, pairs: Pairs) -> Pairs:
+    return pairs.take(run.free[0][pairs.line] & run.free[1][pairs.entry])
 
 
 def _keep(run: _Run, groups: list[Group]) -> None:
@@ -165,10 +170,10 @@ def _keep(run: _Run, groups: list[Group]) -> None:
         run.groups.append(replace(group, share=group.share * left))
 
 
-def _part_payments(run: _Run) -> None:
+def _part_payments(run: _Run, near: Pairs) -> None:
     """Instalments that name their document and do not yet make up the whole."""
     sets: list[tuple[Hypothesis, ...]] = [
-        (one,) for one in part_payments(run.comparison, run.comparison.near_pairs(*run.free))
+        (one,) for one in part_payments(run.comparison, _still_free(run, near))
     ]
     _keep(run, choose(_judge(run, sets), run.free))
 
@@ -188,8 +193,8 @@ def _judge(run: _Run, sets: list[tuple[Hypothesis, ...]]) -> list[Group]:
     return judge(run.comparison, sets, run.weights, usual_lag=run.usual_lag)
 
 
-def _near_amounts(run: _Run) -> None:
-    pairs = run.comparison.near_pairs(*run.free)
+def _near_amounts(run: _Run, near: Pairs) -> None:
+    pairs = _still_free(run, near)
     _assign(run, pairs.take(pairs.levels["amount"] != lv.DIFFERENT))
 
 
@@ -203,7 +208,7 @@ def _chosen(run: _Run, pairs: Pairs, values: Floats) -> Ints:
     chosen, reached = assign(pairs.line, pairs.entry, values - LEAST_PAIR)
     if reached:
         run.limits.append(
-            "some equal amounts were too many to weigh all together: taken in the order of likelihood"
+            "some equal amounts were too many to weigh together: the likeliest were taken first"
         )
     return chosen
 

@@ -18,7 +18,7 @@ LEAST_MASS = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Candidate pairs in columns: rows, days from entry to line, share of the name found, level by feature."""
+    """Candidate pairs in columns: rows, days from entry to line, share of the name found, levels."""
 
     line: Ints
     entry: Ints

@@ -145,7 +145,8 @@ def exact_sums(
     lines, entries = comparison.lines.amount, comparison.entries.amount
     wholes, parts = (lines, entries) if by_line else (entries, lines)
     named = pairs.levels["reference"] <= lv.WITHOUT_PREFIX
-    order = np.lexsort((np.abs(pairs.lag), target))
+    enough = np.flatnonzero(_may_reach(target, wholes[target], parts[part]))
+    order = enough[np.lexsort((np.abs(pairs.lag[enough]), target[enough]))]
     starts = run_starts(target[order])
     found: list[tuple[Hypothesis, ...]] = []
     limited = 0
@@ -160,6 +161,13 @@ def exact_sums(
             if ways:
                 found.append(tuple(_hypothesis(row, rows, chance, by_line=by_line) for rows, chance in ways))
     return found, limited
+
+
+def _may_reach(target: Ints, whole: Ints, part: Ints) -> Bools:
+    """Pairs of targets whose smaller candidates of the same sign together are large enough."""
+    fits = (np.sign(part) == np.sign(whole)) & (np.abs(part) < np.abs(whole))
+    together = np.bincount(target, np.where(fits, np.abs(part), 0))
+    return np.asarray(fits & (together[target] >= np.abs(whole)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Names:
     def compare(self, line: Ints, entry: Ints) -> tuple[Floats, Floats]:
         """For each pair the share of a name that was found (0 to 1), and the weight of the words found.
 
-        A share of -1 means that neither side names a payer the other side knows.
+        A share of -1 means that the line names no payer that the entries know.
         """
         share, mass = np.empty(len(line)), np.empty(len(line))
         for start in range(0, len(line), _CHUNK):
@@ -66,7 +66,8 @@ class Names:
         share = _ratio(mass, self.line_mass[line])
         if self.named is not None:
             of_name = _row_sums(said.multiply(self.named[entry]))
-            share = np.maximum(share, _ratio(of_name, self.entry_mass[entry]))
+            found = _ratio(of_name, self.entry_mass[entry])
+            share = np.where((share < 0) & (found <= 0), share, np.maximum(share, found))
         return share, mass
 
 

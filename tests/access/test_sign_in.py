@@ -13,7 +13,7 @@ from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from ledgerhub.access.adapters import LOCKED_OUT
 from ledgerhub.access.middleware import SEEN_KEY
@@ -25,7 +25,9 @@ LOGIN = "/account/login/"
 SETTINGS = "/o/corner-shop/settings/"
 
 
-def submit(client: Client, *, email: str = "viewer@example.com", password: str = PASSWORD, next: str = "") -> Any:
+def submit(
+    client: Client, *, email: str = "viewer@example.com", password: str = PASSWORD, next: str = ""
+) -> Any:
     return client.post(LOGIN, {"login": email, "password": password, "next": next})
 
 
@@ -149,14 +151,21 @@ class TestSecondFactor:
         settings.REQUIRE_MFA = True
         submit(client)
         activate = "/account/2fa/totp/activate/"
-        assert [client.get(path).headers.get("Location") for path in ("/", SETTINGS, "/nowhere/")] == [activate] * 3
+        assert [client.get(path).headers.get("Location") for path in ("/", SETTINGS, "/nowhere/")] == [
+            activate
+        ] * 3
         fragment = client.get(SETTINGS, headers={"HX-Request": "true"})
         assert fragment.headers["HX-Redirect"] == activate
         assert client.get(activate).status_code == 200
         assert client.get("/account/logout/").status_code == 200
 
     def test_setting_it_up_opens_the_books_and_shows_recovery_codes(
-        self, client: Client, viewer: User, organization: Organization, settings: Settings
+        self,
+        client: Client,
+        viewer: User,
+        organization: Organization,
+        settings: Settings,
+        django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     ) -> None:
         settings.REQUIRE_MFA = True
         submit(client)
@@ -164,7 +173,8 @@ class TestSecondFactor:
         secret = re.findall(r"<code[^>]*>([A-Z2-7]{32})</code>", page)[0]
         wrong = client.post("/account/2fa/totp/activate/", {"code": "000000"})
         assert secret in wrong.content.decode()
-        done = client.post("/account/2fa/totp/activate/", {"code": code_for(secret)}, follow=True)
+        with django_capture_on_commit_callbacks(execute=True):
+            done = client.post("/account/2fa/totp/activate/", {"code": code_for(secret)}, follow=True)
         assert done.redirect_chain == [("/account/2fa/recovery-codes/", 302)]
         assert all(code in done.content.decode() for code in recovery_codes(viewer))
         assert client.get(SETTINGS).status_code == 200

@@ -75,9 +75,7 @@ def test_from_minor_keeps_the_currency_s_decimals() -> None:
         (-1000, "EUR", "KWD", "0.3335", -3335),
     ],
 )
-def test_convert_rounds_half_to_even(
-    amount: int, source: str, target: str, rate: str, expected: int
-) -> None:
+def test_convert_rounds_half_to_even(amount: int, source: str, target: str, rate: str, expected: int) -> None:
     assert convert(amount, source, target, Decimal(rate)) == expected
 
 

@@ -39,7 +39,9 @@ def contacts(organization: Organization) -> list[Contact]:
         ("Émile", "emile@y.test", "FR", "S1"),
     ]
     return [
-        Contact.objects.create(organization=organization, name=name, email=email, country=country, tax_number=tax)
+        Contact.objects.create(
+            organization=organization, name=name, email=email, country=country, tax_number=tax
+        )
         for name, email, country, tax in rows
     ]
 
@@ -128,7 +130,9 @@ class TestNarrowing:
             ("since=2026-02-30", "From: '2026-02-30' is not a date. Write it like 2026-03-31."),
         ],
     )
-    def test_a_value_that_cannot_be_read_is_said_in_words_and_left_out(self, query: str, problem: str) -> None:
+    def test_a_value_that_cannot_be_read_is_said_in_words_and_left_out(
+        self, query: str, problem: str
+    ) -> None:
         found = listed(query)
         assert (found.problems, found.chips, len(found.rows)) == ([problem], [], 4)
 
@@ -188,12 +192,16 @@ class TestPages:
         for sort, expected in {"last_login": "02413", "-last_login": "42031"}.items():
             seen, url = "", f"?sort={sort}"
             while url:
-                found = table(RequestFactory().get(f"/{url}"), User.objects.all(), columns=columns, page_size=2)
+                found = table(
+                    RequestFactory().get(f"/{url}"), User.objects.all(), columns=columns, page_size=2
+                )
                 seen += "".join(user.email[0] for user in found.rows)
                 url = found.next_url
             assert seen == expected
 
-    def test_a_forged_or_foreign_cursor_starts_at_the_beginning(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_forged_or_foreign_cursor_starts_at_the_beginning(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(tables, "COUNT_CAP", 2)
         cursor = listed("sort=name", page_size=1).next_url.partition("after=")[2]
         first = names(listed("sort=email", page_size=1))
@@ -229,7 +237,7 @@ class TestExport:
         ]
         assert exported(columns=columns) == [
             ["'=Name", "E-mail", "Amount"],
-            ["'=HYPERLINK(\"http://x\",\"y\")", "a,b", "-12.50"],
+            ['\'=HYPERLINK("http://x","y")', "a,b", "-12.50"],
         ]
 
     @pytest.mark.parametrize(

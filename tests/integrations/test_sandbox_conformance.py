@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from graphql import (
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLEnumType,
     GraphQLInterfaceType,
     GraphQLList,
@@ -41,31 +42,52 @@ ADDRESS = """{ id address1 address2 city company country countryCodeV2 firstName
 TRANSACTION = f"""{{ id kind status gateway formattedGateway manualPaymentGateway test amountSet {MONEY}
   amountRoundingSet {MONEY} createdAt processedAt paymentId accountNumber authorizationExpiresAt errorCode
   manuallyCapturable multiCapturable settlementCurrency settlementCurrencyRate totalUnsettledSet {MONEY}
+    maximumRefundableV2 {{ amount }} receiptJson
   parentTransaction {{ id }} order {{ id }}
   fees {{ id type rate rateName flatFeeName amount {{ amount currencyCode }} flatFee {{ amount }}
     taxAmount {{ amount }} }} }}"""
 DISCOUNT = """{ __typename index allocationMethod targetSelection targetType
   ... on DiscountCodeApplication { code } ... on ManualDiscountApplication { title description }
-  value { __typename ... on MoneyV2 { amount currencyCode } ... on PricingPercentageValue { percentage } } }"""
-ORDER_MONEY = " ".join(
-    f"{name} {MONEY}"
-    for name in (
-        "subtotalPriceSet totalDiscountsSet cartDiscountAmountSet totalShippingPriceSet totalTaxSet "
-        "totalTipReceivedSet totalPriceSet originalTotalPriceSet currentSubtotalPriceSet "
-        "currentTotalDiscountsSet currentCartDiscountAmountSet currentShippingPriceSet currentTotalTaxSet "
-        "currentTotalPriceSet currentTotalDutiesSet originalTotalDutiesSet currentTotalAdditionalFeesSet "
-        "originalTotalAdditionalFeesSet totalReceivedSet totalRefundedSet totalRefundedShippingSet netPaymentSet "
-        "totalOutstandingSet totalCapturableSet refundDiscrepancySet"
-    ).split()
+  value { __typename ... on MoneyV2 { amount currencyCode } ... on PricingPercentageValue { percentage }
+    } }"""
+MONEY_FIELDS = (
+    "subtotalPriceSet",
+    "totalDiscountsSet",
+    "cartDiscountAmountSet",
+    "totalShippingPriceSet",
+    "totalTaxSet",
+    "totalTipReceivedSet",
+    "totalPriceSet",
+    "originalTotalPriceSet",
+    "currentSubtotalPriceSet",
+    "currentTotalDiscountsSet",
+    "currentCartDiscountAmountSet",
+    "currentShippingPriceSet",
+    "currentTotalTaxSet",
+    "currentTotalPriceSet",
+    "currentTotalDutiesSet",
+    "originalTotalDutiesSet",
+    "currentTotalAdditionalFeesSet",
+    "originalTotalAdditionalFeesSet",
+    "totalReceivedSet",
+    "totalRefundedSet",
+    "totalRefundedShippingSet",
+    "netPaymentSet",
+    "totalOutstandingSet",
+    "totalCapturableSet",
+    "refundDiscrepancySet",
 )
+ORDER_MONEY = " ".join(f"{name} {MONEY}" for name in MONEY_FIELDS)
 LINE = f"""{{ id title name sku variantTitle vendor quantity currentQuantity refundableQuantity
   nonFulfillableQuantity unfulfilledQuantity isGiftCard taxable requiresShipping restockable merchantEditable
-  customAttributes {{ key value }} duties {{ id }} product {{ id legacyResourceId title handle vendor productType
+  customAttributes {{ key value }} duties {{ id }} product {{ id legacyResourceId title handle vendor
+    productType
   isGiftCard status }} variant {{ id legacyResourceId title displayName sku barcode price taxable }}
   originalUnitPriceSet {MONEY} originalTotalSet {MONEY} discountedUnitPriceSet {MONEY}
   discountedUnitPriceAfterAllDiscountsSet {MONEY} discountedTotalSet {MONEY}
   withCodes: discountedTotalSet(withCodeDiscounts: true) {MONEY} totalDiscountSet {MONEY}
-  priceAfterAllDiscountsBeforeTaxesSet {MONEY} taxLines(first: 5) {TAXES}
+  priceAfterAllDiscountsBeforeTaxesSet {MONEY} unfulfilledDiscountedTotalSet {MONEY}
+  unfulfilledOriginalTotalSet {MONEY} taxLines(first: 5) {TAXES}
   discountAllocations {{ allocatedAmountSet {MONEY} discountApplication {DISCOUNT} }} }}"""
 SHIPPING = f"""{{ id title code source carrierIdentifier custom isRemoved deliveryCategory phone
   originalPriceSet {MONEY} discountedPriceSet {MONEY} currentDiscountedPriceSet {MONEY}
@@ -87,13 +109,19 @@ fragment Everything on Order {{ id legacyResourceId name number confirmationNumb
   customAttributes {{ key value }} sourceName sourceIdentifier customerLocale currencyCode
   presentmentCurrencyCode taxesIncluded taxExempt estimatedTaxes dutiesIncluded requiresShipping discountCode
   discountCodes paymentGatewayNames displayFinancialStatus displayFulfillmentStatus returnStatus fullyPaid
-  unpaid capturable refundable billingAddressMatchesShippingAddress billingAddress {ADDRESS}
+  unpaid capturable refundable canMarkAsPaid canNotifyCustomer cartToken checkoutToken
+  clientIp customerAcceptsMarketing currentTotalWeight totalWeight fulfillable hasTimelineComment
+    merchantEditable
+  merchantEditableErrors productNetwork registeredSourceUrl restockable statusPageUrl
+    billingAddressMatchesShippingAddress billingAddress {ADDRESS}
   shippingAddress {ADDRESS} customer {{ id }} lineItems(first: 20) {{ nodes {LINE} {PAGE} }}
-  shippingLine {SHIPPING} shippingLines(first: 5) {{ nodes {SHIPPING} }} taxLines {TAXES} currentTaxLines {TAXES}
+  shippingLine {SHIPPING} shippingLines(first: 5) {{ nodes {SHIPPING} }} taxLines {TAXES} currentTaxLines
+    {TAXES}
   discountApplications(first: 5) {{ nodes {DISCOUNT} }} transactions(first: 10) {TRANSACTION}
   transactionsCount {{ count precision }} refunds(first: 5) {REFUND} subtotalLineItemsQuantity
   currentSubtotalLineItemsQuantity {ORDER_MONEY} }}"""
-PAYMENTS = f"""{{ shop {{ id name email contactEmail shopOwnerName description myshopifyDomain url currencyCode
+PAYMENTS = f"""{{ shop {{ id name email contactEmail shopOwnerName description myshopifyDomain url
+    currencyCode
     enabledPresentmentCurrencies ianaTimezone timezoneAbbreviation timezoneOffset timezoneOffsetMinutes
     taxesIncluded taxShipping setupRequired checkoutApiSupported unitSystem weightUnit orderNumberFormatPrefix
     orderNumberFormatSuffix createdAt updatedAt primaryDomain {{ id host url sslEnabled }}
@@ -102,21 +130,27 @@ PAYMENTS = f"""{{ shop {{ id name email contactEmail shopOwnerName description m
   shopifyPaymentsAccount {{ id activated onboardable country defaultCurrency accountOpenerName
     payoutStatementDescriptor payoutSchedule {{ interval monthlyAnchor weeklyAnchor }}
     balance {{ amount currencyCode }}
-    payouts(first: 100, reverse: true) {{ {PAGE} nodes {{ id legacyResourceId issuedAt net {{ amount currencyCode }}
-      status transactionType externalTraceId summary {{ adjustmentsFee {{ amount }} adjustmentsGross {{ amount }}
+    payouts(first: 100, reverse: true) {{ {PAGE} nodes {{ id legacyResourceId issuedAt net {{ amount
+    currencyCode }}
+      status transactionType externalTraceId summary {{ adjustmentsFee {{ amount }} adjustmentsGross {{
+    amount }}
       advanceFees {{ amount }} advanceGross {{ amount }} chargesFee {{ amount }} chargesGross {{ amount }}
       refundsFee {{ amount }} refundsFeeGross {{ amount }} reservedFundsFee {{ amount }}
       reservedFundsGross {{ amount }} retriedPayoutsFee {{ amount }} retriedPayoutsGross {{ amount }}
       usdcRebateCreditAmount {{ amount }} }} }} }}
     balanceTransactions(first: 250, hideTransfers: false) {{ {PAGE} nodes {{ id type sourceType sourceId
-      sourceOrderTransactionId amount {{ amount currencyCode }} fee {{ amount }} net {{ amount }} transactionDate
+      sourceOrderTransactionId amount {{ amount currencyCode }} fee {{ amount }} net {{ amount }}
+    transactionDate
       test adjustmentReason adjustmentsOrders {{ name }} associatedOrder {{ id name }}
       associatedPayout {{ id status }} }} }}
-    disputes(first: 10) {{ nodes {{ id legacyResourceId amount {{ amount }} initiatedAt finalizedOn evidenceDueBy
-      evidenceSentOn type status reasonDetails {{ reason networkReasonCode }} order {{ id name }} }} }} }} }}"""
+    disputes(first: 10) {{ nodes {{ id legacyResourceId amount {{ amount }} initiatedAt finalizedOn
+    evidenceDueBy
+      evidenceSentOn type status reasonDetails {{ reason networkReasonCode }} order {{ id name }} }} }}
+    }} }}"""
 CUSTOMERS = f"""{{ customers(first: 250) {{ {PAGE} nodes {{ id legacyResourceId firstName lastName displayName
   defaultEmailAddress {{ emailAddress marketingState marketingOptInLevel marketingUpdatedAt validFormat }}
-  defaultPhoneNumber {{ phoneNumber }} defaultAddress {ADDRESS} addressesV2(first: 3) {{ nodes {ADDRESS} }} note
+  defaultPhoneNumber {{ phoneNumber }} defaultAddress {ADDRESS} addressesV2(first: 3) {{ nodes {ADDRESS}
+    }} note
   tags taxExempt taxExemptions state locale verifiedEmail canDelete dataSaleOptOut multipassIdentifier
   productSubscriberStatus lifetimeDuration numberOfOrders amountSpent {{ amount currencyCode }} createdAt
   updatedAt orders(first: 3) {{ nodes {{ id }} }} }} }} }}"""
@@ -195,7 +229,7 @@ def in_object(
     for item in node.selection_set.selections:
         if not isinstance(item, FieldNode):
             fragment = item if isinstance(item, InlineFragmentNode) else fragments[item.name.value]
-            if fragment.type_condition.name.value == concrete.name:
+            if fragment.type_condition and fragment.type_condition.name.value == concrete.name:
                 found += in_object(schema, concrete, value, fragment, fragments, path)
             continue
         key = item.alias.value if item.alias else item.name.value
@@ -220,7 +254,7 @@ def test_shopify_answers_have_the_types_of_the_schema(
     document = parse(query)
     assert [str(error) for error in validate(schema, document)] == []
     data = ask(query, **variables)
-    fragments = {d.name.value: d for d in document.definitions if d.kind == "fragment_definition"}
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     operation = next(d for d in document.definitions if d.kind == "operation_definition")
     assert mismatches(schema, schema.query_type, data, operation, fragments, "") == []
 
@@ -247,7 +281,7 @@ def faults(schemas: dict[str, Any], kind: dict[str, Any], value: Any, path: str)
         return [] if [] in options else min(options, key=len)
     if "enum" in kind and value not in kind["enum"]:
         return [f"{path}: {value!r} not in {kind['enum']}"]
-    types = {
+    types: dict[str, Any] = {
         "string": str,
         "integer": int,
         "number": (int, float),

@@ -358,6 +358,7 @@ def shape_balance_transaction(transaction: Record) -> Record:
         "kept_for": "processing" if kind in ELSEWHERE else kind,
         "disputed": disputed and plain.get("test") is not True,
         "standing": "open" if withdrawn else "won",
+        "closed_at": None if withdrawn else plain.get("processed_at"),
         "withdrawn": str(-amount if withdrawn else Decimal(0)),
         "dispute_fee": str(fee if withdrawn else Decimal(0)),
         "returned": str(Decimal(0) if withdrawn else amount),

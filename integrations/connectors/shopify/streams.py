@@ -167,7 +167,7 @@ ORDERS = Stream(
     key="orders",
     label="Orders",
     help="With lines, taxes, discounts, shipping, tips, payments and refunds",
-    read=connection(queries.ORDERS, "orders", size=queries.ORDERS_FIRST, cost=1000),
+    read=connection(queries.ORDERS, "orders", size=queries.ORDERS_FIRST, cost=850),
     one=by_id(queries.ORDER, "Order", "order"),
     children=(
         Children(
@@ -176,7 +176,7 @@ ORDERS = Stream(
                 queries.ORDER_LINES,
                 "order.lineItems",
                 size=queries.LINES_MORE,
-                cost=1000,
+                cost=820,
                 id="gid://shopify/Order/{id}",
             ),
             when=has_more_lines,
@@ -184,12 +184,12 @@ ORDERS = Stream(
         ),
         Children(
             "allTransactions",
-            by_id(queries.ORDER_TRANSACTIONS, "Order", "order.transactions", cost=1000),
+            by_id(queries.ORDER_TRANSACTIONS, "Order", "order.transactions", cost=760),
             when=has_more_transactions,
         ),
         Children(
             "refunds",
-            by_id(queries.ORDER_REFUNDS, "Order", "order.refunds", cost=700),
+            by_id(queries.ORDER_REFUNDS, "Order", "order.refunds", cost=550),
             when=has_refunds,
         ),
     ),
@@ -291,7 +291,7 @@ DISPUTE = Output(
         rule("dispute.fee", "dispute_fee", "decimal"),
         rule("dispute.gateway", "", step("constant", value=GATEWAY)),
         rule("dispute.status", "standing"),
-        rule("dispute.closed_date", "processed_at", "iso_date"),
+        rule("dispute.closed_date", "closed_at", "iso_date"),
         rule("dispute.returned", "returned", "decimal"),
         rule("dispute.fee_returned", "fee_returned", "decimal"),
         rule("dispute.source", "source_id"),

@@ -65,6 +65,8 @@ def shape_dispute(dispute: Record) -> Record:
     back = [part for part in parts if _category(part) == "dispute_reversal"]
     taken = [part for part in parts if _category(part) != "dispute_reversal"]
     returned, fee_returned = _sum(back, "amount"), -_sum(back, "fee")
+    # Money that came back was won back, whatever Stripe calls the rest of the case.
+    standing = "won" if returned or fee_returned else dispute.get("status")
     return {
         **dispute,
         "balance_currency": parts[0].get("currency") if parts else dispute.get("currency"),
@@ -72,10 +74,14 @@ def shape_dispute(dispute: Record) -> Record:
         "fee": _sum(taken, "fee"),
         "returned": returned,
         "fee_returned": fee_returned,
-        # Money that came back was won back, whatever Stripe calls the rest of the case.
-        "standing": "won" if returned or fee_returned else dispute.get("status"),
-        "closed": max((part.get("created") or 0 for part in back), default=dispute.get("created")),
+        "standing": standing,
+        "closed": _closed(dispute, back) if standing == "won" else None,
     }
+
+
+def _closed(dispute: Record, back: list[Record]) -> Any:
+    """When the money came back; Stripe tells no other date, so until then the day it was opened."""
+    return max((part.get("created") or 0 for part in back), default=dispute.get("created"))
 
 
 def _sum(parts: list[Record], name: str) -> int:

@@ -26,6 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         business = simulate(options["seed"], orders=options["orders"], end=options["end"])
         gc.freeze()  # the business never changes: no collection need ever look at it again
+        gc.set_threshold(200_000, 20, 50)  # answers are many small objects without cycles
         with SandboxServer(business, port=options["port"]) as server:
             self.stdout.write(f"{business.name} on {server.address}, clock at {business.end}")
             for entry in registrations(server.address):

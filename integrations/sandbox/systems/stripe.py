@@ -285,6 +285,8 @@ def _expand(business: Business, state: State, record: Record, path: list[str]) -
         raise ApiError(400, f"This property cannot be expanded ({name}).", param="expand")
     if isinstance(value, str):
         value = _looked_up(business, state, name, value)
+    elif value is not None and not isinstance(value, list | dict):
+        raise ApiError(400, f"This property cannot be expanded ({name}).", param="expand")
     if rest and isinstance(value, list):
         value = [_expand(business, state, item, rest) for item in value]
     elif rest and isinstance(value, dict):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ MOST_TOLD = 20
 
 class Command(BaseCommand):
     help = "Match the lines of a bank statement (CSV) with ledger entries (CSV) and write the pairs as CSV."
-    requires_system_checks: Sequence[str] = ()
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -34,22 +34,22 @@ def state(business: Business) -> State:
 
 
 def post(
-    business: Business, state: State, query: str, token: str = shopify.TOKEN, **variables: Any
+    business: Business, state: State, text: str, /, token: str = shopify.TOKEN, **variables: Any
 ) -> tuple[int, Any]:
-    body = json.dumps({"query": query, "variables": variables}).encode()
+    body = json.dumps({"query": text, "variables": variables}).encode()
     request = Request("POST", shopify.PATH, (), {"x-shopify-access-token": token}, body)
     response = shopify.respond(business, state, request)
     return response.status, json.loads(response.body)
 
 
-def data(business: Business, state: State, query: str, **variables: Any) -> Any:
-    status, answer = post(business, state, query, **variables)
+def data(business: Business, state: State, text: str, /, **variables: Any) -> Any:
+    status, answer = post(business, state, text, **variables)
     assert (status, answer.get("errors")) == (200, None)
     return answer["data"]
 
 
-def refusal(business: Business, state: State, query: str, **variables: Any) -> tuple[str, str | None]:
-    status, answer = post(business, state, query, **variables)
+def refusal(business: Business, state: State, text: str, /, **variables: Any) -> tuple[str, str | None]:
+    status, answer = post(business, state, text, **variables)
     assert (status, "data" in answer) == (200, False)
     first = answer["errors"][0]
     return first["message"], first.get("extensions", {}).get("code")
@@ -150,8 +150,10 @@ def test_aliases_fragments_directives_and_node(business: Business, state: State)
         ("{ orders { nodes { id } } }", "you must provide one of first or last"),
         ("{ orders(first: 251) { nodes { id } } }", "first or last must be between 1 and 250, got 251"),
         ("{ shop { name }", 'syntax error, unexpected "end of file", expecting a name at 15'),
-        ("{ shop { ...A } } fragment A on Shop { ...A }", "Fragment A was used, but not defined, or contains itself"),
-        ("query Q($a: ID!) { node(id: $a) { id } }", "Variable $a was provided invalid value: expected value to not be null"),
+        ("{ shop { ...A } } fragment A on Shop { ...A }",
+         "Fragment A was used, but not defined, or contains itself"),
+        ("query Q($a: ID!) { node(id: $a) { id } }",
+         "Variable $a was provided invalid value: expected value to not be null"),
         ("mutation { shop { name } }", "The sandbox answers queries, not a mutation"),
     ],
 )  # fmt: skip
@@ -180,7 +182,8 @@ def test_cost_and_throttling(business: Business, state: State) -> None:
 
 PAYOUT = """query P($query: String) { shopifyPaymentsAccount { balance { amount }
   payouts(first: 250) { nodes { id net { amount } } }
-  balanceTransactions(first: 250, query: $query) { nodes { type net { amount } associatedPayout { id status } } } } }"""
+  balanceTransactions(first: 250, query: $query) { nodes { type net { amount }
+    associatedPayout { id status } } } } }"""
 
 
 def cents(money: dict[str, str]) -> int:
@@ -212,7 +215,8 @@ def test_a_balance_transaction_has_no_payout_at_first(business: Business) -> Non
 
 def test_an_order_changes_as_time_moves(business: Business) -> None:
     order = next(o for o in business.orders if o.scenario == "twice")
-    query = "query O($id: ID!) { order(id: $id) { displayFinancialStatus currentTotalPriceSet { shopMoney { amount } } } }"
+    query = """query O($id: ID!) { order(id: $id) {
+      displayFinancialStatus currentTotalPriceSet { shopMoney { amount } } } }"""
     seen = []
     for at in order.times:
         found = data(business, State(at), query, id=f"gid://shopify/Order/{order.id}")["order"]

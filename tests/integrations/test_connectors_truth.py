@@ -1,0 +1,52 @@
+"""Client, connectors, mapping and accounting together, against a business whose truth is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from integrations.client import Client
+from integrations.connectors import CONNECTORS
+from integrations.mapping import MappingContext, compile_mapping
+from integrations.sandbox import truth
+from integrations.sandbox.business import simulate
+from integrations.sandbox.catalog import SYSTEMS
+from integrations.sandbox.events import Business
+from integrations.sandbox.server import SandboxServer, running
+from ledgerhub.ledger.accounting import entries
+from tests.integrations.test_connectors import Unlimited
+
+
+
+def balances(server: SandboxServer, key: str) -> Counter[str]:
+    """Account -> what the journal lines of everything the system serves add up to."""
+    system, connector = SYSTEMS[key], CONNECTORS[key]
+    settings = {
+        **system.settings,
+        "base_url": f"{server.address}{system.base}",
+        "charges_count_as": "sales",
+    }
+    context = MappingContext("America/New_York", "USD", connector.with_defaults(settings))
+    totals: Counter[str] = Counter()
+    with Client(connector, settings, system.secrets, allow_loopback=True, budget=Unlimited()) as client:
+        for stream in connector.streams:
+            mapping = compile_mapping(stream.outputs, context)
+            for page in client.pages(stream):
+                for record in page.records:
+                    for result in mapping(stream.shape(record)):
+                        assert result.errors == ()
+                        assert result.draft is not None
+                        for entry in entries(result.draft):
+                            for line in entry.lines:
+                                totals[":".join(filter(None, line.account))] += line.amount
+    return totals
+
+
+def test_the_books_are_the_truth_to_the_cent() -> None:
+    business: Business = simulate(orders=150)
+    with running(business) as server:
+        found = balances(server, "shopify")
+        found.update(balances(server, "stripe"))
+    wanted = truth.balances(business, clock=business.clock, systems=truth.SYNCED)
+    assert {name: amount for name, amount in sorted(found.items()) if amount} == wanted
+    held = truth.unsettled(business, clock=business.clock)
+    assert {gateway: found[f"clearing:{gateway}"] for gateway in held} == held
