@@ -178,6 +178,7 @@ _STATEMENTS = (
        SELECT %(organization)s, %(source)s, 'payout', 'po_' || n, 'payout', '', %(start)s::date + n, 'USD',
          3500000 + n, 'paid', 'shopify_payments', '', '{}', md5(n::text), now(), now()
        FROM generate_series(1, %(payouts)s) n""",
+    "ANALYZE",
     """INSERT INTO ledger_documentline (document_id, section, position, external_id, description, category,
          source_ref, sku, amount, tax, fee, net)
        SELECT id, 'lines', 0, '', 'Mug', '', '', 'M1', total - 1350, 850, 0, 0
@@ -212,6 +213,9 @@ _STATEMENTS = (
        FROM ledger_entry e JOIN ledger_document d ON d.id = e.document_id,
        LATERAL (VALUES (%(bank)s, d.total), (%(clearing)s, -d.total)) side(account, amount)
        WHERE d.kind = 'payout'""",
+    """INSERT INTO ledger_dailytotal (account_id, date, currency, amount, base_amount)
+       SELECT account_id, date, currency, sum(amount), sum(base_amount) FROM ledger_posting
+       GROUP BY account_id, date, currency""",
     """INSERT INTO ledger_statementline (organization_id, account_id, source_id, identity, date, amount, currency,
          description, counterparty, reference, kind, pending, position, note, created_at)
        SELECT %(organization)s, %(bank)s, %(source)s, 'line' || n, %(start)s::date + n %% %(days)s, 1000 + n, 'USD',

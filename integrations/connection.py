@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from integrations import registry
 from integrations.calls import CallRecord
-from integrations.client import Client
+from integrations.client import LONGEST_PAUSE, Client
 from integrations.models import ApiCall, Integration, Secret, SyncRun
 from integrations.oauth import Token
 from integrations.spec import Learned, Limits
@@ -24,8 +24,17 @@ TOKEN = "oauth_token"
 RENEWAL_LEASE = dt.timedelta(seconds=60)
 
 
-def connect(integration: Integration, *, purpose: str = "", run: SyncRun | None = None) -> tuple[Client, Calls]:
-    """A client for an integration and the calls it will have made; save those with `Calls.save`."""
+def connect(
+    integration: Integration,
+    *,
+    purpose: str = "",
+    run: SyncRun | None = None,
+    patience: float = LONGEST_PAUSE,
+) -> tuple[Client, Calls]:
+    """A client for an integration and the calls it will have made; save those with `Calls.save`.
+
+    `patience`: the longest wait within a call, in seconds; short where a person waits for the page.
+    """
     calls = Calls(integration, purpose=purpose, run=run)
     spec = registry.connector(integration)
     client = Client(
@@ -35,6 +44,7 @@ def connect(integration: Integration, *, purpose: str = "", run: SyncRun | None 
         store=TokenRow(integration),
         budget=BudgetRow(integration, spec.limits),
         record_call=calls.add,
+        patience=patience,
         allow_loopback=settings.ALLOW_LOOPBACK_INTEGRATIONS,
     )
     return client, calls

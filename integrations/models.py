@@ -333,9 +333,17 @@ class Upload(models.Model):
     layout = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.LAYOUT)
     message = models.CharField(max_length=1000, blank=True)
+    answers = models.JSONField(default=dict, blank=True, help_text="What a person said about the file")
+    report = models.JSONField(default=dict, blank=True, help_text="What the file holds, for its page")
+    statement = models.ForeignKey(
+        "ledger.Statement", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     run = models.ForeignKey(SyncRun, on_delete=models.SET_NULL, null=True, related_name="+")
     created_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["account", "sha256"], name="upload_same_file")]
 
     def __str__(self) -> str:
         return self.name

@@ -15,6 +15,8 @@ from integrations import registry
 from integrations.lookups import LedgerLookups
 from integrations.mapping import CompiledMapping, MappingContext, compile_mapping
 from integrations.models import MappingVersion, Quarantine, RawRecord, Stream, SyncRun
+from integrations.raw import UNIDENTIFIED, Row
+from integrations.records import Record
 from integrations.rules import outputs_from_dict
 from integrations.spec import Stream as StreamSpec
 from ledgerhub.core.errors import FieldError, RecordError
@@ -38,13 +40,19 @@ class Normalizer:
     version: MappingVersion | None
     today: dt.date
 
-    def drafts(self, record: RawRecord) -> tuple[list[tuple[str, Draft]], list[tuple[str, FieldError]]]:
-        """(output, valid draft) pairs and (output, error) pairs of one record; touches nothing."""
-        if record.external_id.startswith("unidentified:"):
+    def drafts(
+        self, record: RawRecord, *, shaped: Record | None = None
+    ) -> tuple[list[tuple[str, Draft]], list[tuple[str, FieldError]]]:
+        """(output, valid draft) pairs and (output, error) pairs of one record; touches nothing.
+
+        `shaped` is the record in its vendor's plain shape, where the caller has it already.
+        """
+        if record.external_id.startswith(UNIDENTIFIED):
             message = "The record has no id, so it could be booked twice."
             return [], [("", FieldError("", self.spec.id, message))]
         drafts, errors = [], []
-        for result in self.compiled(self.spec.shape(record.payload)):
+        plain = self.spec.shape(record.payload) if shaped is None else shaped
+        for result in self.compiled(plain):
             found = list(result.errors)
             if result.draft is not None and not found:
                 self._complete(result.draft)
@@ -92,12 +100,13 @@ def context(stream: Stream) -> MappingContext:
     )
 
 
-def normalize(normalizer: Normalizer, records: Sequence[RawRecord], *, run: SyncRun | None = None) -> Outcome:
+def normalize(normalizer: Normalizer, rows: Sequence[Row], *, run: SyncRun | None = None) -> Outcome:
     """Write what the records say; call it inside the page's transaction. Runs twice without harm."""
     outcome = Outcome()
+    records = [row.record for row in rows]
     by_kind: dict[str, list[tuple[RawRecord, str, Draft]]] = defaultdict(list)
-    for record in records:
-        drafts, errors = normalizer.drafts(record)
+    for record, shaped in rows:
+        drafts, errors = normalizer.drafts(record, shaped=shaped)
         for output, draft in drafts:
             by_kind[draft["kind"]].append((record, output, draft))
         for output in {name for name, _ in errors}:
@@ -105,7 +114,7 @@ def normalize(normalizer: Normalizer, records: Sequence[RawRecord], *, run: Sync
     _write_contacts(normalizer, by_kind.pop("contact", []))
     _write_items(normalizer, by_kind.pop("item", []))
     _write_lines(normalizer, by_kind.pop("bank_transaction", []), outcome)
-    _write_documents(normalizer, [row for rows in by_kind.values() for row in rows], records, outcome)
+    _write_documents(normalizer, [draft for drafts in by_kind.values() for draft in drafts], records, outcome)
     _settle_quarantine(normalizer.stream, records, outcome, run)
     return outcome
 

@@ -24,7 +24,11 @@ class PayloadDecoder(json.JSONDecoder):
         super().__init__(**{**options, "parse_float": Decimal})
 
 
-def content_hash(record: Any) -> str:
-    """Hash of a record's content, whatever the order of its keys."""
-    text = json.dumps(record, sort_keys=True, cls=PayloadEncoder, separators=(",", ":"))
+def canonical(record: Any) -> str:
+    """A record as JSON text that is the same whatever the order of its keys."""
+    return json.dumps(record, sort_keys=True, cls=PayloadEncoder, separators=(",", ":"))
+
+
+def digest_of(text: str) -> str:
+    """Hash of a canonical text: same hash, same content."""
     return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from integrations.models import ApiCall, RawRecord, Stream, SyncRun
-from integrations.payloads import content_hash
+from integrations.payloads import canonical, digest_of
 from integrations.records import Record, dig
 from integrations.spec import Stream as StreamSpec
 from integrations.spec import parse_moment
+from ledgerhub.core import bulk
+
+UNIDENTIFIED = "unidentified:"
+
+
+class Row(NamedTuple):
+    """A stored record and the same in its vendor's plain shape, which mapping reads."""
+
+    record: RawRecord
+    shaped: Record
 
 
 @dataclass
 class Arrived:
     """What a page of records was: rows to normalize, and counts."""
 
-    rows: list[RawRecord] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     new: int = 0
     changed: int = 0
     unchanged: int = 0
@@ -36,35 +48,58 @@ def store(
     A record without an id is kept under its hash so that it can be shown in quarantine. An answer
     older than what we hold (a slow page after a webhook) changes nothing.
     """
-    identified = [(spec.identity(record), record) for record in records]
-    latest = _latest(stream, {identity for identity, _ in identified if identity})
+    incoming = [_Incoming.of(record, spec) for record in records]
+    latest = _latest(stream, {item.identity for item in incoming})
     arrived = Arrived()
     outdated: list[int] = []
-    for identity, record in identified:
-        digest = content_hash(record)
-        identity = identity or f"unidentified:{digest[:16]}"
-        held = latest.get(identity)
-        if held is not None and (held.content_hash == digest or _is_older(spec, record, held)):
+    for item in incoming:
+        held = latest.get(item.identity)
+        if held is not None and (held.content_hash == item.digest or _is_older(spec, item, held)):
             arrived.unchanged += 1
             continue
         row = RawRecord(
             stream=stream,
-            external_id=identity[:120],
+            external_id=item.identity,
             version=held.version + 1 if held else 1,
-            content_hash=digest,
-            payload=record,
+            content_hash=item.digest,
+            payload=item.text,
             run=run,
             api_call=call,
             origin=origin[:200],
         )
-        _replace(held, arrived, outdated)
-        latest[identity] = row
-        arrived.rows.append(row)
+        if held is not None:
+            held.latest = False
+            outdated += [held.pk] if held.pk is not None else []
+        latest[item.identity] = row
+        arrived.rows.append(Row(row, item.shaped))
         arrived.new, arrived.changed = arrived.new + (held is None), arrived.changed + (held is not None)
     RawRecord.objects.filter(pk__in=outdated).update(latest=False)
-    RawRecord.objects.bulk_create(arrived.rows)
-    arrived.rows = [row for row in arrived.rows if row.latest]
+    bulk.insert([row.record for row in arrived.rows])
+    arrived.rows = [row for row in arrived.rows if row.record.latest]
     return arrived
+
+
+def reread(spec: StreamSpec, records: Sequence[RawRecord]) -> list[Row]:
+    """Records we hold, for mapping them again."""
+    return [Row(record, spec.shape(record.payload)) for record in records]
+
+
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """A record as sent, with what is asked of it more than once."""
+
+    identity: str
+    shaped: Record
+    digest: str
+    text: str
+
+    @classmethod
+    def of(cls, record: Record, spec: StreamSpec) -> _Incoming:
+        shaped = spec.shape(record)
+        text = canonical(record)
+        digest = digest_of(text)
+        identity = spec.identify(shaped) or f"{UNIDENTIFIED}{digest[:16]}"
+        return cls(identity[:120], shaped, digest, text)
 
 
 def _latest(stream: Stream, identities: set[str]) -> dict[str, RawRecord]:
@@ -72,17 +107,11 @@ def _latest(stream: Stream, identities: set[str]) -> dict[str, RawRecord]:
     return {row.external_id: row for row in rows}
 
 
-def _is_older(spec: StreamSpec, record: Record, held: RawRecord) -> bool:
+def _is_older(spec: StreamSpec, item: _Incoming, held: RawRecord) -> bool:
+    """Whether what came is from before what we hold; records without a stamp never are."""
     if not spec.updated:
         return False
-    ours = parse_moment(dig(spec.shape(held.payload), spec.updated))
-    theirs = parse_moment(dig(spec.shape(record), spec.updated))
+    payload = json.loads(held.payload) if isinstance(held.payload, str) else held.payload
+    ours = parse_moment(dig(spec.shape(payload), spec.updated))
+    theirs = parse_moment(dig(item.shaped, spec.updated))
     return ours is not None and theirs is not None and theirs < ours
-
-
-def _replace(held: RawRecord | None, arrived: Arrived, outdated: list[int]) -> None:
-    if held is None:
-        return
-    held.latest = False
-    if held.pk is not None:
-        outdated.append(held.pk)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlu
 
 HIDDEN = "[hidden]"
 EXCERPT = 2_000  # characters of a body that are kept
-_LOOKED_AT = 20_000  # a secret that begins within the excerpt ends within this
+_LOOKED_AT = 6_000  # a secret that begins within the excerpt ends within this
 
 _NAME = (
     r"[\w.-]*(?:authori[sz]ation|secret|passw(?:or)?d|passphrase|token|api[_-]?key|apikey|private[_-]?key|"

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import connectors, normalize, registry, sync
+from integrations import connectors, normalize, raw, registry, sync
 from integrations.connection import connect
 from integrations.models import Integration, MappingVersion, RawRecord, Secret, Stream
 from integrations.reading import first_state
@@ -27,6 +27,7 @@ from ledgerhub.ledger.kinds import Draft
 from ledgerhub.ledger.models import Account
 
 PREVIEW_RECORDS = 5
+PAGE_PATIENCE = 4.0  # seconds; a person is waiting for the page
 
 
 @dataclass(frozen=True)
@@ -87,25 +88,37 @@ def save_settings(integration: Integration, settings: Mapping[str, Any], *, spec
             )
 
 
+def needs_connection(integration: Integration) -> bool:
+    """Whether there is an outside system to call; False for one that is fed by files."""
+    return registry.connector(integration).test is not None
+
+
 def test_connection(integration: Integration) -> tuple[bool, str]:
     """(works, plain words) of the connector's test call; the call is recorded and the health updated."""
-    client, calls = connect(integration, purpose="test connection")
-    try:
-        with client:
-            works, message = True, client.test()
-    except LedgerHubError as error:
-        works, message = False, str(error)
-    finally:
-        calls.save()
+    works, message = _tested(integration)
     Integration.objects.filter(pk=integration.pk).update(
         health="ok" if works else "failed", health_message=message[:500], health_checked_at=timezone.now()
     )
     return works, message
 
 
+def _tested(integration: Integration) -> tuple[bool, str]:
+    try:
+        client, calls = connect(integration, purpose="test connection", patience=PAGE_PATIENCE)
+    except LedgerHubError as error:
+        return False, str(error)
+    try:
+        with client:
+            return True, client.test()
+    except LedgerHubError as error:
+        return False, str(error)
+    finally:
+        calls.save()
+
+
 def preview(integration: Integration, spec: StreamSpec, *, since: dt.date | None) -> list[Previewed]:
     """The first few records as they would be booked; nothing is written but the API calls."""
-    client, calls = connect(integration, purpose=f"preview {spec.key}")
+    client, calls = connect(integration, purpose=f"preview {spec.key}"[:40], patience=PAGE_PATIENCE)
     start = since and dt.datetime.combine(since, dt.time(), integration.organization.zone)
     try:
         with client:
@@ -115,9 +128,7 @@ def preview(integration: Integration, spec: StreamSpec, *, since: dt.date | None
     return preview_records(integration, spec, page.records[:PREVIEW_RECORDS])
 
 
-def preview_records(
-    integration: Integration, spec: StreamSpec, records: Sequence[Record]
-) -> list[Previewed]:
+def preview_records(integration: Integration, spec: StreamSpec, records: Sequence[Record]) -> list[Previewed]:
     """What records would become under the connector's default mapping."""
     stream = Stream(integration=integration, key=spec.key)
     normalizer = normalize.load(stream)
@@ -126,8 +137,8 @@ def preview_records(
 
 def _previewed(normalizer: normalize.Normalizer, record: Record) -> Previewed:
     identity = normalizer.spec.identity(record)
-    raw = RawRecord(external_id=identity or "unidentified:", payload=record)
-    drafts, errors = normalizer.drafts(raw)
+    record_row = RawRecord(external_id=identity or raw.UNIDENTIFIED, payload=record)
+    drafts, errors = normalizer.drafts(record_row)
     shown = Previewed(record, identity, drafts, errors=[error for _, error in errors])
     for _, draft in drafts:
         try:
@@ -138,48 +149,65 @@ def _previewed(normalizer: normalize.Normalizer, record: Record) -> Previewed:
 
 
 @transaction.atomic
-def activate(
-    integration: Integration, choices: Sequence[Choice], *, user: User | None = None, start: bool = True
-) -> list[Stream]:
-    """Switch the chosen streams on, each with the connector's default mapping published, and sync them."""
+def choose(integration: Integration, choices: Sequence[Choice], *, user: User | None = None) -> list[Stream]:
+    """Set up the chosen streams, each with the connector's default mapping published; nothing runs yet."""
     spec = registry.connector(integration)
     streams = [_switch_on(integration, spec.stream(choice.key), choice, user) for choice in choices]
     integration.streams.exclude(pk__in=[stream.pk for stream in streams]).update(enabled=False)
-    integration.state = Integration.State.ACTIVE
-    integration.save(update_fields=["state"])
-    for stream in streams:
-        if start and registry.stream_spec(stream).read is not None:
-            sync.request_run(stream, trigger="person", user=user)
     return streams
 
 
+@transaction.atomic
+def activate(
+    integration: Integration, choices: Sequence[Choice], *, user: User | None = None, start: bool = True
+) -> list[Stream]:
+    """Switch the chosen streams on, and sync them."""
+    streams = choose(integration, choices, user=user)
+    go_live(integration, streams if start else (), user=user)
+    return streams
+
+
+@transaction.atomic
+def go_live(integration: Integration, streams: Sequence[Stream], *, user: User | None = None) -> None:
+    """The integration is active from now on; the given streams that can be fetched are synced at once."""
+    integration.state = Integration.State.ACTIVE
+    integration.save(update_fields=["state"])
+    for stream in streams:
+        if registry.stream_spec(stream).read is not None:
+            sync.request_run(stream, trigger="person", user=user)
+
+
 def _switch_on(integration: Integration, spec: StreamSpec, choice: Choice, user: User | None) -> Stream:
-    scheduled = choice.schedule_minutes if spec.read is not None else 0
-    stream, _ = Stream.objects.update_or_create(
-        integration=integration,
-        key=spec.key,
-        defaults={"enabled": True, "mode": choice.mode, "schedule_minutes": scheduled},
-        create_defaults={
-            "source": registry.source_for(integration, spec),
-            "enabled": True,
-            "mode": choice.mode,
-            "schedule_minutes": scheduled,
-            "start_date": choice.start_date,
-        },
+    chosen = {
+        "enabled": True,
+        "mode": choice.mode,
+        "schedule_minutes": choice.schedule_minutes if spec.read is not None else 0,
+    }
+    created = {**chosen, "source": registry.source_for(integration, spec), "start_date": choice.start_date}
+    stream, fresh = Stream.objects.update_or_create(
+        integration=integration, key=spec.key, defaults=chosen, create_defaults=created
     )
+    if not fresh and not stream.cursor:
+        # Nothing has been read yet: the start may still be chosen anew.
+        Stream.objects.filter(pk=stream.pk).update(start_date=choice.start_date)
+        stream.start_date = choice.start_date
     if stream.mapping is None:
-        stream.mapping = MappingVersion.objects.create(
-            stream=stream,
-            number=1,
-            state=MappingVersion.State.PUBLISHED,
-            rules=outputs_to_dict(spec.outputs),
-            note="Default mapping",
-            created_by=user,
-            published_by=user,
-            published_at=timezone.now(),
-        )
-        stream.save(update_fields=["mapping"])
+        _publish_default(stream, spec, user)
     return stream
+
+
+def _publish_default(stream: Stream, spec: StreamSpec, user: User | None) -> None:
+    stream.mapping = MappingVersion.objects.create(
+        stream=stream,
+        number=1,
+        state=MappingVersion.State.PUBLISHED,
+        rules=outputs_to_dict(spec.outputs),
+        note="Default mapping",
+        created_by=user,
+        published_by=user,
+        published_at=timezone.now(),
+    )
+    stream.save(update_fields=["mapping"])
 
 
 @transaction.atomic
@@ -188,7 +216,8 @@ def disconnect(integration: Integration) -> None:
     integration.secrets.all().delete()
     integration.streams.update(enabled=False, next_run_at=None)
     integration.state = Integration.State.DISCONNECTED
-    integration.save(update_fields=["state"])
+    integration.health, integration.health_message = "unknown", ""
+    integration.save(update_fields=["state", "health", "health_message"])
     for stream in integration.streams.all():
         for run in stream.runs.filter(state__in=["queued", "running", "waiting"]):
             sync.cancel(run)

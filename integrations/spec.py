@@ -223,7 +223,11 @@ class Stream:
 
     def identity(self, record: Record) -> str:
         """The id of a record as sent, as text; empty where it has none."""
-        value = dig(self.shape(record), self.id)
+        return self.identify(self.shape(record))
+
+    def identify(self, shaped: Record) -> str:
+        """The id of a record in the plain shape."""
+        value = dig(shaped, self.id)
         return "" if value is None or isinstance(value, bool | dict | list) else str(value)
 
 

@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import alerts, normalize, raw, registry, webhooks
+from integrations import alerts, file_pages, normalize, raw, registry, webhooks
 from integrations.connection import Calls, connect
 from integrations.models import Integration, RawRecord, Stream, SyncRun
 from integrations.normalize import Normalizer
@@ -132,6 +132,8 @@ def _work(run: SyncRun) -> None:
     piece = Slice(run, stream, normalize.load(stream), time.monotonic() + SLICE_SECONDS)
     if run.trigger == "replay":
         _replay(piece)
+    elif run.trigger == "file":
+        _import(piece)
     else:
         _fetch(piece)
 
@@ -164,13 +166,30 @@ def _start(stream: Stream) -> dt.datetime | None:
     return dt.datetime.combine(stream.start_date, dt.time(), stream.integration.organization.zone)
 
 
-def _write_page(piece: Slice, page: Page, calls: Calls) -> None:
+def _import(piece: Slice) -> None:
+    """Pages of an uploaded file: read as a whole first, then one transaction a page."""
+    run = piece.run
+    pages = file_pages.open_pages(run.checkpoint.get("upload", 0))
+    calls = Calls(piece.stream.integration, purpose="file", run=run)
+    while True:
+        page = pages.page(run.checkpoint)
+        with transaction.atomic():
+            _write_page(piece, page, calls, origin=pages.origin)
+            pages.written(page, run)
+        if page.next is None:
+            return
+        if time.monotonic() > piece.deadline:
+            _hand_over(run)
+            return
+
+
+def _write_page(piece: Slice, page: Page, calls: Calls, *, origin: str = "") -> None:
     """Raw records, documents, entries, counts, checkpoint and, at the end, the cursor: all or nothing."""
     run, stream = piece.run, piece.stream
     with transaction.atomic():
         _hold(run)
         call = calls.save()
-        arrived = raw.store(stream, piece.normalizer.spec, page.records, run=run, call=call)
+        arrived = raw.store(stream, piece.normalizer.spec, page.records, run=run, call=call, origin=origin)
         outcome = normalize.normalize(piece.normalizer, arrived.rows, run=run)
         webhooks.touch(stream, arrived.rows)
         run.pages += 1
@@ -196,7 +215,7 @@ def _replay(piece: Slice) -> None:
         )
         with transaction.atomic():
             _hold(run)
-            outcome = normalize.normalize(piece.normalizer, rows, run=run)
+            outcome = normalize.normalize(piece.normalizer, raw.reread(piece.normalizer.spec, rows), run=run)
             run.pages += 1
             run.read += len(rows)
             run.changed += outcome.documents

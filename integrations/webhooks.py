@@ -13,7 +13,8 @@ from django_q.tasks import async_task
 
 from integrations import alerts, normalize, raw, registry
 from integrations.connection import connect, secrets_of
-from integrations.models import Integration, RawRecord, Stream, WebhookEvent
+from integrations.models import Integration, Stream, WebhookEvent
+from integrations.raw import Row
 from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
 
 log = logging.getLogger(__name__)
@@ -37,13 +38,13 @@ def receive(integration: Integration, headers: Mapping[str, str], body: bytes) -
     return _store(integration, event.id, event.type, event.stream, event.record_id)
 
 
-def touch(stream: Stream, rows: Sequence[RawRecord]) -> None:
+def touch(stream: Stream, rows: Sequence[Row]) -> None:
     """Some records say that others have changed (a settled balance transaction: its payout): read those
     again. Call it inside the page's transaction."""
     spec = registry.stream_spec(stream)
-    touched = {key: row for row in rows for key in spec.touches(spec.shape(row.payload))}
-    for (key, record_id), row in touched.items():
-        _store(stream.integration, f"{TOUCH}:{key}:{record_id}:{row.pk}", TOUCH, key, record_id)
+    touched = {key: record for record, shaped in rows for key in spec.touches(shaped)}
+    for (key, record_id), record in touched.items():
+        _store(stream.integration, f"{TOUCH}:{key}:{record_id}:{record.pk}", TOUCH, key, record_id)
 
 
 def process(event_id: int) -> None:

@@ -30,6 +30,9 @@ class MatchRun(models.Model):
     lines = models.PositiveIntegerField(default=0)
     proposals = models.PositiveIntegerField(default=0)
     message = models.CharField(max_length=500, blank=True)
+    # The newest rows this pass may have seen: a later one asks for the next pass.
+    last_line_id = models.BigIntegerField(default=0)
+    last_posting_id = models.BigIntegerField(default=0)
     requested_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:
@@ -62,6 +65,7 @@ class Match(models.Model):
     tie = models.BooleanField(default=False)
     difference = models.BigIntegerField(default=0, help_text="Lines minus entries, minor units")
     evidence = models.JSONField(default=list, help_text="[label, weight] rows")
+    alternatives = models.JSONField(default=list, help_text="What a tie is with: lines, entries, probability")
     fingerprint = models.CharField(
         max_length=64, help_text="Hash of the rows it groups: a rejected one is not proposed again"
     )

@@ -9,22 +9,15 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """Differences of amount that may still be one payment; minor units and shares of the entry."""
+    """Differences that may still be one payment: `cents` and `fee` in minor units, shares of the entry.
+
+    A fee is at most `fee` and at most `fee_share` of the entry; a discount any amount up to its share.
+    """
 
     cents: int = 5
     fee: int = 5000
-    fee_share: float = 0.05
+    fee_share: float = 0.1
     discount_share: float = 0.05
-
-    def is_cents(self, difference: int) -> bool:
-        return 0 < abs(difference) <= self.cents
-
-    def is_fee(self, difference: int, amount: int) -> bool:
-        """A fee: small in money, or a few percent of the entry."""
-        return 0 < abs(difference) <= min(self.fee, abs(amount) // 2) or self.is_share(difference, amount)
-
-    def is_share(self, difference: int, amount: int) -> bool:
-        return 0 < abs(difference) <= self.fee_share * abs(amount)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +13,6 @@ from pytest_django import Settings
 from ledgerhub.access.models import Organization, Role, User
 from tests.factories import make_organization, make_user, sign_in
 
-os.environ.setdefault("SECRET_KEY", "for the tests only, nothing is guarded by it 0123456789")
-os.environ.setdefault("ENCRYPTION_KEYS", "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-os.environ.setdefault("LEDGERHUB_ENV_FILE", os.devnull)
-os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="ledgerhub-test-"))
-os.environ.setdefault("DEBUG", "true")
-os.environ.setdefault("REQUIRE_MFA", "false")
-os.environ.setdefault("EMAIL_URL", "memorymail://")
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,17 @@
-"""Bank files (source): statements somebody uploads; the records come from the statement readers."""
+"""Bank files (source): statements somebody uploads; the records come from the statement readers.
+
+The bank account is chosen for each file, so the record carries it: `account` is its code in the books.
+"""
 
 from __future__ import annotations
 
-from integrations.rules import Output, Step, rule
+from integrations.rules import Output, rule
 from integrations.spec import Connector, Setting, Stream
 
 STATEMENTS = Stream(
     key="statements",
     label="Statement lines",
-    help="Lines of the statements you upload: CSV, OFX, QFX and the other formats we read.",
+    help="Lines of the statements you upload as CSV, OFX or QFX.",
     schedule_minutes=0,
     outputs=(
         Output(
@@ -24,7 +27,8 @@ STATEMENTS = Stream(
                 rule("bank_transaction.reference", "reference"),
                 rule("bank_transaction.balance", "balance", "decimal"),
                 rule("bank_transaction.pending", "pending"),
-                rule("bank_transaction.bank_account", "", Step("setting", {"name": "bank_account"})),
+                rule("bank_transaction.memo", "kind"),
+                rule("bank_transaction.bank_account", "account"),
             ),
         ),
     ),
@@ -40,8 +44,7 @@ connector = Connector(
             "bank_account",
             "Bank account",
             "account",
-            required=True,
-            help="The account in your books that the statements are of",
+            help="The one your files are mostly of; you choose again with each file",
         ),
     ),
     streams=(STATEMENTS,),

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from django.utils import timezone
 
 from ledgerhub.access.models import Organization
+from ledgerhub.core import bulk
 from ledgerhub.ledger import drafts, parties
 from ledgerhub.ledger.kinds import Draft
 from ledgerhub.ledger.models import Contact, Document, DocumentLine, Source
@@ -60,7 +61,8 @@ def store(
         if state != "same":
             _fill(document, item, contact, text, digest)
         result.append(Stored(document, item.draft, state))
-    Document.objects.bulk_create(fresh)
+    bulk.stamp(fresh, "created_at", "updated_at")
+    bulk.insert(fresh)
     _save_changed(changed)
     _write_lines([stored for stored in result if stored.state != "same"])
     return result
@@ -104,7 +106,7 @@ def _fill(document: Document, item: Incoming, contact: Contact | None, text: str
     document.gateway = draft.get("gateway") or ""
     document.reference = str(draft.get("reference") or draft.get("invoice") or draft.get("source") or "")[:240]
     document.contact = contact
-    document.data = json.loads(text)
+    document.data = text if document.pk is None else json.loads(text)
     document.content_hash = digest
     document.raw_record_id = item.raw_record_id
     document.mapping_version_id = item.mapping_version_id
@@ -138,7 +140,7 @@ def _write_lines(stored: list[Stored]) -> None:
         for section in ("lines", "tenders", "items")
         for position, row in enumerate(item.draft.get(section) or ())
     ]
-    DocumentLine.objects.bulk_create(rows)
+    bulk.insert(rows)
 
 
 def _line(document: Document, section: str, position: int, row: dict[str, Any]) -> DocumentLine:

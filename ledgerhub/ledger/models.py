@@ -167,6 +167,7 @@ class Document(OrganizationOwned):
             models.Index(fields=["organization", "-date", "-id"], name="document_date"),
             models.Index(fields=["organization", "number"], name="document_number"),
             models.Index(fields=["organization", "external_id"], name="document_external_id"),
+            models.Index(fields=["organization", "total"], name="document_total"),
             models.Index(fields=["contact", "-date"], name="document_contact"),
         ]
 
@@ -278,10 +279,37 @@ class Posting(models.Model):
                 fields=["account", "date", "id"], include=["amount", "base_amount", "currency"],
                 name="posting_account_date",
             ),
+            models.Index(fields=["contact"], name="posting_contact", condition=Q(contact__isnull=False)),
         ]
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
+
+
+class DailyTotal(models.Model):
+    """Sums of postings by account, day and currency, so that balances are read fast from large books.
+
+    Written with the postings; several rows may share a day, their sum is what counts (see totals.py).
+    """
+
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="daily_totals", db_index=False
+    )
+    date = models.DateField()
+    currency = models.CharField(max_length=3)
+    amount = models.BigIntegerField()
+    base_amount = models.BigIntegerField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["account", "date"], include=["currency", "amount", "base_amount"],
+                name="daily_total_account_date",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.date}: {self.amount} {self.currency}"
 
 
 class ExchangeRate(OrganizationOwned):

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from django.db import IntegrityError, connection, transaction
 
 from ledgerhub.access.models import Organization, User
+from ledgerhub.core import bulk
 from ledgerhub.core.errors import RecordError
+from ledgerhub.ledger import totals
 from ledgerhub.ledger.accounting import entries
 from ledgerhub.ledger.accounts import Accounts
 from ledgerhub.ledger.entries import EntryDraft
@@ -305,8 +307,11 @@ def _write(batch: _Batch) -> None:
     for entry, sides in batch.rows:
         if sum(side.amount for side in sides) or sum(side.base_amount for side in sides) or not sides:
             raise AssertionError(f"entry '{entry.memo}' does not balance")
-    Entry.objects.bulk_create([entry for entry, _ in batch.rows])
+    made = [entry for entry, _ in batch.rows]
+    bulk.stamp(made, "created_at")
+    bulk.insert(made)
     _insert_postings(batch)
+    _add_totals(batch)
 
 
 def _insert_postings(batch: _Batch) -> None:
@@ -325,3 +330,14 @@ def _insert_postings(batch: _Batch) -> None:
     statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
     with connection.cursor() as cursor:
         cursor.executemany(statement, rows)
+
+
+def _add_totals(batch: _Batch) -> None:
+    totals.add(
+        totals.Part(side.account_id, entry.date, entry.currency, side.amount, side.base_amount)
+        for entry, sides in batch.rows
+        for side in sides
+    )
+    if any(entry.pk % totals.MERGE_EVERY == 0 for entry, _ in batch.rows):
+        days = {entry.date for entry, _ in batch.rows}
+        totals.merge({side.account_id for _, sides in batch.rows for side in sides}, days)

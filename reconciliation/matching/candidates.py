@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconciliation.matching.arrays import (
-    Bools,
     Hashes,
     Ints,
     mix,
     rank_in_group,
-    run_starts,
     spread,
     unique_pairs,
 )
@@ -183,12 +181,3 @@ def near_payers(
     if not len(which):
         return line[which], place
     return unique_pairs(line[which], index.row[place], int(entries.max()) + 1)
-
-
-def sharing(rows: Bools, key: Hashes) -> list[Ints]:
-    """Groups of at least two of these rows that have the same key (0 is no key)."""
-    picks = np.flatnonzero(rows & (key != 0))
-    order = picks[np.argsort(key[picks], kind="stable")]
-    starts = run_starts(key[order])
-    groups = np.split(order, starts[1:]) if len(order) else []
-    return [group for group in groups if len(group) > 1]

@@ -36,7 +36,6 @@ from reconciliation.rules import MatchRules
 FEWEST_TO_LEARN = 50
 LEARNING_ROUNDS = 2
 SURE_GROUP = 6.0
-LEAST_PAIR = 0.0
 SETTLED = 0.75
 TIE_SHARE = 0.2
 
@@ -205,7 +204,7 @@ def _assign(run: _Run, pairs: Pairs) -> None:
 
 
 def _chosen(run: _Run, pairs: Pairs, values: Floats) -> Ints:
-    chosen, reached = assign(pairs.line, pairs.entry, values - LEAST_PAIR)
+    chosen, reached = assign(pairs.line, pairs.entry, values)
     if reached:
         run.limits.append(
             "some equal amounts were too many to weigh together: the likeliest were taken first"

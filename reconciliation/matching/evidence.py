@@ -66,12 +66,12 @@ def amount_levels(line: Ints, entry: Ints, tolerance: Tolerance) -> Small:
     difference = np.abs(line - entry)
     same_sign = np.sign(line) == np.sign(entry)
     size, booked = np.abs(line), np.abs(entry)
-    share = difference <= tolerance.fee_share * booked
+    fee = np.minimum(tolerance.fee, (tolerance.fee_share * booked).astype(np.int64))
     conditions = [
         difference <= np.minimum(tolerance.cents, booked // 20),
         transposed(size, booked),
-        difference <= np.minimum(tolerance.fee, booked // 10),
-        share,
+        difference <= fee,
+        difference <= (tolerance.discount_share * booked).astype(np.int64),
         size < booked,
     ]
     found = np.select(conditions, [lv.CENTS, lv.TRANSPOSED, lv.FEE, lv.DISCOUNT, lv.PART], lv.DIFFERENT)

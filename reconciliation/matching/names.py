@@ -24,6 +24,7 @@ MOST_RELATIONS = 64
 UNKNOWN_SHARE = 0.35
 FILLER_WEIGHT, LEGAL_WEIGHT = 0.2, 1.0
 _SMOOTHING = 50.0
+_LEAST_MASS = 2.5
 _CHUNK = 1_000_000
 _VOWELS = str.maketrans("", "", "aeiouy")
 _KIND_WORDS = frozenset(word for group in KIND_GROUPS.values() for word in group.split())
@@ -141,9 +142,6 @@ def _ratio(found: Floats, whole: Floats) -> Floats:
     """Share of `whole` that was found; -1 where there is too little to tell."""
     share = np.minimum(found / np.maximum(whole, 1e-9), 1.0)
     return np.where(whole < _LEAST_MASS, -1.0, share)
-
-
-_LEAST_MASS = 2.5
 
 
 def _counts(words: Words, others: Words) -> Ints:

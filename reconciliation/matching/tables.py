@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from reconciliation.matching.arrays import Bools, Ints
+from reconciliation.matching.arrays import Ints
 
 _EPOCH = date(1970, 1, 1).toordinal()
 TEXT_COLUMNS = ("account", "currency", "description", "reference", "counterparty", "kind", "batch")
@@ -94,8 +94,3 @@ def comparable(left: Ints, right: Ints) -> tuple[Ints, Ints]:
     if not len(shared):
         return np.zeros_like(left), np.zeros_like(right)
     return left, right
-
-
-def filled(texts: list[str]) -> Bools:
-    """Which texts say something."""
-    return np.fromiter((bool(text) for text in texts), np.bool_, len(texts))

@@ -129,7 +129,9 @@ class Hostile:
 
     def _one(self, read: Read, stream: Stream, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         wanted = str(asked.params.get("id") or asked.path.rpartition("/")[2]).rpartition("/")[2]
-        found = next((row for row in self.records[stream.key] if row["id"].rpartition("/")[2] == wanted), None)
+        found = next(
+            (row for row in self.records[stream.key] if row["id"].rpartition("/")[2] == wanted), None
+        )
         if found is None and not read.query:
             return self._json({"error": {"message": "gone"}}, 404)
         return self._json(_at(read.records, found))
@@ -201,7 +203,11 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers, body = self.system.answer(asked)
         self._send(status, headers, body)
 
-    do_GET = do_POST = _serve
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
 
     def _asked(self) -> Asked:
         parts = urlsplit(self.path)
@@ -216,7 +222,9 @@ class _Handler(BaseHTTPRequestHandler):
             form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         return Asked(self.command, parts.path, params, headers, form)
 
-    def _send(self, status: int, headers: dict[str, str], body: bytes, *, announce: int | None = None) -> None:
+    def _send(
+        self, status: int, headers: dict[str, str], body: bytes, *, announce: int | None = None
+    ) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,12 +19,13 @@ from integrations.client import Client
 from integrations.connectors import CONNECTORS
 from integrations.mapping import MappingContext, check_mapping, compile_mapping
 from integrations.oauth import MemoryTokenStore, Token
+from integrations.paging import Offset, PageNumber
 from integrations.records import Record
 from integrations.spec import Connector, NoAuth, OAuth2, Stream
 from ledgerhub.core.errors import ConfigError, TransientError
 from ledgerhub.ledger.accounting import entries
+from ledgerhub.ledger.entries import EntryDraft
 from ledgerhub.ledger.kinds import validate
-from tests.integrations import hostile
 from tests.integrations.hostile import Fault, Hostile, record, serve
 from tests.integrations.made_up import MADE_UP, SECRETS
 
@@ -46,44 +47,43 @@ each_stream = pytest.mark.parametrize(("connector", "stream"), STREAMS)
 CASES = sorted(path for path in FIXTURES.glob("*/*.json") if not path.stem.endswith(".expected"))
 
 
+SECRET_VALUES = {**SECRETS, "api_key": "sk_live_canary93", "access_token": "shpat_canary93"}
+
+
 @dataclass
 class Setup:
-    """A client, the system it talks to, and what was recorded and slept."""
+    """A connector, the system it talks to, its token, and what was recorded and slept."""
 
+    connector: Connector
     system: Hostile
-    connect: Callable[[], Client]
+    address: str
     store: MemoryTokenStore
     calls: list[CallRecord] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
 
+    def connect(self) -> Client:
+        names = {setting.name for setting in self.connector.settings}
+        return Client(
+            self.connector,
+            {"shop": "acme.myshopify.com", "base_url": self.address},
+            {name: value for name, value in SECRET_VALUES.items() if name in names},
+            store=self.store,
+            record_call=self.keep,
+            allow_loopback=True,
+            sleep=self.slept.append,
+            budget=Unlimited(),
+        )
+
+    def keep(self, call: CallRecord) -> int:
+        self.calls.append(call)
+        return len(self.calls)
+
 
 @contextmanager
 def talking(connector: Connector) -> Iterator[Setup]:
-    secrets = {**SECRETS, "api_key": "sk_live_canary93", "access_token": "shpat_canary93"}
-    settings = {"shop": "acme.myshopify.com"}
-    store = MemoryTokenStore(Token("access-0", "refresh-0"))
-    system = Hostile(connector, secrets)
+    system = Hostile(connector, SECRET_VALUES)
     with serve(system) as address:
-        setup = Setup(system, lambda: Client(connector, settings, {}), store)
-
-        def connect() -> Client:
-            return Client(
-                connector,
-                {**settings, "base_url": address},
-                {
-                    name: secrets[name]
-                    for name in secrets
-                    if name in {setting.name for setting in connector.settings}
-                },
-                store=store,
-                record_call=_keeper(setup.calls),
-                allow_loopback=True,
-                sleep=setup.slept.append,
-                budget=Unlimited(),
-            )
-
-        setup.connect = connect
-        yield setup
+        yield Setup(connector, system, address, MemoryTokenStore(Token("access-0", "refresh-0")))
 
 
 class Unlimited:
@@ -94,14 +94,6 @@ class Unlimited:
 
     def learn(self, learned: object) -> None:
         """Nothing to learn."""
-
-
-def _keeper(calls: list[CallRecord]) -> Callable[[CallRecord], int]:
-    def keep(call: CallRecord) -> int:
-        calls.append(call)
-        return len(calls)
-
-    return keep
 
 
 def ids(records: list[Record]) -> list[str]:
@@ -124,7 +116,9 @@ def test_a_spec_is_whole(connector: Connector) -> None:
     names = [setting.name for setting in connector.settings]
     assert len(names) == len(set(names))
     assert [key for stream in connector.streams for key in stream.depends_on if key not in keys] == []
-    assert [setting.name for setting in connector.settings if setting.pattern and not setting.pattern_help] == []
+    assert [
+        setting.name for setting in connector.settings if setting.pattern and not setting.pattern_help
+    ] == []
     if connector.webhook:
         assert connector.setting(connector.webhook.secret).type == "secret"
     if connector.base_url:
@@ -224,9 +218,8 @@ def test_a_first_read_begins_at_the_chosen_date(connector: Connector, stream: St
 def test_a_list_that_runs_in_circles_is_noticed(connector: Connector, stream: Stream) -> None:
     with talking(connector) as setup, setup.connect() as client:
         setup.system.ignore_position = True
-        if stream.read is not None and "last=" in repr(stream.read.paginator).replace("last=''", ""):
-            pytest.skip("this way of paging counts to a known end")
-        if "total='total'" in repr(stream.read):
+        pages = stream.read.paginator if stream.read else None
+        if (isinstance(pages, PageNumber) and pages.last) or (isinstance(pages, Offset) and pages.total):
             pytest.skip("this way of paging counts to a known end")
         with pytest.raises(ConfigError, match="runs in circles"):
             read_all(client, stream)
@@ -280,14 +273,17 @@ PASSING = [
 
 
 @each_stream
-@pytest.mark.parametrize("fault", PASSING, ids=[fault.kind + "".join(fault.headers.values()) for fault in PASSING])
+@pytest.mark.parametrize(
+    "fault", PASSING, ids=[fault.kind + "".join(fault.headers.values()) for fault in PASSING]
+)
 def test_trouble_in_the_middle(
     connector: Connector, stream: Stream, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A passing fault on the second page changes nothing; one that stays ends the try, resumable."""
     monkeypatch.setattr("integrations.client.READ_SECONDS", 0.05)
     with talking(connector) as setup, setup.connect() as client:
-        state = client.fetch_page(stream, client.first_state(stream)).next
+        page = client.fetch_page(stream, client.first_state(stream))
+        found, state = ids(page.records), page.next
         assert state is not None
         setup.system.always = fault
         with pytest.raises(TransientError, match=connector.label):
@@ -295,13 +291,10 @@ def test_trouble_in_the_middle(
         setup.system.always = None
         if fault.kind != "shape":
             setup.system.faults.append(fault)
-        rest: list[str] = []
         while state is not None:
             page = client.fetch_page(stream, state)
-            rest, state = rest + ids(page.records), page.next
-        assert rest == ids(setup.system.records[stream.key])[hostile.PAGE :] or rest == ids(
-            setup.system.records[stream.key]
-        )[-len(rest) :]
+            found, state = found + ids(page.records), page.next
+        assert found == ids(setup.system.records[stream.key])
 
 
 @each_stream
@@ -309,17 +302,16 @@ def test_refused_credentials_are_said_in_words(connector: Connector, stream: Str
     if isinstance(connector.auth, NoAuth):
         pytest.skip("this system asks for no credentials")
     with talking(connector) as setup, setup.connect() as client:
-        setup.system.secrets = dict.fromkeys(setup.system.secrets, "another")
-        setup.system.access = "another"
-        if isinstance(connector.auth, OAuth2):
-            setup.system.answer = lambda asked: (401, {"Content-Type": "application/json"}, b"{}")  # type: ignore[method-assign]
+        setup.system.always = Fault("status", {"status": "401"})
         with pytest.raises(ConfigError) as caught:
             read_all(client, stream)
-        assert str(caught.value).startswith(f"{connector.label} d")
-        if not isinstance(connector.auth, OAuth2):
-            assert str(caught.value) == (
-                f"{connector.label} does not accept these credentials (401). {connector.advice[401]}"
-            )
+        assert str(caught.value) == (
+            f"{connector.label} does not accept these credentials (401). {connector.advice[401]}"
+        )
+        # A token is renewed once in the hope that it helps; a key is not tried again.
+        assert [call.status for call in setup.calls if call.purpose != "token"] == (
+            [401, 401] if isinstance(connector.auth, OAuth2) else [401]
+        )
 
 
 @each_stream
@@ -354,7 +346,7 @@ def test_no_secret_in_records_logs_or_errors(
         except ConfigError as error:
             errors.append(repr(error))
         kept = repr(setup.calls) + repr(errors) + caplog.text + repr(setup.store.current())
-    secrets = [*SECRETS.values(), "sk_live_canary93", "shpat_canary93", "access-0", "refresh-0"]
+    secrets = [*SECRET_VALUES.values(), "access-0", "refresh-0", "access-1", "refresh-1"]
     assert [secret for secret in secrets if secret in kept] == []
 
 
@@ -365,7 +357,13 @@ def plain(value: Any) -> Any:
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
-    return value.isoformat() if isinstance(value, dt.date) else str(value) if isinstance(value, Decimal) else value
+    return (
+        value.isoformat()
+        if isinstance(value, dt.date)
+        else str(value)
+        if isinstance(value, Decimal)
+        else value
+    )
 
 
 def outcome(case: dict[str, Any], connector: Connector) -> dict[str, Any]:
@@ -382,15 +380,15 @@ def outcome(case: dict[str, Any], connector: Connector) -> dict[str, Any]:
         "errors": [list(error) for result in results for error in result.errors],
         "invalid": [list(error) for draft in drafts for error in validate(draft, today=TODAY)],
         "entries": [
-            f"{entry.date} {entry.part}: "
-            + ", ".join(
-                f"{'.'.join(filter(None, line.account))} {line.amount} {entry.currency}" for line in entry.lines
-            )
-            for draft in drafts
-            if not validate(draft, today=TODAY)
-            for entry in entries(draft)
+            said(entry) for draft in drafts if not validate(draft, today=TODAY) for entry in entries(draft)
         ],
     }
+
+
+def said(entry: EntryDraft) -> str:
+    """`2026-03-02 sale: clearing.stripe 12050 USD, sales -12050 USD`"""
+    lines = [f"{'.'.join(filter(None, line.account))} {line.amount} {entry.currency}" for line in entry.lines]
+    return f"{entry.date} {entry.part}: {', '.join(lines)}"
 
 
 @pytest.mark.parametrize("path", CASES, ids=[f"{path.parent.name}-{path.stem}" for path in CASES])

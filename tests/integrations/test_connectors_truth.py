@@ -16,7 +16,6 @@ from ledgerhub.ledger.accounting import entries
 from tests.integrations.test_connectors import Unlimited
 
 
-
 def balances(server: SandboxServer, key: str) -> Counter[str]:
     """Account -> what the journal lines of everything the system serves add up to."""
     system, connector = SYSTEMS[key], CONNECTORS[key]

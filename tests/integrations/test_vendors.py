@@ -82,7 +82,9 @@ def test_query_reads_no_deprecated_field(read: Read, reference: Path) -> None:
 
 def _fields(text: str, schema: GraphQLSchema) -> list[str]:
     document = parse(text)
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    fragments = {
+        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+    }
     found: list[str] = []
 
     def walk(selections: SelectionSetNode, kind: Any) -> None:
@@ -108,7 +110,9 @@ def _fields(text: str, schema: GraphQLSchema) -> list[str]:
 def cost(text: str, first: int) -> int:
     """The strictest reading of Shopify's rules: every object a point, a connection 2 and its whole length."""
     document = parse(text)
-    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    fragments = {
+        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+    }
 
     def of(selections: SelectionSetNode | None) -> int:
         total = 0
@@ -197,7 +201,9 @@ def test_shopify_order_webhook_sample(reference: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("topic", ["create", "updated", "paid", "cancelled", "fulfilled", "partially_fulfilled"])
+@pytest.mark.parametrize(
+    "topic", ["create", "updated", "paid", "cancelled", "fulfilled", "partially_fulfilled"]
+)
 def test_shopify_order_samples_map_without_errors(topic: str, reference: Path) -> None:
     sample = load(reference / f"vendor/shopify/webhooks/2026-07/orders/{topic}.json")["response"]
     results = mapping(ORDERS)(ORDERS.shape(sample))
@@ -209,9 +215,9 @@ def test_shopify_order_samples_map_without_errors(topic: str, reference: Path) -
 def test_shopify_rest_orders(reference: Path) -> None:
     orders = load(reference / "vendor/shopify/rest-samples/orders.json")["orders"]
     drafts = [result.draft for order in orders for result in mapping(ORDERS)(ORDERS.shape(order))]
-    assert [draft and (draft["number"], draft["total"], draft["discount"], draft["status"]) for draft in drafts] == [
-        ("#1001", 59894, 1000, "paid")
-    ]
+    assert [
+        draft and (draft["number"], draft["total"], draft["discount"], draft["status"]) for draft in drafts
+    ] == [("#1001", 59894, 1000, "paid")]
 
 
 def test_shopify_rest_customers_and_payments(reference: Path) -> None:
@@ -228,7 +234,9 @@ def test_shopify_rest_customers_and_payments(reference: Path) -> None:
     }
     rows = load(rest / "payouts_transactions.json")["transactions"]
     found = {
-        row["id"]: [(r.kind, r.draft and (r.draft["total"], r.draft.get("fee"))) for r in mapping(balance)(shaped)]
+        row["id"]: [
+            (r.kind, r.draft and (r.draft["total"], r.draft.get("fee"))) for r in mapping(balance)(shaped)
+        ]
         for row in rows
         if (shaped := balance.shape(row)) and row["id"] in (726130462, 854848137, 746296004, 699519475)
     }
@@ -265,7 +273,8 @@ def test_stripe_sample_objects(reference: Path) -> None:
 def stripe_headers(body: bytes, *secrets: str, at: dt.datetime = NOW) -> dict[str, str]:
     stamp = int(at.timestamp())
     signatures = [
-        hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest() for secret in secrets
+        hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+        for secret in secrets
     ]
     return {"stripe-signature": ",".join([f"t={stamp}", *(f"v1={each}" for each in signatures), "v0=00"])}
 
@@ -390,4 +399,6 @@ def test_shopify_webhook_refused(changes: dict[str, str], why: str) -> None:
 
 def test_shopify_webhook_changed_on_the_way() -> None:
     with pytest.raises(WebhookRefused, match="signature"):
-        verify_shopify(shopify_headers(b'{"id": 1}', "orders/create"), b'{"id": 2}', ("app-secret",), SHOP, NOW)
+        verify_shopify(
+            shopify_headers(b'{"id": 1}', "orders/create"), b'{"id": 2}', ("app-secret",), SHOP, NOW
+        )

@@ -27,7 +27,6 @@ from integrations.spec import (
 )
 
 
-
 def points(headers: Headers, body: Any) -> Learned | None:
     """Shopify counts cost points and says with every answer how many are left and how fast they return."""
     status = dig(body, "extensions.cost.throttleStatus") or {}

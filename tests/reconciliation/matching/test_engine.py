@@ -73,6 +73,17 @@ def test_a_mangled_payer_is_recognised(text: str) -> None:
     assert _pairs(_match([_row("L1", 5000, description=text)], entries)) == {(("L1",), ("E1",))}
 
 
+def test_a_line_without_a_payer_speaks_against_none() -> None:
+    lines = [_row("L1", -700, description="CHECK #301"), _row("L2", 800, description="DEPOSIT")]
+    entries = [
+        _row("E1", -700, -20, reference="CHK-301", counterparty="Hazel Design"),
+        _row("E2", 800, counterparty="Oakford Motors"),
+    ]
+    result = _match(lines, entries)
+    assert _pairs(result) == {(("L1",), ("E1",)), (("L2",), ("E2",))}
+    assert [one.evidence[2].label for one in result.proposals] == ["", ""]
+
+
 def test_each_row_is_used_once_by_the_best_whole() -> None:
     lines = [_row("L1", 700, 1), _row("L2", 700, 5)]
     assert _pairs(_match(lines, [_row("E1", 700, 0), _row("E2", 700, 4)])) == {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciliation.rules import AutoApproval, BankRule, Posting, Tolerance, first_rule
+from reconciliation.rules import AutoApproval, BankRule, Posting, first_rule
 
 FEES = BankRule(
     "Bank fees", Posting("6800"), contains=("service charge", "maintenance fee"), sign="out", maximum=10000
@@ -47,10 +47,3 @@ def test_auto_approval_never_takes_a_tie_or_a_difference() -> None:
         {"difference": 1},
     ):
         assert not rule.allows(**{**case, **change})  # type: ignore[arg-type]
-
-
-def test_tolerances() -> None:
-    tolerance = Tolerance()
-    assert [tolerance.is_cents(difference) for difference in (0, 1, -5, 6)] == [False, True, True, False]
-    assert tolerance.is_fee(1807, 9468193)
-    assert not tolerance.is_fee(6000, 10000)

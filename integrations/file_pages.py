@@ -1,0 +1,172 @@
+"""Files, step 2: an uploaded statement -> records in pages, each one transaction of its sync run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from integrations import statements
+from integrations.models import SyncRun, Upload
+from integrations.reading import Page
+from integrations.records import Record
+from integrations.statements import CsvLayout, ParsedLine, ParsedStatement, StatementError
+from ledgerhub.core.errors import ConfigError
+from ledgerhub.core.money import Inexact, to_minor
+from ledgerhub.ledger.bank_accounts import currency_of
+from ledgerhub.ledger.models import Account, Statement, StatementLine
+
+PAGE_LINES = 1000
+
+
+def parts(upload: Upload, layout: CsvLayout | None = None) -> list[ParsedStatement]:
+    """One statement for each account in the file; raises StatementError, in words."""
+    with upload.file.open("rb") as file:
+        data = file.read()
+    if upload.format == "csv" and layout is None:
+        layout = CsvLayout.from_dict(upload.layout)
+    return statements.read(data, format=upload.format, layout=layout, currency=currency_of(upload.account))
+
+
+def chosen(upload: Upload, found: Sequence[ParsedStatement]) -> ParsedStatement:
+    """The part of the file a person chose for the bank account; the only one where there is but one."""
+    place = int(upload.answers.get("part", 0))
+    if place >= len(found):
+        raise StatementError("The chosen account is not in this file any more. Upload the file again.")
+    return found[place]
+
+
+def posted_lines(statement: ParsedStatement) -> list[ParsedLine]:
+    """The lines that count. Pending ones wait for a later file: banks change them until they are posted."""
+    return [line for line in statement.lines if not line.pending]
+
+
+def line_ids(account: Account, lines: Sequence[ParsedLine]) -> list[str]:
+    """The identity of each line, within its account in the books."""
+    return statements.identities(lines, f"account {account.pk}")
+
+
+def lookalikes(account: Account, lines: Sequence[ParsedLine]) -> list[int]:
+    """Places of new lines whose day and amount stand in the account already, under another identity.
+
+    They come from a file in another format (with ids of its own) or a text the bank has changed since.
+    A line that this file repeats is known by its identity and no such line.
+    """
+    identities = line_ids(account, lines)
+    days = [line.date for line in lines]
+    held = StatementLine.objects.filter(
+        account=account,
+        pending=False,
+        date__gte=min(days, default=dt.date.max),
+        date__lte=max(days, default=dt.date.min),
+    ).values_list("identity", "date", "amount")
+    rows = list(held)
+    known, ours = {identity for identity, _, _ in rows}, set(identities)
+    others: Counter[tuple[dt.date, int | None]] = Counter(
+        (day, amount) for identity, day, amount in rows if identity not in ours
+    )
+    found = []
+    for place, (line, identity) in enumerate(zip(lines, identities, strict=True)):
+        key = (line.date, minor(line.amount, currency_of(account)))
+        if identity not in known and others[key] > 0:
+            others[key] -= 1
+            found.append(place)
+    return found
+
+
+def minor(amount: Decimal, currency: str) -> int | None:
+    """Minor units; None for an amount with more decimals than the currency has."""
+    try:
+        return to_minor(amount, currency)
+    except Inexact:
+        return None
+
+
+@dataclass(frozen=True)
+class FilePages:
+    """The records of one upload; `page` cuts, `written` notes what a page has done."""
+
+    upload: Upload
+    records: list[Record]
+
+    @property
+    def origin(self) -> str:
+        """What raw records say they came from."""
+        return f"upload:{self.upload.pk} {self.upload.name}"
+
+    def page(self, checkpoint: Mapping[str, Any]) -> Page:
+        start = int(checkpoint.get("line", 0))
+        end = start + PAGE_LINES
+        following = {"upload": self.upload.pk, "line": end} if end < len(self.records) else None
+        return Page(self.records[start:end], following, {})
+
+    def written(self, page: Page, run: SyncRun) -> None:
+        """Bind the page's lines to their statement; after the last page the upload is imported.
+
+        Call it in the page's transaction.
+        """
+        upload = self.upload
+        upload.statement = upload.statement or _statement(upload)
+        upload.run = run
+        if page.next is None:
+            upload.state, upload.message = Upload.State.IMPORTED, ""
+        upload.save(update_fields=["statement", "run", "state", "message"])
+        StatementLine.objects.filter(
+            account=upload.account, identity__in=[record["id"] for record in page.records], statement=None
+        ).update(statement=upload.statement)
+
+
+def open_pages(upload_id: int) -> FilePages:
+    """Read an upload as it was agreed: layout, part and look-alikes are on its row."""
+    upload = (
+        Upload.objects.select_related("account__organization", "stream__source", "statement")
+        .filter(pk=upload_id)
+        .first()
+    )
+    if upload is None:
+        raise ConfigError("The uploaded file is gone. Upload it again.")
+    lines = posted_lines(chosen(upload, parts(upload)))
+    left_out = set() if upload.answers.get("alike") else set(upload.report.get("alike", ()))
+    identities = line_ids(upload.account, lines)
+    records = [
+        record(line, identity, upload.account)
+        for place, (line, identity) in enumerate(zip(lines, identities, strict=True))
+        if place not in left_out
+    ]
+    return FilePages(upload, records)
+
+
+def record(line: ParsedLine, identity: str, account: Account) -> Record:
+    """A line as the raw record the mapping reads; amounts as text, so that no digit is lost."""
+    return {
+        "id": identity,
+        "account": account.code,
+        "date": line.date.isoformat(),
+        "amount": format(line.amount, "f"),
+        "currency": line.currency or currency_of(account),
+        "description": line.description,
+        "counterparty": line.counterparty,
+        "reference": line.reference,
+        "kind": line.kind,
+        "balance": None if line.balance is None else format(line.balance, "f"),
+        "provider_id": line.provider_id,
+        "pending": False,
+    }
+
+
+def _statement(upload: Upload) -> Statement:
+    report = upload.report
+    return Statement.objects.create(
+        organization=upload.account.organization,
+        account=upload.account,
+        source=upload.stream.source,
+        name=upload.name,
+        currency=currency_of(upload.account),
+        start=report.get("start"),
+        end=report.get("end"),
+        opening=report.get("opening"),
+        closing=report.get("closing"),
+    )

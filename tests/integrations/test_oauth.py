@@ -1,0 +1,40 @@
+"""The steps of OAuth that need no network."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+from integrations import oauth
+from integrations.oauth import MemoryTokenStore, Token
+from integrations.spec import OAuth2
+from tests.integrations.made_up import OAUTH
+
+SETTINGS = {"client_id": "cid", "client_secret": "canary-secret"}
+
+
+def test_the_way_to_consent() -> None:
+    begun = oauth.begin(OAUTH, SETTINGS, redirect_uri="https://books.example/callback")
+    asked = parse_qs(urlsplit(begun.url).query)
+    assert begun.url.startswith("https://made-up.example/authorize?")
+    assert asked["client_id"] == ["cid"]
+    assert asked["scope"] == ["read books"]
+    assert asked["state"] == [begun.state]
+    assert asked["redirect_uri"] == ["https://books.example/callback"]
+    assert asked["code_challenge_method"] == ["S256"]
+    assert asked["code_challenge"] != [begun.verifier]
+    assert len(begun.state) >= 40
+    again = oauth.begin(OAUTH, SETTINGS, redirect_uri="https://books.example/callback")
+    assert begun.state != again.state
+    assert "canary-secret" not in begun.url
+
+
+def test_scopes_can_be_separated_by_commas() -> None:
+    auth = OAuth2("https://x.example/a", "https://x.example/t", ("a", "b"), scope_separator=",", pkce=False)
+    begun = oauth.begin(auth, SETTINGS, redirect_uri="https://y.example")
+    assert parse_qs(urlsplit(begun.url).query)["scope"] == ["a,b"]
+    assert begun.verifier == ""
+
+
+def test_a_sibling_that_renewed_first_is_believed() -> None:
+    store = MemoryTokenStore(Token("a2", "r2"))
+    assert store.renew(Token("a1", "r1"), lambda token: Token("never")) == Token("a2", "r2")
