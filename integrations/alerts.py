@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import binascii
+import datetime as dt
 import hashlib
 import hmac
 import json
 import logging
+import secrets as tokens
 
 from django.conf import settings
+from django.core.cache import cache
 from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
 from django.urls import reverse
@@ -17,18 +21,35 @@ from django_q.tasks import async_task
 
 from integrations.client import post_json
 from integrations.models import AlertChannel, Incident, Integration, Stream
-from ledgerhub.access.models import Organization
+from ledgerhub.access.models import Organization, Role, User
 from ledgerhub.core.errors import LedgerHubError
 
 log = logging.getLogger(__name__)
+
+# While one process sends an alert no other does; a killed one's hold ends by itself.
+SENDING_SECONDS = 120
+RETRY_SECONDS = 15 * 60
+# An alert that no channel takes is tried again by the sweep, but not for ever.
+GIVE_UP_AFTER = dt.timedelta(hours=24)
+SECRET_PREFIX = "whsec_"
 
 
 def stream_key(stream: Stream) -> str:
     return f"stream:{stream.pk}"
 
 
+# ── opening and closing ─────────────────────────────────────────────────────────────────────────────
+
+
 def raise_incident(integration: Integration, *, key: str, message: str) -> None:
-    """Open an incident unless the same one is open, and have it told; safe inside a transaction."""
+    """Open an incident unless the same one is open, and have it told; safe inside a transaction.
+
+    The same cause under another key (one revoked key stops every stream) is not told again.
+    """
+    cause = message.removeprefix(str(integration)).partition(": ")[2]
+    others = Incident.objects.filter(integration=integration, closed_at__isnull=True).exclude(key=key)
+    if cause and any(told.endswith(f": {cause}") for told in others.values_list("message", flat=True)):
+        return
     open_incident(integration.organization, key=key, message=message, integration=integration)
 
 
@@ -40,7 +61,7 @@ def open_incident(
             incident = Incident.objects.create(
                 organization=organization, integration=integration, key=key, message=message[:1000]
             )
-            async_task("integrations.tasks.tell_incident", incident.pk)
+            _enqueue(incident)
     except IntegrityError:
         Incident.objects.filter(organization=organization, key=key, closed_at__isnull=True).update(
             message=message[:1000]
@@ -52,10 +73,18 @@ def recover(integration: Integration, *, key: str) -> None:
 
 
 def close_incident(organization: Organization, *, key: str) -> None:
-    for incident in Incident.objects.filter(organization=organization, key=key, closed_at__isnull=True):
-        incident.closed_at = timezone.now()
-        incident.save(update_fields=["closed_at"])
-        async_task("integrations.tasks.tell_incident", incident.pk)
+    with transaction.atomic():
+        found = Incident.objects.select_for_update().filter(
+            organization=organization, key=key, closed_at__isnull=True
+        )
+        for incident in found:
+            incident.closed_at = timezone.now()
+            incident.save(update_fields=["closed_at"])
+            _enqueue(incident)
+
+
+def _enqueue(incident: Incident) -> None:
+    async_task("integrations.tasks.tell_incident", incident.pk)
 
 
 def needs_attention(integration: Integration, message: str) -> None:
@@ -66,74 +95,171 @@ def needs_attention(integration: Integration, message: str) -> None:
 
 
 def restore(integration: Integration) -> None:
-    """It works: nobody needs to act any more."""
+    """It works: nobody needs to act any more, unless another of its streams still stands still."""
+    streams = Stream.objects.filter(integration=integration, enabled=True, paused_at__isnull=True)
+    keys = [stream_key(stream) for stream in streams]
+    if Incident.objects.filter(integration=integration, key__in=keys, closed_at__isnull=True).exists():
+        return
     Integration.objects.filter(pk=integration.pk, state=Integration.State.ATTENTION).update(
         state=Integration.State.ACTIVE, health="ok", health_message=""
     )
 
 
+# ── telling ─────────────────────────────────────────────────────────────────────────────────────────
+
+
 def tell(incident_id: int) -> None:
     """Send what has not been sent yet: the beginning, the recovery, or (both at once) nothing."""
+    hold = f"incident:{incident_id}"
+    if not cache.add(hold, 1, SENDING_SECONDS):
+        return  # somebody is sending it, or it failed a moment ago; the sweep asks again
     incident = Incident.objects.select_related("organization", "integration").get(pk=incident_id)
+    if _tell(incident):
+        cache.delete(hold)
+    else:
+        cache.set(hold, 1, RETRY_SECONDS)
+
+
+def _tell(incident: Incident) -> bool:
+    """False where nobody could be told and it is to be tried again."""
     now = timezone.now()
     if incident.closed_at is None and incident.told_at is None:
-        _send(incident, recovered=False)
-        Incident.objects.filter(pk=incident.pk).update(told_at=now)
+        recovered, since, column = False, incident.opened_at, "told_at"
     elif incident.closed_at and incident.told_at and incident.recovery_told_at is None:
-        _send(incident, recovered=True)
-        Incident.objects.filter(pk=incident.pk).update(recovery_told_at=now)
+        recovered, since, column = True, incident.closed_at, "recovery_told_at"
+    else:
+        return True
+    done = _send(incident, recovered=recovered) or now - since > GIVE_UP_AFTER
+    if done:
+        Incident.objects.filter(pk=incident.pk).update(**{column: now})
+    return done
 
 
-def _send(incident: Incident, *, recovered: bool) -> None:
-    for channel in AlertChannel.objects.filter(organization=incident.organization):
-        try:
-            if channel.kind == AlertChannel.Kind.EMAIL:
-                _mail(channel, incident, recovered=recovered)
-            else:
-                _post(channel, incident, recovered=recovered)
-        except (LedgerHubError, OSError) as error:
-            # One channel that does not work must not silence the others.
-            log.warning("alert channel=%s incident=%s failed: %s", channel.pk, incident.pk, error)
+def channels_of(organization: Organization) -> list[AlertChannel]:
+    """Where an organization is told: its channels, or by e-mail its admins where it has none."""
+    chosen = list(AlertChannel.objects.filter(organization=organization).order_by("pk"))
+    if chosen:
+        return chosen
+    admins = User.objects.filter(
+        memberships__organization=organization, memberships__role=Role.ADMIN, is_active=True
+    )
+    return [
+        AlertChannel(organization=organization, kind=AlertChannel.Kind.EMAIL, target=admin.email)
+        for admin in admins.order_by("email")
+    ]
+
+
+def _send(incident: Incident, *, recovered: bool) -> bool:
+    """Whether anybody was told: one channel that does not work must not silence the others."""
+    channels = channels_of(incident.organization)
+    sent = [_sent(channel, incident, recovered=recovered) for channel in channels]
+    return any(sent) or not channels
+
+
+def _sent(channel: AlertChannel, incident: Incident, *, recovered: bool) -> bool:
+    try:
+        deliver(channel, incident, recovered=recovered)
+    except (LedgerHubError, OSError) as error:
+        log.warning("alert channel=%s incident=%s failed: %s", channel.pk, incident.pk, error)
+        _note(channel, problem=str(error) or type(error).__name__)
+        return False
+    _note(channel, problem="")
+    return True
+
+
+def _note(channel: AlertChannel, *, problem: str) -> None:
+    """What the alerts page says of a channel: when it last worked, or why it did not."""
+    if channel._state.adding:
+        return  # an admin's address, not a channel
+    fields: dict[str, object] = {"problem": problem[:300]}
+    if not problem:
+        fields["worked_at"] = timezone.now()
+    AlertChannel.objects.filter(pk=channel.pk).update(**fields)
+
+
+def deliver(channel: AlertChannel, incident: Incident, *, recovered: bool) -> None:
+    """Send one message now. Raises LedgerHubError or OSError where it does not get through."""
+    if channel.kind == AlertChannel.Kind.EMAIL:
+        _mail(channel, incident, recovered=recovered)
+    else:
+        _post(channel, incident, recovered=recovered)
+
+
+def test(channel: AlertChannel) -> str:
+    """Send a message that says it is a test; gives what went wrong, empty when it got through."""
+    now = timezone.now()
+    words = "This is a test. Nothing is wrong."
+    example = Incident(organization=channel.organization, key="test", message=words, opened_at=now)
+    try:
+        deliver(channel, example, recovered=False)
+    except (LedgerHubError, OSError) as error:
+        problem = str(error) or type(error).__name__
+        _note(channel, problem=problem)
+        return problem
+    _note(channel, problem="")
+    return ""
 
 
 def _mail(channel: AlertChannel, incident: Incident, *, recovered: bool) -> None:
     what = "Working again" if recovered else "Needs attention"
-    subject = f"[LedgerHub] {what}: {incident.integration or incident.organization}"
-    body = f"{incident.message}\n\n{what} since {(incident.closed_at or incident.opened_at):%Y-%m-%d %H:%M} UTC.\n\n{_link(incident)}\n"
-    send_mail(subject, body, None, [channel.target])
+    about = " ".join(str(incident.integration or incident.organization).split())
+    since = (incident.closed_at if recovered else None) or incident.opened_at
+    local = since.astimezone(incident.organization.zone)
+    when = f"{local:%Y-%m-%d %H:%M} ({local.tzname()})"
+    body = f"{incident.message}\n\n{what} since {when}.\n\n{_link(incident)}\n"
+    send_mail(f"[LedgerHub] {what}: {about}", body, None, [channel.target])
 
 
 def _post(channel: AlertChannel, incident: Incident, *, recovered: bool) -> None:
     """A signed message after the Standard Webhooks form: id, timestamp, signature."""
     now = timezone.now()
-    message_id = f"incident-{incident.pk}-{'recovered' if recovered else 'opened'}"
-    body = json.dumps(
-        {
-            "type": "incident.recovered" if recovered else "incident.opened",
-            "timestamp": now.isoformat(),
-            "data": {
-                "organization": incident.organization.slug,
-                "integration": incident.integration.name if incident.integration else None,
-                "message": incident.message,
-                "opened_at": incident.opened_at.isoformat(),
-                "url": _link(incident),
-            },
-        }
-    )
+    kind = "incident.recovered" if recovered else "incident.opened"
+    message_id = f"msg_{incident.pk}_{'recovered' if recovered else 'opened'}"
+    if incident._state.adding:
+        kind, message_id = "incident.test", f"msg_{tokens.token_hex(8)}"
+    body = json.dumps({"type": kind, "timestamp": now.isoformat(), "data": _data(incident)})
     headers = {"webhook-id": message_id, "webhook-timestamp": str(int(now.timestamp()))}
     if channel.secret:
-        headers["webhook-signature"] = _sign(channel.secret, message_id, headers["webhook-timestamp"], body)
+        headers["webhook-signature"] = sign(channel.secret, message_id, headers["webhook-timestamp"], body)
     post_json(channel.target, body, headers, allow_loopback=settings.ALLOW_LOOPBACK_INTEGRATIONS)
 
 
-def _sign(secret: str, message_id: str, timestamp: str, body: str) -> str:
+def _data(incident: Incident) -> dict[str, object]:
+    return {
+        "organization": incident.organization.slug,
+        "integration": incident.integration.name if incident.integration else None,
+        "message": incident.message,
+        "opened_at": incident.opened_at.isoformat(),
+        "closed_at": incident.closed_at.isoformat() if incident.closed_at else None,
+        "url": _link(incident),
+    }
+
+
+def new_secret() -> str:
+    """A signing secret as Standard Webhooks writes it: `whsec_` and 32 random bytes in base64."""
+    return SECRET_PREFIX + base64.b64encode(tokens.token_bytes(32)).decode()
+
+
+def sign(secret: str, message_id: str, timestamp: str, body: str) -> str:
     """Standard Webhooks, version 1: base64 HMAC-SHA256 over id, timestamp and body."""
     content = f"{message_id}.{timestamp}.{body}".encode()
-    return "v1," + base64.b64encode(hmac.new(secret.encode(), content, hashlib.sha256).digest()).decode()
+    return "v1," + base64.b64encode(hmac.new(_key(secret), content, hashlib.sha256).digest()).decode()
+
+
+def _key(secret: str) -> bytes:
+    """The bytes behind a secret: base64 behind the prefix, else the text itself."""
+    if not secret.startswith(SECRET_PREFIX):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except binascii.Error:
+        return secret.encode()
 
 
 def _link(incident: Incident) -> str:
+    """Where to look: the integration, or the list of alerts."""
+    slug = incident.organization.slug
     if incident.integration is None:
-        return f"{settings.PUBLIC_URL}/o/{incident.organization.slug}/"
-    path = reverse("integrations:integration", args=[incident.organization.slug, incident.integration.pk])
+        return f"{settings.PUBLIC_URL}{reverse('integrations:alerts', args=[slug])}"
+    path = reverse("integrations:integration", args=[slug, incident.integration.pk])
     return f"{settings.PUBLIC_URL}{path}"

@@ -1,4 +1,4 @@
-"""Parameters of transforms in forms (mapping editor): stored value <-> inputs, one pair of functions a type."""
+"""Parameters of steps in forms (mapping editor): stored value <-> inputs, one pair of functions a type."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ def _check_length(shown: ParamField) -> None:
     texts += lines(shown.text) if shown.param.type in ("list_of_paths", "condition") else [shown.text]
     too_long = next((text for text in texts if len(text) > MAX_PARAM_TEXT), None)
     if too_long is not None:
-        raise Unreadable(
-            f"A value has {len(too_long):,} characters; at most {MAX_PARAM_TEXT:,} are possible"
-        )
+        raise Unreadable(f"A value has {len(too_long):,} characters; at most {MAX_PARAM_TEXT:,} are possible")
 
 
 def lines(text: str) -> list[str]:
@@ -204,7 +202,7 @@ def _read_otherwise(shown: ParamField) -> Any:
 
 
 def _read_map(shown: ParamField) -> Any:
-    given = [(left.strip(), right) for left, right in shown.pairs if left.strip() or right]
+    given = [pair for pair in shown.pairs if any(pair)]
     values = dict(given)
     if len(values) < len(given):
         names = [left for left, _ in given]

@@ -394,6 +394,8 @@ class AlertChannel(models.Model):
     kind = models.CharField(max_length=8, choices=Kind)
     target = models.CharField(max_length=500)
     secret = EncryptedTextField(blank=True, default="")
+    problem = models.CharField(max_length=300, blank=True, help_text="Why the last message did not get through")
+    worked_at = models.DateTimeField(null=True, blank=True, help_text="When a message last got through")
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -167,4 +167,3 @@ def _plain(param: Param, value: Any) -> str:
 
 def _otherwise(value: Any) -> str:
     return f"'{text_of(value['value'])}'" if isinstance(value, dict) and "value" in value else "an error"
-

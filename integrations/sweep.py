@@ -10,10 +10,11 @@ from django_q.models import Schedule
 from django_q.tasks import async_task
 
 from integrations import sync
-from integrations.models import ApiCall, Incident, Integration, Stream, SyncRun, WebhookEvent
+from integrations.models import ApiCall, Incident, Integration, RawRecord, Stream, SyncRun, WebhookEvent
 
 HEALTH_EVERY = dt.timedelta(minutes=15)
 CALLS_KEPT = dt.timedelta(days=90)
+CALLS_FORGOTTEN_A_NIGHT = 50_000
 # A queued run whose task was lost (its worker was killed, the queue was emptied) is queued again.
 FORGOTTEN_AFTER = dt.timedelta(minutes=2)
 
@@ -34,7 +35,7 @@ def sweep() -> None:
     _start_due_streams(now)
     _requeue_runs(now)
     _requeue_events(now)
-    _requeue_alerts()
+    _requeue_alerts(now)
     _start_health_checks(now)
 
 
@@ -66,9 +67,11 @@ def _requeue_events(now: dt.datetime) -> None:
         async_task("integrations.tasks.process_event", event_id)
 
 
-def _requeue_alerts() -> None:
-    untold = Q(closed_at__isnull=True, told_at__isnull=True)
-    unsaid = Q(closed_at__isnull=False, told_at__isnull=False, recovery_told_at__isnull=True)
+def _requeue_alerts(now: dt.datetime) -> None:
+    """Alerts whose task was lost, or that no channel took."""
+    before = now - FORGOTTEN_AFTER
+    untold = Q(closed_at__isnull=True, told_at__isnull=True, opened_at__lt=before)
+    unsaid = Q(closed_at__lt=before, told_at__isnull=False, recovery_told_at__isnull=True)
     for incident_id in Incident.objects.filter(untold | unsaid).values_list("pk", flat=True)[:100]:
         async_task("integrations.tasks.tell_incident", incident_id)
 
@@ -83,6 +86,9 @@ def _start_health_checks(now: dt.datetime) -> None:
 
 
 def tidy() -> None:
-    """Forget the details of old calls that brought no record; what led to the books stays."""
-    old = ApiCall.objects.filter(at__lt=timezone.now() - CALLS_KEPT, records__isnull=True)
-    ApiCall.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:50_000])).delete()
+    """Forget old calls that brought no record; what led to the books stays."""
+    kept = RawRecord.objects.filter(api_call__isnull=False).values("api_call")
+    old = ApiCall.objects.filter(at__lt=timezone.now() - CALLS_KEPT).exclude(pk__in=kept)
+    forgotten = list(old.order_by("pk").values_list("pk", flat=True)[:CALLS_FORGOTTEN_A_NIGHT])
+    for start in range(0, len(forgotten), 5_000):
+        ApiCall.objects.filter(pk__in=forgotten[start : start + 5_000]).delete()

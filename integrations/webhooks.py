@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -15,12 +16,14 @@ from integrations import alerts, normalize, raw, registry
 from integrations.connection import connect, secrets_of
 from integrations.models import Integration, Stream, WebhookEvent
 from integrations.raw import Row
+from integrations.spec import WebhookRefused
 from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
 
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 6
 TOUCH = "touch"
+ID_LENGTH = 160
 LEASE = dt.timedelta(minutes=3)
 
 
@@ -33,6 +36,8 @@ def receive(integration: Integration, headers: Mapping[str, str], body: bytes) -
     if spec.webhook is None:
         raise ConfigError(f"{spec.label} sends no webhooks.")
     secrets = tuple(secrets_of(integration).get(spec.webhook.secret, "").split())
+    if not secrets:
+        raise WebhookRefused("No signing secret is stored yet: enter it on the integration's page.")
     settings = spec.with_defaults(integration.settings)
     event = spec.webhook.verify(headers, body, secrets, settings, timezone.now())
     return _store(integration, event.id, event.type, event.stream, event.record_id)
@@ -60,18 +65,28 @@ def process(event_id: int) -> None:
         _give_up(event, str(error))
     else:
         WebhookEvent.objects.filter(pk=event.pk).update(state=state, processed_at=timezone.now(), error="")
+        if state == WebhookEvent.State.DONE:
+            alerts.recover(event.integration, key=_incident_key(event))
 
 
 def _store(integration: Integration, event_id: str, topic: str, stream: str, record_id: str) -> WebhookEvent:
     with transaction.atomic():
         event, created = WebhookEvent.objects.get_or_create(
             integration=integration,
-            event_id=event_id[:160],
+            event_id=_fitting(event_id),
             defaults={"topic": topic[:120], "payload": {"stream": stream, "record": record_id}},
         )
         if created:
             async_task("integrations.tasks.process_event", event.pk)
     return event
+
+
+def _fitting(event_id: str) -> str:
+    """An id that fits the column; a longer one keeps its hash, so that two never become one."""
+    if len(event_id) <= ID_LENGTH:
+        return event_id
+    digest = hashlib.blake2b(event_id.encode(), digest_size=20).hexdigest()
+    return f"{event_id[: ID_LENGTH - len(digest) - 1]}:{digest}"
 
 
 def _claim(event_id: int) -> WebhookEvent | None:
@@ -91,26 +106,32 @@ def _claim(event_id: int) -> WebhookEvent | None:
 
 
 def _refetch(event: WebhookEvent) -> str:
+    """What is switched off or paused is left alone: the sync after it reads the record anyway."""
     key, record_id = event.payload.get("stream"), event.payload.get("record")
     stream = (
         Stream.objects.select_related(
             "integration__organization", "integration__bank_account", "mapping", "source"
         )
-        .filter(integration=event.integration, key=key, enabled=True)
+        .filter(integration=event.integration, key=key, enabled=True, paused_at__isnull=True)
+        .exclude(integration__state=Integration.State.DISCONNECTED)
         .first()
     )
     if stream is None or not record_id:
         return WebhookEvent.State.IGNORED
     spec = registry.stream_spec(stream)
     client, calls = connect(event.integration, purpose=f"webhook {event.topic}"[:40])
-    with client:
-        record = client.fetch_one(spec, record_id)
-    with transaction.atomic():
-        call = calls.save()
-        arrived = raw.store(stream, spec, [record] if record else [], call=call, origin=f"{event.topic} {event.event_id}")
-        normalize.normalize(normalize.load(stream), arrived.rows)
-        if event.topic != TOUCH:
-            touch(stream, arrived.rows)
+    origin = f"{event.topic} {event.event_id}"
+    try:
+        with client:
+            record = client.fetch_one(spec, record_id)
+        with transaction.atomic():
+            call = calls.save()
+            arrived = raw.store(stream, spec, [record] if record else [], call=call, origin=origin)
+            normalize.normalize(normalize.load(stream), arrived.rows)
+            if event.topic != TOUCH:
+                touch(stream, arrived.rows)
+    finally:
+        calls.save()  # a call that failed is kept, too
     return WebhookEvent.State.DONE
 
 
@@ -123,6 +144,10 @@ def _put_aside(event: WebhookEvent, error: TransientError) -> None:
     WebhookEvent.objects.filter(pk=event.pk).update(not_before=until, error=str(error)[:500])
 
 
+def _incident_key(event: WebhookEvent) -> str:
+    return f"webhook:{event.integration_id}"
+
+
 def _give_up(event: WebhookEvent, message: str) -> None:
     """Nothing is lost: the next sync of the stream reads the record anyway."""
     with transaction.atomic():
@@ -131,6 +156,6 @@ def _give_up(event: WebhookEvent, message: str) -> None:
         )
         alerts.raise_incident(
             event.integration,
-            key=f"webhook:{event.integration_id}",
+            key=_incident_key(event),
             message=f"{event.integration}: a message ({event.topic}) could not be followed up. {message}",
         )

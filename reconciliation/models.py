@@ -121,9 +121,10 @@ class MatchLine(models.Model):
 
 
 class Confirmation(models.Model):
-    """Who confirmed, rejected or undid what, when; append-only."""
+    """Who prepared, confirmed, rejected or undid what, when; append-only."""
 
     class Action(models.TextChoices):
+        PREPARE = "prepare", "Prepared"
         CONFIRM = "confirm", "Confirmed"
         REJECT = "reject", "Rejected"
         UNDO = "undo", "Undone"

@@ -6,13 +6,28 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Abs
 
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
+from reconciliation.amounts import NoAmount, parse_amount
 from reconciliation.matching.tables import Table
 from reconciliation.models import MatchLine
 
-_DOCUMENT_KINDS = {"receivable": ("invoice",), "payable": ("bill",)}
+# Which kinds are paid through the bank, by the role of the account in which they stay open.
+_DOCUMENT_KINDS = {
+    "receivable": ("invoice", "credit_note"),
+    "payable": ("bill",),
+    "clearing": ("invoice", "payment", "refund"),
+}
+# Payments no processor pays out: somebody carries or wires them to the bank, where they arrive as they are.
+PAID_BY_HAND = (
+    "bank_deposit", "bank_transfer", "cash", "cash_on_delivery", "check", "cheque", "manual", "money_order", "wire",
+)  # fmt: skip
+
+
+def currency_of(account: Account) -> str:
+    return account.currency or account.organization.base_currency
 
 
 def lines(account: Account) -> QuerySet[StatementLine]:
@@ -32,25 +47,50 @@ def postings(account: Account) -> QuerySet[Posting]:
 
 
 class OpenDocument(NamedTuple):
-    """An unpaid invoice (positive) or bill (negative): what the bank would show when it is paid."""
+    """What the bank would show when it is paid: an unpaid invoice is positive, an unpaid bill negative.
+
+    `holder` is the account in which it is open.
+    """
 
     document: Document
     amount: int
+    holder: Account
 
 
-def documents(account: Account) -> list[OpenDocument]:
-    """Unpaid invoices and bills in the account's currency."""
-    currency = account.currency or account.organization.base_currency
-    found: list[OpenDocument] = []
-    for role, kinds in _DOCUMENT_KINDS.items():
-        rows = queries.open_items(account.organization, role=role).filter(kind__in=kinds, currency=currency)
-        found += [OpenDocument(row, row.open_amount) for row in rows]  # type: ignore[attr-defined]
+def open_documents(account: Account) -> list[tuple[QuerySet[Document], Account]]:
+    """Per account in which documents stay open (receivable, payable, payments by hand): those documents."""
+    organization, currency = account.organization, currency_of(account)
+    accounts = Account.objects.filter(organization=organization, archived_at__isnull=True).filter(
+        Q(role__in=["receivable", "payable"], qualifier="") | Q(role="clearing", qualifier__in=PAID_BY_HAND)
+    )
+    found = []
+    for holder in accounts.order_by("role", "qualifier"):
+        rows = queries.open_items(organization, role=holder.role, qualifiers=[holder.qualifier])
+        found.append((rows.filter(currency=currency, kind__in=_DOCUMENT_KINDS[holder.role]), holder))
     return found
+
+
+def documents(account: Account, *, wanted: Q | None = None, limit: int | None = None) -> list[OpenDocument]:
+    """Open documents in the account's currency; one that is open in two places counts where it is owed."""
+    found: dict[int, OpenDocument] = {}
+    for rows, holder in sorted(open_documents(account), key=lambda pair: pair[1].role == "clearing"):
+        chosen = rows if wanted is None else rows.filter(wanted)
+        for row in chosen[:limit]:
+            amount: int = row.open_amount  # type: ignore[attr-defined]
+            found.setdefault(row.pk, OpenDocument(row, amount, holder))
+    return list(found.values())
+
+
+def document(account: Account, pk: int) -> OpenDocument | None:
+    """One open document, or None where nothing of it is open."""
+    return next(iter(documents(account, wanted=Q(pk=pk))), None)
 
 
 def tables(account: Account) -> tuple[Table, Table]:
     """The engine's two tables; ids are `L`, `P` and `D` before the row's number."""
-    return Table.from_rows(_line_rows(account)), Table.from_rows([*_posting_rows(account), *_document_rows(account)])
+    return Table.from_rows(_line_rows(account)), Table.from_rows(
+        [*_posting_rows(account), *_document_rows(account)]
+    )
 
 
 def _line_rows(account: Account) -> Iterable[dict[str, Any]]:
@@ -83,11 +123,12 @@ def _posting_rows(account: Account) -> Iterable[dict[str, Any]]:
 
 
 def _document_rows(account: Account) -> Iterable[dict[str, Any]]:
-    for document, amount in documents(account):
+    for row in documents(account):
+        document = row.document
         yield {
             "id": f"D{document.pk}",
             "date": document.due_date or document.date,
-            "amount": amount,
+            "amount": row.amount,
             "currency": document.currency,
             "description": str(document),
             "reference": document.number or document.external_id,
@@ -96,43 +137,51 @@ def _document_rows(account: Account) -> Iterable[dict[str, Any]]:
         }
 
 
-def search(account: Account, text: str, *, near: int | None = None, limit: int = 50) -> list[Posting | OpenDocument]:
-    """Find and match: postings and open documents by number, reference, payer, memo or amount."""
-    terms = [term.strip() for term in text.split("|") if term.strip()]
-    found: list[Posting | OpenDocument] = list(_search_postings(account, terms, near)[:limit])
-    lowered = [term.casefold() for term in terms]
-    for row in documents(account):
-        document, name = row.document, row.document.contact.name if row.document.contact else ""
-        words = f"{document.number} {document.external_id} {document.reference} {name}".casefold()
-        if not lowered or any(term in words or _digits(term) == str(abs(row.amount)) for term in lowered):
-            found.append(row)
-    return found[: limit * 2]
+class Found(NamedTuple):
+    """What a search found, nearest in amount first where an amount was given."""
+
+    postings: list[Posting]
+    documents: list[OpenDocument]
+    lines: list[StatementLine]
 
 
-def _search_postings(account: Account, terms: list[str], near: int | None) -> QuerySet[Posting]:
+def search(account: Account, text: str, *, near: int | None = None, limit: int = 50) -> Found:
+    """Find and match: postings, open documents and (with words) other lines.
+
+    `text` may hold several terms, `INV-1|INV-2`: number, reference, payer, memo or amount. Several terms
+    find what fits any of them.
+    """
+    terms = [term.strip().replace("\0", "") for term in text.split("|") if term.strip()][:20]
+    currency = currency_of(account)
+    wanted = _any(terms, currency, _POSTING_FIELDS, "amount")
+    rows = postings(account).filter(wanted).select_related("entry__document__contact", "account")
+    ordered = rows.order_by("-date", "-id") if near is None else rows.order_by(_distance("amount", near), "-date")
+    found = documents(account, wanted=_any(terms, currency, _DOCUMENT_FIELDS, "open_amount"), limit=500)
+    if near is not None:
+        found.sort(key=lambda row: abs(row.amount - near))
+    others = _any(terms, currency, _LINE_FIELDS, "amount")
+    other_lines = list(lines(account).filter(others).order_by("-date", "-id")[:limit]) if terms else []
+    return Found(list(ordered[:limit]), found[:limit], other_lines)
+
+
+_DOCUMENT_FIELDS = ("number", "external_id", "reference", "contact__name")
+_POSTING_FIELDS = ("memo", "entry__memo", *(f"entry__document__{name}" for name in _DOCUMENT_FIELDS))
+_LINE_FIELDS = ("description", "counterparty", "reference")
+
+
+def _any(terms: list[str], currency: str, fields: Iterable[str], amount_field: str) -> Q:
+    """Rows in which any of the terms stands in any of the fields, or is the amount with either sign."""
     wanted = Q()
     for term in terms:
-        wanted |= (
-            Q(entry__document__number__icontains=term)
-            | Q(entry__document__external_id__icontains=term)
-            | Q(entry__document__reference__icontains=term)
-            | Q(entry__document__contact__name__icontains=term)
-            | Q(memo__icontains=term)
-            | Q(entry__memo__icontains=term)
-        )
-        if digits := _digits(term):
-            wanted |= Q(amount=int(digits)) | Q(amount=-int(digits))
-    rows = postings(account).filter(wanted).select_related("entry__document__contact", "account")
-    if near is None:
-        return rows.order_by("-date", "-id")
-    return rows.order_by(_distance(near), "-date")
+        for field in fields:
+            wanted |= Q(**{f"{field}__icontains": term})
+        try:
+            amount = parse_amount(term, currency)
+        except NoAmount:
+            continue
+        wanted |= Q(**{f"{amount_field}__in": [amount, -amount]})
+    return wanted
 
 
-def _distance(near: int) -> Any:
-    return (F("amount") - near) * (F("amount") - near)
-
-
-def _digits(term: str) -> str:
-    """The digits of an amount as typed (`1,234.50`, `−12.00`); empty where it is none."""
-    digits = term.translate(str.maketrans("", "", ",.'−- "))
-    return digits.lstrip("0")[:18] if digits.isdigit() else ""
+def _distance(field: str, near: int) -> Abs:
+    return Abs(F(field) - near)

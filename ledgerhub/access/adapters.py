@@ -6,7 +6,7 @@ import time
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-import qrcode  # type: ignore[import-untyped]
+import qrcode
 from allauth.account import app_settings as account_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from qrcode.image.svg import SvgPathFillImage  # type: ignore[import-untyped]
+from qrcode.image.svg import SvgPathFillImage
 
 from ledgerhub.access.models import User
 from ledgerhub.access.sign_in_events import record_failure, record_for_user, record_lock_out

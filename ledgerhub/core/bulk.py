@@ -42,9 +42,9 @@ def _value(row: models.Model, name: str, adapt: Adapt | None) -> Any:
 
 def _statement(model: type[models.Model], fields: Sequence[models.Field[Any, Any]], count: int) -> str:
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
+    columns = ", ".join(quote(str(field.column)) for field in fields)
     marks = f"({', '.join(['%s'] * len(fields))})"
-    key = quote(str(model._meta.pk.column))
+    key = quote(str(model._meta.pk.column if model._meta.pk else "id"))
     table = quote(model._meta.db_table)
     return f"INSERT INTO {table} ({columns}) VALUES {', '.join([marks] * count)} RETURNING {key}"
 

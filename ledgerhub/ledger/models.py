@@ -388,6 +388,9 @@ class Allocation(OrganizationOwned):
 
     document = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="settled_by")
     by = models.ForeignKey(Document, on_delete=models.PROTECT, related_name="settles")
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="+", help_text="In which account it was open"
+    )
     amount = models.BigIntegerField(help_text="Minor units, positive")
 
     class Meta:

@@ -26,10 +26,12 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce
 
 from ledgerhub.access.models import Organization
-from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, Entry, Posting
-
+from ledgerhub.ledger.models import Account, Allocation, DailyTotal, Document, DocumentLine, Entry, Posting
 
 Dated = TypeVar("Dated", Posting, DailyTotal)
+
+# Kinds that stand open as credits: what settles them is a debit.
+_OWED_BY_US = ("bill", "credit_note", "refund")
 
 
 class Balance(NamedTuple):
@@ -203,13 +205,13 @@ def open_items(
     ids = list(accounts.values_list("pk", flat=True))
     postings = _until(Posting.objects.filter(account__in=ids), on)
     own = postings.filter(entry__document=OuterRef("pk")).order_by().values("entry__document")
-    settled = _allocated(role, "document", on=on) - _allocated(role, "by", on=on)
+    settled = _allocated(ids, "document", on=on) - _allocated(ids, "by", on=on)
     return (
         Document.objects.filter(organization=organization, pk__in=postings.values("entry__document"))
         .annotate(
             own_amount=own.annotate(total=Sum("amount")).values("total"),
             own_base=own.annotate(total=Sum("base_amount")).values("total"),
-            settled_amount=settled * (-1 if role == "payable" else 1),
+            settled_amount=settled,
         )
         .annotate(open_amount=F("own_amount") - F("settled_amount"))
         .annotate(open_base=_open_base())
@@ -219,14 +221,14 @@ def open_items(
     )
 
 
-def _allocated(role: str, side: str, *, on: dt.date | None) -> Coalesce:
-    """Minor units allocated to (`document`) or by (`by`) the outer document, of this role's documents."""
-    rows = Allocation.objects.filter(**{side: OuterRef("pk")})
-    of_bills = Q(document__kind="bill")
-    rows = rows.filter(of_bills if role == "payable" else ~of_bills)
+def _allocated(accounts: Sequence[int], side: str, *, on: dt.date | None) -> Coalesce:
+    """What is allocated to (`document`) or by (`by`) the outer document in these accounts, debit positive."""
+    rows = Allocation.objects.filter(**{side: OuterRef("pk")}, account__in=accounts)
     if on is not None:
         rows = rows.filter(by__date__lte=on)
-    total = rows.order_by().values(side).annotate(total=Sum("amount")).values("total")
+    owed_by_us = When(document__kind__in=_OWED_BY_US, then=-F("amount"))
+    signed = rows.annotate(signed=Case(owed_by_us, default=F("amount"), output_field=BigIntegerField()))
+    total = signed.order_by().values(side).annotate(total=Sum("signed")).values("total")
     return Coalesce(Subquery(total), 0, output_field=BigIntegerField())
 
 

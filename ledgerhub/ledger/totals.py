@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.models import DailyTotal, Posting
@@ -66,18 +66,22 @@ def merge(accounts: Collection[int], days: Collection[dt.date]) -> None:
 
 def wrong(organization: Organization | None = None) -> list[Wrong]:
     """Days whose totals differ from the sum of their postings: must be empty."""
-    found: dict[tuple[int, dt.date, str], list[tuple[int, int]]] = {}
-    for place, model in enumerate((DailyTotal, Posting)):
-        rows = model.objects.all()
-        if organization is not None:
-            rows = rows.filter(account__organization=organization)
-        for account, date, currency, amount, base in (
-            rows.order_by()
-            .values_list("account", "date", "currency")
-            .annotate(whole=Sum("amount"), base=Sum("base_amount"))
-        ):
-            found.setdefault((account, date, currency), [(0, 0), (0, 0)])[place] = (amount, base)
-    return [Wrong(*key, *sums) for key, sums in sorted(found.items()) if sums[0] != sums[1]]
+    totals, postings = _sums(DailyTotal.objects.all(), organization), _sums(Posting.objects.all(), organization)
+    return [
+        Wrong(*key, totals.get(key, (0, 0)), postings.get(key, (0, 0)))
+        for key in sorted(totals.keys() | postings.keys())
+        if totals.get(key, (0, 0)) != postings.get(key, (0, 0))
+    ]
+
+
+def _sums(
+    rows: QuerySet[DailyTotal] | QuerySet[Posting], organization: Organization | None
+) -> dict[tuple[int, dt.date, str], tuple[int, int]]:
+    if organization is not None:
+        rows = rows.filter(account__organization=organization)
+    grouped = rows.order_by().values_list("account", "date", "currency")
+    summed = grouped.annotate(whole=Sum("amount"), base=Sum("base_amount"))
+    return {(account, date, currency): (whole, base) for account, date, currency, whole, base in summed}
 
 
 def _insert(sums: dict[tuple[int, dt.date, str], tuple[int, int]]) -> None:

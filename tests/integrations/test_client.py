@@ -345,7 +345,6 @@ class _Open:
         self.learned.append(learned)
 
 
-# ── children ────────────────────────────────────────────────────────────────────────────────────
 def test_every_page_of_a_records_children_is_read(httpserver: HTTPServer) -> None:
     payout = {"id": "po_1", "created": 1, "automatic": True, "balance_transaction": "txn_0"}
     manual = {"id": "po_2", "created": 2, "automatic": False}
@@ -496,6 +495,6 @@ def test_a_failed_call_is_recorded_too(httpserver: HTTPServer) -> None:
     assert HIDDEN in calls[0].error
 
 
-def test_no_clock_no_skew() -> None:
-    assert clock_skew({}, now=NOW) is None
-    assert clock_skew({"date": "yesterday"}, now=NOW) is None
+@pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}])
+def test_no_clock_no_skew(headers: dict[str, str]) -> None:
+    assert clock_skew(headers, now=NOW) is None

@@ -209,7 +209,7 @@ def test_a_page_takes_a_handful_of_queries(
     pairs = [(make_document(shop, draft), draft) for draft in drafts]
     # Savepoint and release, lock date, standing, accounts, a new account, postings; entries go in lots.
     entries_in_lots = -(-250 // connection.ops.bulk_batch_size(Entry._meta.concrete_fields, pairs))
-    with django_assert_max_num_queries(9 + entries_in_lots):
+    with django_assert_max_num_queries(13 + entries_in_lots):
         done = posting.record(shop, pairs)
     assert len(done.posted) == 250
     with django_assert_max_num_queries(3):

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ledgerhub.access.models import Organization
 from ledgerhub.core.money import CURRENCIES, from_minor
+from ledgerhub.ledger import totals
 from ledgerhub.ledger.models import Entry
 from ledgerhub.ledger.queries import Unbalanced, misfiled, unbalanced
 
@@ -25,6 +26,10 @@ class Command(BaseCommand):
         faults += [
             f"Entry {posting.entry_id}: posting {posting.pk} has another date, currency or organization"
             for posting in misfiled(organization)
+        ]
+        faults += [
+            f"Account {row.account_id}: the totals of {row.date} in {row.currency} are not the sum of its postings"
+            for row in totals.wrong(organization)
         ]
         for fault in faults:
             self.stderr.write(fault)

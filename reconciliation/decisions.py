@@ -1,0 +1,330 @@
+"""What people decide about matches: prepare, confirm, reject, undo; each recorded, each undone exactly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.http import HttpRequest
+
+from ledgerhub.access.audit import record
+from ledgerhub.access.models import User
+from ledgerhub.core.errors import RecordError
+from ledgerhub.ledger import documents as ledger_documents
+from ledgerhub.ledger import posting
+from ledgerhub.ledger.documents import Incoming
+from ledgerhub.ledger.models import Account, Allocation, Document, Posting, Source, StatementLine
+from reconciliation import open_rows
+from reconciliation.models import Confirmation, Match, MatchLine
+from reconciliation.selection import Coding, Selection, check, draft_of, selection_of
+
+SOURCE_KEY = "reconciliation"
+_TAKEN = "One of these rows was matched by somebody else meanwhile. Reload the page."
+_NOT_OPEN = "This match is not open any more: somebody decided it, or a new pass replaced it. Reload the page."
+
+
+def fingerprint(row_ids: Iterable[str]) -> str:
+    """What a match groups, whatever the order."""
+    return hashlib.sha256(" ".join(sorted(row_ids)).encode()).hexdigest()
+
+
+def lock(account: Account) -> None:
+    """One decision an account at a time; entries may go on being posted to it."""
+    Account.objects.select_for_update(no_key=True).filter(pk=account.pk).values_list("pk").get()
+
+
+def match_row(made: Match, row_id: str, amount: int) -> MatchLine:
+    """The unsaved row of `L1`, `P2` or `D3`."""
+    column = {"L": "statement_line_id", "P": "posting_id", "D": "document_id"}[row_id[0]]
+    return MatchLine(match=made, amount=amount, **{column: int(row_id[1:])})
+
+
+# ── confirming ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@transaction.atomic
+def confirm(
+    made: Match,
+    *,
+    user: User,
+    codings: Sequence[Coding] = (),
+    note: str = "",
+    method: str = "",
+    request: HttpRequest | None = None,
+) -> Match:
+    """Confirm a proposed match: post what is missing, tie the rows together, remember who and when.
+
+    Raises RecordError in words when rows were matched meanwhile or an amount is left unexplained.
+    """
+    held = _held(made, Match.State.PROPOSED)
+    selection = selection_of(held, codings=codings)
+    return _confirm(held, selection, user=user, note=note, method=method or held.method, request=request)
+
+
+@transaction.atomic
+def match_by_hand(
+    selection: Selection,
+    *,
+    user: User,
+    note: str = "",
+    method: str = "person",
+    request: HttpRequest | None = None,
+) -> Match:
+    """Match rows a person chose (find and match, split, create from line); confirmed at once."""
+    lock(selection.account)
+    made = _make(selection, method=method)
+    return _confirm(made, selection, user=user, note=note, method=method, request=request)
+
+
+@transaction.atomic
+def prepare(
+    selection: Selection, *, user: User, note: str = "", request: HttpRequest | None = None
+) -> Match:
+    """Propose rows a person chose to somebody who may confirm; replaces what the engine proposed for them."""
+    lock(selection.account)
+    if selection.codings:
+        raise RecordError("Only rows can be proposed; what is booked to accounts has to be confirmed at once.")
+    check(selection)
+    _refuse_taken(selection)
+    made = _make(selection, method="person")
+    _drop_rivals(made)
+    _remember(made, Confirmation.Action.PREPARE, user=user, note=note, request=request)
+    return made
+
+
+def _make(selection: Selection, *, method: str) -> Match:
+    amounts = selection.row_amounts()
+    made = Match.objects.create(
+        organization_id=selection.account.organization_id,
+        account=selection.account,
+        method=method,
+        fingerprint=fingerprint(amounts),
+    )
+    MatchLine.objects.bulk_create([match_row(made, row_id, amount) for row_id, amount in amounts.items()])
+    return made
+
+
+def _held(made: Match, *states: str) -> Match:
+    """The match as it now is, with its account locked; raises RecordError when it is in another state."""
+    lock(made.account)
+    rows = Match.objects.select_related("account__organization", "document")
+    held = rows.filter(pk=made.pk, state__in=states).first()
+    if held is None:
+        raise RecordError(_NOT_OPEN)
+    return held
+
+
+def _confirm(
+    made: Match, selection: Selection, *, user: User, note: str, method: str, request: HttpRequest | None
+) -> Match:
+    _refuse_taken(selection)
+    _lock_documents(selection)
+    check(selection)
+    document = _post(made, selection, user)
+    try:
+        with transaction.atomic():
+            made.rows.update(confirmed=True)
+    except IntegrityError:
+        raise RecordError(_TAKEN) from None
+    _drop_rivals(made)
+    made.state, made.method, made.document = Match.State.CONFIRMED, method, document
+    made.difference = 0
+    made.save(update_fields=["state", "method", "document", "difference"])
+    _remember(made, Confirmation.Action.CONFIRM, user=user, note=note, request=request)
+    return made
+
+
+def _refuse_taken(selection: Selection) -> None:
+    """Rows that another match holds, or whose entry was reversed since they were chosen."""
+    taken = MatchLine.objects.filter(confirmed=True).filter(
+        Q(statement_line__in=selection.lines) | Q(posting__in=selection.postings)
+    )
+    if taken.exists():
+        raise RecordError(_TAKEN)
+    gone = Posting.objects.filter(pk__in=[row.pk for row in selection.postings]).filter(
+        Q(entry__reversed_by__isnull=False) | Q(entry__reverses__isnull=False)
+    )
+    if first := gone.select_related("entry").first():
+        raise RecordError(f"'{first.entry.memo}' was reversed meanwhile. Reload the page and match again.")
+    if StatementLine.objects.filter(pk__in=[line.pk for line in selection.lines], pending=True).exists():
+        raise RecordError("A pending line cannot be matched: wait until the bank has booked it.")
+
+
+def _lock_documents(selection: Selection) -> None:
+    """Two bank accounts may pay the same invoice: what is open of it is read again under its lock."""
+    ids = sorted(payment.open.document.pk for payment in selection.payments)
+    if not ids:
+        return
+    list(Document.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
+    fresh = _still_open(selection)
+    selection.payments = [
+        payment._replace(open=payment.open._replace(amount=fresh.get(payment.open.document.pk, 0)))
+        for payment in selection.payments
+    ]
+
+
+def _still_open(selection: Selection) -> dict[int, int]:
+    """Document id -> what is open of it now."""
+    ids = [payment.open.document.pk for payment in selection.payments]
+    found = open_rows.documents(selection.account, wanted=Q(pk__in=ids))
+    return {row.document.pk: row.amount for row in found}
+
+
+def _post(made: Match, selection: Selection, user: User) -> Document | None:
+    """Book what the bank line says and the books do not: paid documents, codings, differences."""
+    draft = draft_of(selection, f"match:{made.pk}")
+    if draft is None:
+        return None
+    organization = made.account.organization
+    source, _ = Source.objects.get_or_create(
+        organization=organization, key=SOURCE_KEY, defaults={"label": "Reconciliation"}
+    )
+    [stored] = ledger_documents.store(organization, source, [Incoming("match", draft)], scope=SOURCE_KEY)
+    posting.post_document(stored.document, draft, actor=user)
+    Allocation.objects.bulk_create(
+        Allocation(
+            organization=organization,
+            document=payment.open.document,
+            by=stored.document,
+            account=payment.open.holder,
+            amount=abs(payment.amount),
+        )
+        for payment in selection.payments
+    )
+    own = Posting.objects.filter(entry__document=stored.document, account=selection.account)
+    MatchLine.objects.bulk_create([MatchLine(match=made, posting=row, amount=row.amount) for row in own])
+    return stored.document
+
+
+def _drop_rivals(made: Match) -> None:
+    """Open proposals that want a row which is now taken, or a document that may now be settled."""
+    rows = list(made.rows.values_list("statement_line_id", "posting_id", "document_id"))
+    lines, postings, documents = ([pk for pk in column if pk] for column in zip(*rows, strict=True))
+    wanted = MatchLine.objects.filter(match__state=Match.State.PROPOSED).filter(
+        Q(statement_line__in=lines) | Q(posting__in=postings) | Q(document__in=documents)
+    )
+    rivals = list(wanted.exclude(match=made).values_list("match_id", flat=True))
+    prepared = Confirmation.objects.filter(match__in=rivals).values_list("match_id", flat=True)
+    # What a person has prepared keeps its history; what only the engine proposed leaves none.
+    Match.objects.filter(pk__in=list(prepared)).update(state=Match.State.UNDONE)
+    Match.objects.filter(pk__in=rivals, state=Match.State.PROPOSED).delete()
+
+
+# ── refusing, undoing ─────────────────────────────────────────────────────────────────────────────────
+
+
+@transaction.atomic
+def reject(made: Match, *, user: User, note: str = "", request: HttpRequest | None = None) -> None:
+    """Refuse a proposal; the same rows are not proposed together again."""
+    held = _held(made, Match.State.PROPOSED)
+    held.state = Match.State.REJECTED
+    held.save(update_fields=["state"])
+    _remember(held, Confirmation.Action.REJECT, user=user, note=note, request=request)
+
+
+@transaction.atomic
+def undo(made: Match, *, user: User, note: str = "", request: HttpRequest | None = None) -> Match | None:
+    """Take a confirmation or a rejection back: rows are free again, what it posted is reversed.
+
+    The decided match stays as history; what the engine had proposed is proposed anew and returned.
+    """
+    held = _held(made, Match.State.CONFIRMED, Match.State.REJECTED)
+    before = held.state
+    held.rows.update(confirmed=False)
+    if held.document is not None:
+        Allocation.objects.filter(by=held.document).delete()
+        posting.post_document(held.document, None, actor=user)
+        ledger_documents.withdraw([held.document])
+    held.state = Match.State.UNDONE
+    held.save(update_fields=["state"])
+    _remember(held, Confirmation.Action.UNDO, user=user, note=note, request=request, before=before)
+    return _propose_again(held) if held.probability is not None else None
+
+
+def _propose_again(undone: Match) -> Match | None:
+    """The engine's proposal as it was, unless one of its rows is taken or proposed otherwise by now."""
+    rows = [row for row in undone.rows.all() if row.posting_id is None or not _is_own(undone, row)]
+    wants = Q(statement_line__in=[row.statement_line_id for row in rows if row.statement_line_id])
+    wants |= Q(posting__in=[row.posting_id for row in rows if row.posting_id])
+    held = MatchLine.objects.filter(wants).filter(Q(confirmed=True) | Q(match__state=Match.State.PROPOSED))
+    if held.exists():
+        return None
+    made = Match.objects.create(
+        organization_id=undone.organization_id,
+        account=undone.account,
+        probability=undone.probability,
+        tie=undone.tie,
+        difference=_difference(rows),
+        evidence=undone.evidence,
+        alternatives=undone.alternatives,
+        fingerprint=undone.fingerprint,
+        run_id=undone.run_id,
+    )
+    for row in rows:
+        row.pk, row.match, row.confirmed, row._state.adding = None, made, False, True
+    MatchLine.objects.bulk_create(rows)
+    return made
+
+
+def _is_own(made: Match, row: MatchLine) -> bool:
+    """Whether the row's posting is the one that confirming the match had posted."""
+    return row.posting is not None and row.posting.entry.document_id == made.document_id
+
+
+def _difference(rows: Iterable[MatchLine]) -> int:
+    return sum(row.amount if row.statement_line_id else -row.amount for row in rows)
+
+
+# ── bulk ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def confirm_each(
+    matches: Iterable[Match], *, user: User, request: HttpRequest | None = None
+) -> tuple[list[Match], list[tuple[Match, str]]]:
+    """Confirm one after the other, each by itself: what was confirmed, and what not with the reason."""
+    done, failed = [], []
+    for made in matches:
+        try:
+            done.append(confirm(made, user=user, request=request))
+        except RecordError as error:
+            failed.append((made, str(error)))
+    return done, failed
+
+
+# ── notes and the trail ───────────────────────────────────────────────────────────────────────────────
+
+
+@transaction.atomic
+def write_note(line: StatementLine, text: str, *, request: HttpRequest) -> None:
+    """A note that stays on the line for whoever looks at it next."""
+    before, line.note = line.note, text
+    line.save(update_fields=["note"])
+    record(request, "statement_line.noted", line, before={"note": before}, after={"note": text})
+
+
+def _remember(
+    made: Match,
+    action: str,
+    *,
+    user: User,
+    note: str,
+    request: HttpRequest | None,
+    before: str = Match.State.PROPOSED,
+) -> None:
+    Confirmation.objects.create(match=made, action=action, by=user, note=note[:300])
+    record(
+        request,
+        f"match.{Confirmation.Action(action).label.lower()}",
+        made,
+        before={"state": before},
+        after={"state": made.state, "rows": _row_words(made), "method": made.method, "note": note},
+        organization=made.account.organization,
+        actor=user,
+    )
+
+
+def _row_words(made: Match) -> list[str]:
+    rows = made.rows.select_related("statement_line", "posting__entry", "document").order_by("pk")
+    return [str(row.statement_line or row.document or (row.posting and row.posting.entry)) for row in rows]
