@@ -43,7 +43,7 @@ class StepRow:
 
 @dataclass
 class RuleRow:
-    """target <- source -> steps, with what is wrong where, and what it gives on the sample."""
+    """target <- source -> steps, with what is wrong where, and what it gives on the sample record."""
 
     id: str
     number: int
@@ -59,6 +59,7 @@ class RuleRow:
     source_value: str = ""
     result: str = ""
     sample_error: str = ""
+    notice: str = ""
 
     @property
     def has_errors(self) -> bool:
@@ -209,7 +210,7 @@ def condition_of(row: WhenRow) -> Condition:
 
 def _rule(row: RuleRow) -> Rule:
     target, source = _bounded(row.target, row.target_errors), _bounded(row.source, row.source_errors)
-    return Rule(target, source, tuple(Step(step.name, _params(step)) for step in row.steps))
+    return Rule(target, source, tuple(Step(step.name, params_of(step)) for step in row.steps))
 
 
 def params_of(step: StepRow) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db.models import Count, Sum
+from django.db.models import Count, OuterRef, Subquery, Sum
 from django.utils import timezone
 
 from integrations import connectors, registry
@@ -166,11 +166,11 @@ def _add_runs(rows: Sequence[StreamRow]) -> None:
     by_pk = {row.stream.pk: row for row in rows}
     for run in SyncRun.objects.filter(stream__in=by_pk, state__in=SyncRun.OPEN):
         by_pk[run.stream_id].open = run
-    ended = SyncRun.objects.filter(stream__in=by_pk).exclude(state__in=SyncRun.OPEN)
-    # One row a stream by its newest id: small whatever the number of runs, thanks to the index.
-    newest = ended.order_by("stream_id", "-created_at")
-    for stream_id in by_pk:
-        by_pk[stream_id].last = newest.filter(stream=stream_id).first()
+    ended = SyncRun.objects.filter(stream=OuterRef("pk")).exclude(state__in=SyncRun.OPEN)
+    newest = Subquery(ended.order_by("-created_at").values("pk")[:1])
+    ids = dict(Stream.objects.filter(pk__in=by_pk).annotate(newest=newest).values_list("newest", "pk"))
+    for run in SyncRun.objects.filter(pk__in=[pk for pk in ids if pk]):
+        by_pk[run.stream_id].last = run
 
 
 def _add_counts(rows: Sequence[StreamRow]) -> None:

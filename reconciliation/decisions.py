@@ -22,7 +22,9 @@ from reconciliation.selection import Coding, Selection, check, draft_of, selecti
 
 SOURCE_KEY = "reconciliation"
 _TAKEN = "One of these rows was matched by somebody else meanwhile. Reload the page."
-_NOT_OPEN = "This match is not open any more: somebody decided it, or a new pass replaced it. Reload the page."
+_NOT_OPEN = (
+    "This match is not open any more: somebody decided it, or a new pass replaced it. Reload the page."
+)
 
 
 def fingerprint(row_ids: Iterable[str]) -> str:
@@ -79,13 +81,13 @@ def match_by_hand(
 
 
 @transaction.atomic
-def prepare(
-    selection: Selection, *, user: User, note: str = "", request: HttpRequest | None = None
-) -> Match:
+def prepare(selection: Selection, *, user: User, note: str = "", request: HttpRequest | None = None) -> Match:
     """Propose rows a person chose to somebody who may confirm; replaces what the engine proposed for them."""
     lock(selection.account)
     if selection.codings:
-        raise RecordError("Only rows can be proposed; what is booked to accounts has to be confirmed at once.")
+        raise RecordError(
+            "Only rows can be proposed; what is booked to accounts has to be confirmed at once."
+        )
     check(selection)
     _refuse_taken(selection)
     made = _make(selection, method="person")
@@ -158,18 +160,11 @@ def _lock_documents(selection: Selection) -> None:
     if not ids:
         return
     list(Document.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
-    fresh = _still_open(selection)
+    fresh = open_rows.open_ones(selection.account, ids)
     selection.payments = [
-        payment._replace(open=payment.open._replace(amount=fresh.get(payment.open.document.pk, 0)))
+        payment._replace(open=fresh.get(payment.open.document.pk) or payment.open._replace(amount=0))
         for payment in selection.payments
     ]
-
-
-def _still_open(selection: Selection) -> dict[int, int]:
-    """Document id -> what is open of it now."""
-    ids = [payment.open.document.pk for payment in selection.payments]
-    found = open_rows.documents(selection.account, wanted=Q(pk__in=ids))
-    return {row.document.pk: row.amount for row in found}
 
 
 def _post(made: Match, selection: Selection, user: User) -> Document | None:

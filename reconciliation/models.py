@@ -91,7 +91,9 @@ class MatchLine(models.Model):
     statement_line = models.ForeignKey(
         "ledger.StatementLine", on_delete=models.PROTECT, null=True, related_name="match_rows"
     )
-    posting = models.ForeignKey("ledger.Posting", on_delete=models.PROTECT, null=True, related_name="match_rows")
+    posting = models.ForeignKey(
+        "ledger.Posting", on_delete=models.PROTECT, null=True, related_name="match_rows"
+    )
     document = models.ForeignKey(
         "ledger.Document", on_delete=models.PROTECT, null=True, related_name="match_rows"
     )

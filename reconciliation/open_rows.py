@@ -1,8 +1,8 @@
-"""What is still to be matched of a bank account: lines, postings and open documents, as rows and as tables."""
+"""What is still to be matched of a bank account: lines, postings, open documents; as rows and as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -22,7 +22,8 @@ _DOCUMENT_KINDS = {
 }
 # Payments no processor pays out: somebody carries or wires them to the bank, where they arrive as they are.
 PAID_BY_HAND = (
-    "bank_deposit", "bank_transfer", "cash", "cash_on_delivery", "check", "cheque", "manual", "money_order", "wire",
+    "bank_deposit", "bank_transfer", "cash", "cash_on_delivery", "check", "cheque", "manual", "money_order",
+    "wire",
 )  # fmt: skip
 
 
@@ -81,9 +82,18 @@ def documents(account: Account, *, wanted: Q | None = None, limit: int | None = 
     return list(found.values())
 
 
-def document(account: Account, pk: int) -> OpenDocument | None:
-    """One open document, or None where nothing of it is open."""
-    return next(iter(documents(account, wanted=Q(pk=pk))), None)
+def open_ones(account: Account, ids: Collection[int]) -> dict[int, OpenDocument]:
+    """Those of these documents that are open now, by id."""
+    if not ids:
+        return {}
+    return {row.document.pk: row for row in documents(account, wanted=Q(pk__in=ids))}
+
+
+def amounts(account: Account) -> dict[str, int]:
+    """Id of every open row (`L1`, `P2`, `D3`) -> its open amount."""
+    found = {f"L{pk}": amount for pk, amount in lines(account).values_list("pk", "amount")}
+    found |= {f"P{pk}": amount for pk, amount in postings(account).values_list("pk", "amount")}
+    return found | {f"D{row.document.pk}": row.amount for row in documents(account)}
 
 
 def tables(account: Account) -> tuple[Table, Table]:
@@ -155,7 +165,9 @@ def search(account: Account, text: str, *, near: int | None = None, limit: int =
     currency = currency_of(account)
     wanted = _any(terms, currency, _POSTING_FIELDS, "amount")
     rows = postings(account).filter(wanted).select_related("entry__document__contact", "account")
-    ordered = rows.order_by("-date", "-id") if near is None else rows.order_by(_distance("amount", near), "-date")
+    ordered = (
+        rows.order_by("-date", "-id") if near is None else rows.order_by(_distance("amount", near), "-date")
+    )
     found = documents(account, wanted=_any(terms, currency, _DOCUMENT_FIELDS, "open_amount"), limit=500)
     if near is not None:
         found.sort(key=lambda row: abs(row.amount - near))

@@ -1,59 +1,51 @@
-"""Matching against the books: load, match, store proposals; confirm, reject, undo. People's word stands."""
+"""Passes of the engine in the background: load what is open, match, store proposals. People's word stands."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Max
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django_q.tasks import async_task
 
 from ledgerhub.access.models import User
-from ledgerhub.core.errors import FieldError, RecordError
-from ledgerhub.ledger import documents as ledger_documents
-from ledgerhub.ledger import posting
-from ledgerhub.ledger.accounting import entries
-from ledgerhub.ledger.documents import Incoming
-from ledgerhub.ledger.entries import EntryDraft
-from ledgerhub.ledger.kinds import Draft, validate
-from ledgerhub.ledger.models import Account, Allocation, Document, Posting, Source, StatementLine
+from ledgerhub.ledger.models import Account, Posting, StatementLine
 from reconciliation import open_rows
+from reconciliation.decisions import fingerprint, lock, match_row
 from reconciliation.matching.engine import match
 from reconciliation.matching.proposals import Proposal
-from reconciliation.models import Confirmation, Match, MatchLine, MatchRun
+from reconciliation.models import Match, MatchLine, MatchRun
 
 log = logging.getLogger(__name__)
 
 STALE_AFTER = dt.timedelta(minutes=10)
 MAX_ATTEMPTS = 3
-SOURCE_KEY = "reconciliation"
-
-
-# ── the engine's pass, in the background ──────────────────────────────────────────────────────────────
+OPEN = (MatchRun.State.QUEUED, MatchRun.State.RUNNING)
+_BATCH = 500
 
 
 def request_run(account: Account, *, user: User | None = None) -> MatchRun:
     """Queue a pass over an account, or return the one that is open."""
-    try:
-        with transaction.atomic():
-            run = MatchRun.objects.create(account=account, requested_by=user)
-            async_task("reconciliation.tasks.match_account", run.pk)
-    except IntegrityError:
-        return MatchRun.objects.get(account=account, state__in=["queued", "running"])
+    open_runs = MatchRun.objects.filter(account=account, state__in=OPEN)
+    while (run := open_runs.first()) is None:
+        try:
+            with transaction.atomic():
+                run = MatchRun.objects.create(account=account, requested_by=user)
+                async_task("reconciliation.tasks.match_account", run.pk)
+        except IntegrityError:
+            continue  # somebody asked at the same moment: theirs is the open one, unless it is over already
+        return run
     return run
 
 
 def execute(run_id: int) -> None:
     """Do a pass: load, match, store. Safe to call twice: the second call finds it done or held."""
-    now = timezone.now()
     claimed = MatchRun.objects.filter(pk=run_id, state=MatchRun.State.QUEUED).update(
-        state=MatchRun.State.RUNNING, started_at=now, attempts=F("attempts") + 1
+        state=MatchRun.State.RUNNING, started_at=timezone.now(), attempts=F("attempts") + 1
     )
     if not claimed:
         return
@@ -62,317 +54,123 @@ def execute(run_id: int) -> None:
         propose(run.account, run=run)
     except Exception:
         log.exception("match run=%s stopped", run_id)
-        MatchRun.objects.filter(pk=run_id).update(
-            state=MatchRun.State.FAILED, finished_at=timezone.now(),
-            message="The matching stopped on a mistake of LedgerHub's. Nothing was changed.",
-        )  # fmt: skip
+        _finish(
+            run,
+            MatchRun.State.FAILED,
+            "The matching stopped on a mistake of LedgerHub's. Nothing was changed.",
+        )
         raise
 
 
 def take_up_dropped() -> None:
     """Queue passes again whose worker died; give up those that died too often."""
-    dropped = MatchRun.objects.filter(state__in=["queued", "running"], created_at__lt=timezone.now() - STALE_AFTER)
-    for run in dropped:
+    now = timezone.now()
+    touched = Coalesce("started_at", "created_at")
+    for run in MatchRun.objects.filter(state__in=OPEN).alias(at=touched).filter(at__lt=now - STALE_AFTER):
         if run.attempts >= MAX_ATTEMPTS:
-            run.state, run.message = MatchRun.State.FAILED, "The matching broke off too often."
-            run.save(update_fields=["state", "message"])
+            _finish(
+                run, MatchRun.State.FAILED, "The matching broke off too often. Try again, or tell your admin."
+            )
             continue
-        MatchRun.objects.filter(pk=run.pk).update(state=MatchRun.State.QUEUED)
-        async_task("reconciliation.tasks.match_account", run.pk)
+        with transaction.atomic():
+            # `started_at` says when it was last taken up: it is left alone for another ten minutes.
+            MatchRun.objects.filter(pk=run.pk).update(state=MatchRun.State.QUEUED, started_at=now)
+            async_task("reconciliation.tasks.match_account", run.pk)
 
 
 def propose(account: Account, *, run: MatchRun | None = None) -> int:
-    """Match what is open and replace the account's open proposals; what people decided is not touched.
+    """Match what is open and bring the account's open proposals up to date; gives how many there are.
 
-    The engine works outside the transaction; a proposal whose rows were matched meanwhile is dropped.
+    What people decided or prepared is not touched. The engine works outside the transaction; a proposal
+    of which a row was matched, settled or reversed meanwhile is dropped. Proposals that stay keep their id,
+    so that nobody loses the page before them.
     """
+    newest = Posting.objects.aggregate(last=Max("id"))["last"] or 0
+    newest_line = StatementLine.objects.aggregate(last=Max("id"))["last"] or 0
     lines, candidates = open_rows.tables(account)
     result = match(lines, candidates)
-    amounts = dict(zip([*lines.ids, *candidates.ids], [*lines.amount.tolist(), *candidates.amount.tolist()], strict=True))
+    ids, values = [*lines.ids, *candidates.ids], [*lines.amount.tolist(), *candidates.amount.tolist()]
+    amounts: dict[str, int] = dict(zip(ids, values, strict=True))
     with transaction.atomic():
-        refused = set(
-            Match.objects.filter(account=account, state=Match.State.REJECTED).values_list("fingerprint", flat=True)
-        )
-        Match.objects.filter(account=account, state=Match.State.PROPOSED).delete()
-        kept = [p for p in result.proposals if fingerprint([*p.line_ids, *p.entry_ids]) not in refused]
+        lock(account)
+        kept = _standing(account, result.proposals, amounts)
         _store(account, kept, amounts, run)
         if run is not None:
-            MatchRun.objects.filter(pk=run.pk).update(
-                state=MatchRun.State.DONE, finished_at=timezone.now(), lines=len(lines),
-                proposals=len(kept), message="; ".join(result.limits_reached)[:500],
-            )  # fmt: skip
+            counts = {"lines": len(lines), "proposals": len(kept)}
+            marks = {"last_posting_id": newest, "last_line_id": newest_line}
+            _finish(run, MatchRun.State.DONE, "; ".join(result.limits_reached), **counts, **marks)
     return len(kept)
+
+
+def _finish(run: MatchRun, state: str, message: str, **figures: int) -> None:
+    MatchRun.objects.filter(pk=run.pk).update(
+        state=state, finished_at=timezone.now(), message=message[:500], **figures
+    )
+
+
+def _standing(account: Account, proposals: Sequence[Proposal], amounts: dict[str, int]) -> list[Proposal]:
+    """Proposals nobody refused, whose rows are still open at the amounts that were matched."""
+    decided = Match.objects.filter(account=account)
+    refused = set(decided.filter(state=Match.State.REJECTED).values_list("fingerprint", flat=True))
+    now_open = open_rows.amounts(account)
+    for row_id in _prepared_rows(account):
+        now_open.pop(row_id, None)
+    return [
+        proposal
+        for proposal in proposals
+        if all(now_open.get(row_id) == amounts[row_id] for row_id in _row_ids(proposal))
+        and fingerprint(_row_ids(proposal)) not in refused
+    ]
+
+
+def _row_ids(proposal: Proposal) -> list[str]:
+    return [*proposal.line_ids, *proposal.entry_ids]
+
+
+def _prepared_rows(account: Account) -> list[str]:
+    """Rows that a person proposed: the engine leaves them alone."""
+    rows = MatchLine.objects.filter(match__account=account, match__state=Match.State.PROPOSED).exclude(
+        match__method="engine"
+    )
+    columns = rows.values_list("statement_line_id", "posting_id", "document_id")
+    return [f"{kind}{pk}" for row in columns for kind, pk in zip("LPD", row, strict=True) if pk]
 
 
 def _store(
     account: Account, proposals: Sequence[Proposal], amounts: dict[str, int], run: MatchRun | None
 ) -> None:
-    matches = [
-        Match(
-            organization_id=account.organization_id,
-            account=account,
-            probability=proposal.probability,
-            tie=proposal.tie,
-            difference=proposal.difference,
-            evidence=[[evidence.label, evidence.weight] for evidence in proposal.evidence],
-            fingerprint=fingerprint([*proposal.line_ids, *proposal.entry_ids]),
-            run=run,
-        )
-        for proposal in proposals
+    standing = Match.objects.filter(account=account, state=Match.State.PROPOSED, method="engine")
+    known = {made.fingerprint: made for made in standing}
+    fresh: list[tuple[Match, Proposal]] = []
+    renewed: list[Match] = []
+    for proposal in proposals:
+        mark = fingerprint(_row_ids(proposal))
+        made = known.pop(mark, None)
+        if made is not None:
+            renewed.append(_filled(made, proposal, run))
+        else:
+            made = Match(organization_id=account.organization_id, account=account, fingerprint=mark)
+            fresh.append((_filled(made, proposal, run), proposal))
+    Match.objects.filter(pk__in=[made.pk for made in known.values()]).delete()
+    Match.objects.bulk_update(renewed, _FILLED, batch_size=_BATCH)
+    Match.objects.bulk_create([made for made, _ in fresh], batch_size=_BATCH)
+    rows = [
+        match_row(made, row_id, amounts[row_id]) for made, proposal in fresh for row_id in _row_ids(proposal)
     ]
-    Match.objects.bulk_create(matches, batch_size=1000)
-    MatchLine.objects.bulk_create(
-        [
-            _row(made, row_id, amounts[row_id])
-            for made, proposal in zip(matches, proposals, strict=True)
-            for row_id in (*proposal.line_ids, *proposal.entry_ids)
-        ],
-        batch_size=1000,
-    )
+    MatchLine.objects.bulk_create(rows, batch_size=_BATCH)
 
 
-def _row(made: Match, row_id: str, amount: int) -> MatchLine:
-    column = {"L": "statement_line_id", "P": "posting_id", "D": "document_id"}[row_id[0]]
-    return MatchLine(match=made, amount=amount, **{column: int(row_id[1:])})
+_FILLED = ["probability", "tie", "difference", "evidence", "alternatives", "run"]
 
 
-def fingerprint(row_ids: Iterable[str]) -> str:
-    """What a match groups, whatever the order."""
-    return hashlib.sha256(" ".join(sorted(row_ids)).encode()).hexdigest()
-
-
-# ── what a person decides ──────────────────────────────────────────────────────────────────────────────
-
-
-class Coding(NamedTuple):
-    """A part of a bank line booked straight to an account; signed as the bank line."""
-
-    account: Account
-    amount: int
-    description: str = ""
-
-
-@dataclass
-class Selection:
-    """What is to be matched: lines, postings, documents (with the amount paid), and codings for the rest."""
-
-    account: Account
-    lines: list[StatementLine]
-    postings: list[Posting] = field(default_factory=list)
-    documents: list[tuple[Document, int]] = field(default_factory=list)
-    codings: list[Coding] = field(default_factory=list)
-    contact_name: str = ""
-
-    @property
-    def lines_total(self) -> int:
-        return sum(line.amount for line in self.lines)
-
-    @property
-    def difference(self) -> int:
-        """What is not explained yet: lines less postings, documents and codings; must be 0 to confirm."""
-        chosen = sum(p.amount for p in self.postings) + sum(amount for _, amount in self.documents)
-        return self.lines_total - chosen - sum(coding.amount for coding in self.codings)
-
-    @property
-    def to_post(self) -> int:
-        """What of the lines is not on the bank account in the books yet."""
-        return self.lines_total - sum(p.amount for p in self.postings)
-
-    def row_ids(self) -> list[str]:
-        return [
-            *(f"L{line.pk}" for line in self.lines),
-            *(f"P{p.pk}" for p in self.postings),
-            *(f"D{document.pk}" for document, _ in self.documents),
-        ]
-
-
-def selection_of(made: Match, *, codings: Sequence[Coding] = ()) -> Selection:
-    """The rows of a stored match, for preview and confirmation."""
-    rows = list(
-        made.rows.select_related("statement_line", "posting__entry__document", "document__contact").order_by("pk")
-    )
-    return Selection(
-        account=made.account,
-        lines=[row.statement_line for row in rows if row.statement_line],
-        postings=[row.posting for row in rows if row.posting],
-        documents=[(row.document, row.amount) for row in rows if row.document],
-        codings=list(codings),
-    )
-
-
-def preview(selection: Selection) -> list[EntryDraft]:
-    """The entries that confirming would post (often none); raises RecordError in words when it cannot."""
-    _check(selection)
-    draft = _draft(selection, "preview")
-    return entries(draft) if draft else []
-
-
-@transaction.atomic
-def confirm(made: Match, *, user: User, codings: Sequence[Coding] = (), note: str = "", method: str = "") -> Match:
-    """Confirm a proposed match: post what is missing, tie the rows together, remember who and when.
-
-    Raises RecordError in words when rows were matched meanwhile or an amount is left unexplained.
-    """
-    held = Match.objects.select_for_update().filter(pk=made.pk, state=Match.State.PROPOSED).first()
-    if held is None:
-        raise RecordError("This match is not open any more: somebody decided it, or a new run replaced it.")
-    selection = selection_of(made, codings=codings)
-    return _confirm(made, selection, user=user, note=note, method=method or made.method)
-
-
-@transaction.atomic
-def match_by_hand(selection: Selection, *, user: User, note: str = "", method: str = "person") -> Match:
-    """Match rows a person chose (find and match, split, create from line); confirmed at once."""
-    made = Match.objects.create(
-        organization_id=selection.account.organization_id,
-        account=selection.account,
-        method=method,
-        fingerprint=fingerprint(selection.row_ids()),
-    )
-    amounts = {f"L{line.pk}": line.amount for line in selection.lines}
-    amounts |= {f"P{p.pk}": p.amount for p in selection.postings}
-    amounts |= {f"D{document.pk}": amount for document, amount in selection.documents}
-    MatchLine.objects.bulk_create([_row(made, row_id, amount) for row_id, amount in amounts.items()])
-    return _confirm(made, selection, user=user, note=note, method=method)
-
-
-def _confirm(made: Match, selection: Selection, *, user: User, note: str, method: str) -> Match:
-    _check(selection)
-    document = _post(made, selection, user)
-    try:
-        with transaction.atomic():
-            made.rows.update(confirmed=True)
-    except IntegrityError:
-        raise RecordError("One of these rows was matched by somebody else meanwhile. Reload the page.") from None
-    _drop_rivals(made)
-    made.state, made.method, made.document = Match.State.CONFIRMED, method, document
-    made.difference = 0
-    made.save(update_fields=["state", "method", "document", "difference"])
-    Confirmation.objects.create(match=made, action=Confirmation.Action.CONFIRM, by=user, note=note)
+def _filled(made: Match, proposal: Proposal, run: MatchRun | None) -> Match:
+    made.probability = proposal.probability
+    made.tie = proposal.tie
+    made.difference = proposal.difference
+    made.evidence = [[evidence.label, evidence.weight] for evidence in proposal.evidence if evidence.label]
+    made.alternatives = [
+        {"lines": list(other.line_ids), "entries": list(other.entry_ids), "probability": other.probability}
+        for other in proposal.alternatives
+    ]
+    made.run = run
     return made
-
-
-@transaction.atomic
-def reject(made: Match, *, user: User, note: str = "") -> None:
-    """Refuse a proposal; the same rows are not proposed together again."""
-    changed = Match.objects.filter(pk=made.pk, state=Match.State.PROPOSED).update(state=Match.State.REJECTED)
-    if not changed:
-        raise RecordError("This match is not open any more.")
-    Confirmation.objects.create(match=made, action=Confirmation.Action.REJECT, by=user, note=note)
-
-
-@transaction.atomic
-def undo(made: Match, *, user: User, note: str = "") -> None:
-    """Take a confirmation or a rejection back: rows are free again, what it posted is reversed."""
-    held = Match.objects.select_for_update().get(pk=made.pk)
-    if held.state not in (Match.State.CONFIRMED, Match.State.REJECTED):
-        raise RecordError("There is nothing to undo here.")
-    held.rows.update(confirmed=False)
-    if held.document is not None:
-        Allocation.objects.filter(by=held.document).delete()
-        held.rows.filter(posting__entry__document=held.document).delete()
-        posting.post_document(held.document, None, actor=user)
-        ledger_documents.withdraw([held.document])
-    was_engine = held.method == "engine"
-    held.state = Match.State.PROPOSED if was_engine and _is_free(held) else Match.State.UNDONE
-    held.document = None
-    held.save(update_fields=["state", "document"])
-    Confirmation.objects.create(match=held, action=Confirmation.Action.UNDO, by=user, note=note)
-
-
-# ── checks and posting ──────────────────────────────────────────────────────────────────────────────────
-
-
-def _check(selection: Selection) -> None:
-    account = selection.account
-    if not selection.lines:
-        raise RecordError("No statement line is chosen.")
-    if any(line.pending for line in selection.lines):
-        raise RecordError("A pending line cannot be matched: wait until the bank has booked it.")
-    accounts = {line.account_id for line in selection.lines} | {row.account_id for row in selection.postings}
-    if accounts != {account.pk}:
-        raise RecordError("All rows must be of the same bank account.")
-    if selection.difference:
-        raise RecordError(
-            [FieldError("difference", "", "The amounts do not agree yet: add what is missing or book the difference.")]
-        )
-
-
-def _post(made: Match, selection: Selection, user: User) -> Document | None:
-    """Book what the bank line says and the books do not: paid documents, codings, differences."""
-    draft = _draft(selection, f"match:{made.pk}:{made.confirmations.count() + 1}")
-    if draft is None:
-        return None
-    organization = selection.account.organization
-    if errors := validate(draft, today=timezone.localdate(timezone=organization.zone)):
-        raise RecordError(errors)
-    source, _ = Source.objects.get_or_create(
-        organization=organization, key=SOURCE_KEY, defaults={"label": "Reconciliation"}
-    )
-    [stored] = ledger_documents.store(organization, source, [Incoming("match", draft)], scope=SOURCE_KEY)
-    posting.post_document(stored.document, draft, actor=user)
-    Allocation.objects.bulk_create(
-        [
-            Allocation(organization=organization, document=document, by=stored.document, amount=abs(amount))
-            for document, amount in selection.documents
-        ]
-    )
-    own = Posting.objects.filter(entry__document=stored.document, account=selection.account)
-    MatchLine.objects.bulk_create([MatchLine(match=made, posting=row, amount=row.amount) for row in own])
-    return stored.document
-
-
-def _draft(selection: Selection, external_id: str) -> Draft | None:
-    """A coded bank transaction for what is missing on the bank account; None where nothing is."""
-    if not selection.to_post and not selection.codings and not selection.documents:
-        return None
-    first = min(selection.lines, key=lambda line: line.date)
-    lines = [_document_line(selection.account, document, amount) for document, amount in selection.documents]
-    lines += [
-        {"account": coding.account.code, "amount": coding.amount, "description": coding.description}
-        for coding in selection.codings
-    ]
-    draft: Draft = {
-        "kind": "bank_transaction",
-        "external_id": external_id,
-        "date": first.date,
-        "currency": first.currency,
-        "total": selection.to_post,
-        "description": first.description,
-        "counterparty": first.counterparty,
-        "reference": first.reference,
-        "bank_account": selection.account.code,
-        "lines": lines,
-    }
-    name = selection.contact_name or _contact_of(selection)
-    return {**draft, "customer": {"name": name}} if name else draft
-
-
-def _document_line(account: Account, document: Document, amount: int) -> dict[str, object]:
-    role = "receivable" if document.kind == "invoice" else "payable"
-    code = Account.objects.get(organization_id=account.organization_id, role=role, qualifier="").code
-    return {"account": code, "amount": amount, "description": str(document)}
-
-
-def _contact_of(selection: Selection) -> str:
-    names = {document.contact.name for document, _ in selection.documents if document.contact}
-    return names.pop() if len(names) == 1 else ""
-
-
-def _drop_rivals(made: Match) -> None:
-    """Open proposals that want a row which is now taken."""
-    rows = list(made.rows.values_list("statement_line_id", "posting_id"))
-    lines = [line for line, _ in rows if line]
-    postings = [taken for _, taken in rows if taken]
-    open_ones = Match.objects.filter(account=made.account, state=Match.State.PROPOSED).exclude(pk=made.pk)
-    rivals = open_ones.filter(rows__statement_line__in=lines) | open_ones.filter(rows__posting__in=postings)
-    Match.objects.filter(pk__in=list(rivals.values_list("pk", flat=True))).delete()
-
-
-def _is_free(made: Match) -> bool:
-    rows = made.rows.all()
-    taken = MatchLine.objects.filter(confirmed=True)
-    return not (
-        taken.filter(statement_line__in=rows.values("statement_line")).exists()
-        or taken.filter(posting__in=rows.exclude(posting=None).values("posting")).exists()
-    )

@@ -1,4 +1,4 @@
-"""What a person or the engine wants matched: the rows chosen, what is missing, and the entry it would post."""
+"""Rows chosen to be matched: what they come to, what is missing, and the entry confirming would post."""
 
 from __future__ import annotations
 
@@ -89,11 +89,12 @@ def selection_of(made: Match, *, codings: Sequence[Coding] = ()) -> Selection:
             "pk"
         )
     )
-    payments = []
-    for row in rows:
-        if row.document is not None:
-            found = open_rows.document(made.account, row.document.pk)
-            payments.append(Payment(found or OpenDocument(row.document, 0, made.account), row.amount))
+    still_open = open_rows.open_ones(made.account, [row.document_id for row in rows if row.document_id])
+    payments = [
+        Payment(still_open.get(row.document.pk) or OpenDocument(row.document, 0, made.account), row.amount)
+        for row in rows
+        if row.document is not None
+    ]
     return Selection(
         account=made.account,
         lines=[row.statement_line for row in rows if row.statement_line],
@@ -118,7 +119,7 @@ def _row_problems(selection: Selection) -> Iterable[str]:
         yield "No statement line is chosen."
     if any(line.pending for line in selection.lines):
         yield "A pending line cannot be matched: wait until the bank has booked it."
-    rows = [*selection.lines, *selection.postings]
+    rows: list[StatementLine | Posting] = [*selection.lines, *selection.postings]
     if any(row.account_id != account.pk for row in rows):
         yield "All rows must be of the same bank account."
     if len({row.currency for row in rows}) > 1:
@@ -135,7 +136,8 @@ def _payment_problems(selection: Selection) -> Iterable[str]:
         if not is_open:
             yield f"{document} is not open any more: it was settled meanwhile."
         elif amount == 0 or (amount > 0) != (is_open > 0):
-            yield f"{document}: the amount must lie between nothing and {money_text(is_open, selection.account)}."
+            most = money_text(is_open, selection.account)
+            yield f"{document}: the amount must lie between nothing and {most}."
         elif abs(amount) > abs(is_open):
             yield f"{document}: only {money_text(is_open, selection.account)} is open."
 

@@ -82,10 +82,28 @@ def order(item: Order, clock: int, customer_record: Any) -> Record:
     return record
 
 
+_SAME_FOR_ALL: Record = {
+    "canNotifyCustomer": True,
+    "cartToken": None,
+    "checkoutToken": None,
+    "clientIp": None,
+    "customerAcceptsMarketing": False,
+    "currentTotalWeight": "0",
+    "totalWeight": "0",
+    "fulfillable": False,
+    "hasTimelineComment": False,
+    "merchantEditable": True,
+    "merchantEditableErrors": [],
+    "productNetwork": False,
+    "registeredSourceUrl": None,
+    "restockable": False,
+}
+
+
 def _facts(item: Order, clock: int, cancelled: bool) -> Record:
     """What needs no other object to tell."""
     status = financial_status(item, clock)
-    return {
+    return _SAME_FOR_ALL | {
         "legacyResourceId": str(item.id),
         "name": item.name,
         "number": item.number,
@@ -127,20 +145,6 @@ def _facts(item: Order, clock: int, cancelled: bool) -> Record:
         "capturable": status == "AUTHORIZED",
         "refundable": _received(item, clock) > _refunded(item, clock),
         "canMarkAsPaid": status == "PENDING",
-        "canNotifyCustomer": True,
-        "cartToken": None,
-        "checkoutToken": None,
-        "clientIp": None,
-        "customerAcceptsMarketing": False,
-        "currentTotalWeight": "0",
-        "totalWeight": "0",
-        "fulfillable": False,
-        "hasTimelineComment": False,
-        "merchantEditable": True,
-        "merchantEditableErrors": [],
-        "productNetwork": False,
-        "registeredSourceUrl": None,
-        "restockable": False,
         "statusPageUrl": f"https://{SHOP_DOMAIN}/orders/{item.id}",
     }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from django.db.models import Exists, OuterRef, QuerySet
 
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger import queries
@@ -118,11 +120,11 @@ def gateways(organization: Organization, *, on: dt.date | None = None, payouts: 
     return found
 
 
-def payouts_of(clearing: Account) -> Sequence[Document]:
-    """Payouts that were booked against a clearing account, newest first, through its own postings."""
-    rows = Document.objects.filter(organization=clearing.organization_id, kind="payout")
-    names = {clearing.qualifier, clearing.qualifier.replace("_", " "), clearing.qualifier.title()}
-    return rows.filter(gateway__in=names).order_by("-date", "-id")
+def payouts_of(clearing: Account) -> QuerySet[Document]:
+    """Payouts that were booked against a clearing account, newest first."""
+    booked = Posting.objects.filter(account=clearing, entry__document=OuterRef("pk"))
+    rows = Document.objects.filter(Exists(booked), organization=clearing.organization_id, kind="payout")
+    return rows.order_by("-date", "-id")
 
 
 class Unsettled(NamedTuple):

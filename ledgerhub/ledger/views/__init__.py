@@ -1,0 +1,1 @@
+"""Pages of the books, one module a subject."""

@@ -1,0 +1,129 @@
+"""The simulated business: sync, import the bank's statement, match; proposals against the true pairing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from integrations import connectors, register, statements
+from integrations.register import Choice
+from integrations.sandbox import truth
+from integrations.sandbox.business import simulate
+from integrations.sandbox.catalog import SYSTEMS
+from integrations.sandbox.events import Account as BankAccount
+from integrations.sandbox.events import Business, day
+from integrations.sandbox.server import SandboxServer, running
+from integrations.sandbox.statements import STYLES
+from integrations.sandbox.systems.bank import months, period
+from integrations.statements import ParsedLine, identities
+from ledgerhub.access.models import Organization
+from ledgerhub.core.money import to_minor
+from ledgerhub.ledger import statement_lines
+from ledgerhub.ledger.accounts import install_chart
+from ledgerhub.ledger.models import Account, Source, StatementLine
+from reconciliation import runs
+from reconciliation.models import Match
+from tests.jobs import drain
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SURE = 0.8
+
+
+@pytest.fixture(autouse=True)
+def loopback(settings: object) -> None:
+    settings.ALLOW_LOOPBACK_INTEGRATIONS = True  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    with running(simulate(7, orders=60)) as server:
+        yield server
+
+
+@pytest.fixture
+def harbor() -> Organization:
+    made = Organization.objects.create(
+        name="Harbor Coffee Co.", slug="harbor", base_currency="USD", timezone="America/New_York"
+    )
+    install_chart(made)
+    return made
+
+
+def sync(organization: Organization, sandbox: SandboxServer) -> None:
+    """Everything of Stripe and Shopify into the books."""
+    for key in ("stripe", "shopify"):
+        system = SYSTEMS[key]
+        integration = register.create(
+            organization,
+            key,
+            name=system.label,
+            settings={**system.settings, **system.secrets, "base_url": sandbox.address + system.base},
+            bank_account=Account.objects.get(organization=organization, role="bank", qualifier=""),
+        )
+        register.activate(integration, [Choice(stream.key) for stream in connectors.get(key).streams])
+    drain()
+
+
+def import_lines(bank: Account, business: Business, *, clock: int) -> dict[int, str]:
+    """The checking account's OFX files, month by month, overlapping; gives line pk -> the bank's own id."""
+    [checking] = [account for account in business.accounts if account.id == "checking"]
+    source = Source.objects.create(organization=bank.organization, key="bank", label="Bank file")
+    known: dict[str, str] = {}
+    for month in months(business, clock):
+        known |= import_month(bank, source, STYLES["ofx2"].render(period(business, checking, month, clock)))
+    assert isinstance(checking, BankAccount)
+    pks = StatementLine.objects.filter(account=bank).values_list("pk", "identity")
+    return {pk: known[identity] for pk, identity in pks}
+
+
+def import_month(bank: Account, source: Source, data: bytes) -> dict[str, str]:
+    [statement] = statements.read(data)
+    marks = identities(statement.lines, bank.code)
+    drafts = [draft(line, mark) for line, mark in zip(statement.lines, marks, strict=True)]
+    statement_lines.store(bank, source, drafts, raw_record_ids=[None] * len(drafts))
+    return {mark: line.provider_id for line, mark in zip(statement.lines, marks, strict=True)}
+
+
+def draft(line: ParsedLine, identity: str) -> dict[str, object]:
+    return {
+        "external_id": identity,
+        "date": line.date,
+        "total": to_minor(line.amount, line.currency),
+        "currency": line.currency,
+        "description": line.description,
+        "counterparty": line.counterparty,
+        "reference": line.reference,
+    }
+
+
+def proposed(bank: Account, bank_ids: dict[int, str]) -> dict[str, tuple[set[str], float]]:
+    """Bank's line id -> the external ids proposed for it, and how probable."""
+    found: dict[str, tuple[set[str], float]] = {}
+    for made in Match.objects.filter(account=bank, state="proposed").prefetch_related("rows"):
+        rows = made.rows.select_related("posting__entry__document", "document")
+        things = {row.document or row.posting.entry.document for row in rows if row.document or row.posting}
+        names = {f"{'payout' if thing.kind == 'payout' else 'order'}:{thing.external_id}" for thing in things}
+        for row in rows:
+            if row.statement_line_id:
+                found[bank_ids[row.statement_line_id]] = (names, made.probability or 0)
+    return found
+
+
+def test_proposals_are_the_true_pairs(harbor: Organization, sandbox: SandboxServer) -> None:
+    sync(harbor, sandbox)
+    clock = sandbox.state.clock
+    bank = Account.objects.select_related("organization").get(organization=harbor, role="bank", qualifier="")
+    bank_ids = import_lines(bank, sandbox.business, clock=clock)
+    runs.propose(bank)
+    found = proposed(bank, bank_ids)
+    true = {
+        line: {answer for answer in answers if not answer.startswith("coded:")}
+        for line, answers in truth.pairing(sandbox.business, clock=clock).items()
+        if line in set(bank_ids.values())
+    }
+    wrong = {line: (names, true[line]) for line, (names, _) in found.items() if names != true[line]}
+    missed = {line: names for line, names in true.items() if names and line not in found}
+    print(len(true), len(found), "wrong", wrong, "missed", missed, day(clock))
+    assert wrong == {}
+    assert missed == {}
