@@ -1,4 +1,4 @@
-"""Previews: what records would become, ready to show: summary, journal lines with accounts by name, errors."""
+"""Previews: what records would become, ready to show: summary, journal lines by account name, errors."""
 
 from __future__ import annotations
 

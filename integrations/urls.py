@@ -4,10 +4,57 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from integrations.views import mapping, mapping_editor
+from integrations.views import (
+    catalogue,
+    integration,
+    mapping,
+    mapping_editor,
+    oauth_views,
+    streams,
+    uploads,
+    wizard,
+)
 
 app_name = "integrations"
 
+_catalogue = [
+    path("integrations/", catalogue.integrations, name="integrations"),
+    path("integrations/new/", catalogue.catalogue, name="catalogue"),
+]
+_wizard = [
+    path("integrations/new/<slug:connector>/", wizard.new_integration, name="new_integration"),
+    path("integrations/<int:pk>/setup/", wizard.setup_settings, name="setup_settings"),
+    path("integrations/<int:pk>/setup/connection/", wizard.setup_connection, name="setup_connection"),
+    path("integrations/<int:pk>/setup/streams/", wizard.setup_streams, name="setup_streams"),
+    path("integrations/<int:pk>/setup/preview/", wizard.setup_preview, name="setup_preview"),
+    path("integrations/<int:pk>/setup/activation/", wizard.activation, name="activation"),
+    path("integrations/<int:pk>/setup/discarding/", wizard.discarding, name="discarding"),
+]
+_integration = [
+    path("integrations/<int:pk>/", integration.integration, name="integration"),
+    path("integrations/<int:pk>/settings/", integration.integration_settings, name="integration_settings"),
+    path("integrations/<int:pk>/test/", integration.connection_test, name="connection_test"),
+    path("integrations/<int:pk>/disconnection/", integration.disconnection, name="disconnection"),
+    path("integrations/<int:pk>/reconnection/", integration.reconnection, name="reconnection"),
+]
+_streams = [
+    path("integrations/<int:pk>/syncs/", streams.integration_runs, name="integration_runs"),
+    path("streams/<int:pk>/syncs/", streams.stream_runs, name="stream_runs"),
+    path("streams/<int:pk>/pause/", streams.stream_pause, name="stream_pause"),
+    path("streams/<int:pk>/resumption/", streams.stream_resumption, name="stream_resumption"),
+    path("streams/<int:pk>/schedule/", streams.stream_schedule, name="stream_schedule"),
+    path("streams/<int:pk>/mode/", streams.stream_mode, name="stream_mode"),
+]
+_oauth = [
+    path("integrations/<int:pk>/consent/", oauth_views.oauth_consent, name="oauth_consent"),
+    path("integrations/consent/", oauth_views.oauth_return, name="oauth_return"),
+]
+_uploads = [
+    path("integrations/<int:pk>/files/", uploads.uploads, name="uploads"),
+    path("files/<int:pk>/", uploads.upload, name="upload"),
+    path("files/<int:pk>/columns/", uploads.upload_columns, name="upload_columns"),
+    path("files/<int:pk>/answer/", uploads.upload_answer, name="upload_answer"),
+]
 _mapping = [
     path("mappings/", mapping.mappings, name="mappings"),
     path("mappings/<int:pk>/", mapping.mapping, name="mapping"),
@@ -25,4 +72,12 @@ _mapping = [
     ),
 ]
 
-urlpatterns: list[URLPattern] = [*_mapping]
+urlpatterns: list[URLPattern] = [
+    *_catalogue,
+    *_wizard,
+    *_integration,
+    *_streams,
+    *_oauth,
+    *_uploads,
+    *_mapping,
+]

@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from integrations import quarantine, registry, run_words
 from integrations.models import Integration, Quarantine, Stream, SyncRun
-from integrations.paths import PathError, parse_path
 from integrations.quarantine import Cause
 from integrations.views import links
 from integrations.views.marking import marked_json
@@ -99,14 +98,15 @@ def record(request: OrgRequest, pk: int) -> HttpResponse:
     siblings = Quarantine.objects.filter(stream=row.stream, cause=row.cause, state=row.state)
     remedy = quarantine.remedy(message for _, _, message in row.errors)
     spec = registry.stream_spec(row.stream)
-    sources = [source for _, source, _ in row.errors if source]
+    marked = marked_json(spec.shape(row.record.payload), [source for _, source, _ in row.errors])
     context = {
         "row": row,
         "label": run_words.stream_label(row.stream),
         "errors": [
-            {"target": target, "source": source, "message": message} for target, source, message in row.errors
+            {"target": target, "source": source, "message": message, "missing": source in marked.missing}
+            for target, source, message in row.errors
         ],
-        "payload": marked_json(spec.shape(row.record.payload), sources),
+        "payload": marked.body,
         "remedy": remedy,
         "mend": links.mend(request.organization, row.stream, remedy, record_id=row.record_id),
         "before": siblings.filter(pk__gt=row.pk).order_by("pk").first(),
@@ -235,9 +235,7 @@ def _shown(request: OrgRequest, cause: Cause) -> dict[str, Any]:
     return {
         "cause": cause,
         "label": run_words.stream_label(cause.stream),
-        "mend": links.mend(
-            request.organization, cause.stream, cause.remedy, record_id=cause.first.record_id
-        ),
+        "mend": links.mend(request.organization, cause.stream, cause.remedy, record_id=cause.first.record_id),
     }
 
 
@@ -269,14 +267,3 @@ def _ticked(request: OrgRequest, rows: QuerySet[Quarantine]) -> QuerySet[Quarant
         return rows
     chosen = [int(text) for text in request.POST.getlist("selected") if text.isdecimal() and len(text) < 19]
     return rows.filter(pk__in=chosen)
-
-
-def source_keys(sources: list[str]) -> set[tuple[str, ...]]:
-    """The paths that errors name, as keys without their list marks."""
-    found = set()
-    for source in sources:
-        try:
-            found.add(tuple(key.name for key in parse_path(source).keys))
-        except PathError:
-            continue
-    return found

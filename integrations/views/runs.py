@@ -203,7 +203,9 @@ def _filters(organization: Organization) -> list[Filter]:
         ),
         Filter("stream", "Stream", choices=names),
         Filter("state", "State", choices=SyncRun.State.choices),
-        Filter("since", "From", kind="date", apply=lambda rows, day: rows.filter(created_at__gte=_start(day))),
+        Filter(
+            "since", "From", kind="date", apply=lambda rows, day: rows.filter(created_at__gte=_start(day))
+        ),
         Filter("until", "To", kind="date", apply=lambda rows, day: rows.filter(created_at__lt=_after(day))),
     ]
 

@@ -254,9 +254,14 @@ def discarding(request: OrgRequest, pk: int) -> HttpResponse:
     integration = find_draft(request, pk)
     with transaction.atomic():
         record(request, "integration.discarded", integration, before={"name": integration.name})
-        if Stream.objects.filter(integration=integration, records__isnull=False).exists():
+        kept = Stream.objects.filter(integration=integration, records__isnull=False).exists()
+        if kept:
             register.disconnect(integration)
         else:
+            integration.streams.update(mapping=None)
             integration.delete()
-    messages.success(request, "The draft is gone. Nothing had been read.")
+    words = (
+        "It is disconnected again; what it brought stays." if kept else "The draft is gone; nothing was read."
+    )
+    messages.success(request, words)
     return redirect("integrations:catalogue", request.organization.slug)

@@ -89,7 +89,7 @@ def _amount(text: str) -> Q:
 
 def _worded(rows: QuerySet[Document] | QuerySet[Entry] | QuerySet[StatementLine], text: str, paths: tuple[str, ...]) -> Q:
     """Every word in one of the fields, among the newest rows."""
-    floor = rows.model.objects.order_by("-pk").values_list("pk", flat=True)[NEWEST : NEWEST + 1]  # type: ignore[attr-defined]
+    floor = rows.model.objects.order_by("-pk").values_list("pk", flat=True)[NEWEST : NEWEST + 1]
     oldest = next(iter(floor), 0)
     return Q(pk__gt=oldest) & _words(text, paths)
 

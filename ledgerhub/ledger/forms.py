@@ -266,13 +266,14 @@ def _read_rate(line: int, cells: list[str], base: str) -> ReadRate:
     return ReadRate(line, currency, day, rate)
 
 
-def _text(file: UploadedFile) -> str:
+def _text(file: UploadedFile[bytes]) -> str:
     if (file.size or 0) > _LARGEST_RATES_FILE:
         raise forms.ValidationError("The file is larger than 1 MB. Is it a file of rates?")
     try:
-        return file.read().decode("utf-8-sig").replace("\0", "")
+        text: str = file.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise forms.ValidationError("The file is not text in UTF-8. Save it as CSV (UTF-8) and try again.") from None
+    return text.replace("\0", "")
 
 
 def _day(text: str) -> dt.date | None:

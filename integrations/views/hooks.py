@@ -1,0 +1,71 @@
+"""The webhook endpoint: outside systems push here; what is proven is stored and answered, the rest refused."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from integrations import webhooks
+from integrations.models import Integration, Secret
+from integrations.spec import WebhookRefused
+from ledgerhub.core.errors import LedgerHubError
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 2 * 1024 * 1024
+UNKNOWN = "This address is not known, or the message is not signed with our secret."
+_NO_SECRET = b"compared with where the address is unknown"
+
+
+@csrf_exempt
+@require_POST
+def hook(request: HttpRequest, token: str) -> HttpResponse:
+    """Verify, store once, answer 200; the work is done later. Refused messages get 400 and words."""
+    body = _body(request)
+    if body is None:
+        return _words(f"The message is larger than {MOST_BYTES // 1024 // 1024} MB.", status=413)
+    integration = _integration(token)
+    if integration is None:
+        _spend(body)
+        return _words(UNKNOWN, status=400)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        webhooks.receive(integration, headers, body)
+    except WebhookRefused as error:
+        log.warning("webhook refused integration=%s: %s", integration.pk, error)
+        return _words(str(error), status=400)
+    except LedgerHubError as error:
+        return _words(str(error), status=400)
+    return _words("Received.", status=200)
+
+
+def _body(request: HttpRequest) -> bytes | None:
+    """The raw bytes; None where they are too many, which the announced length tells before reading."""
+    announced = request.META.get("CONTENT_LENGTH") or "0"
+    if not announced.isdecimal() or int(announced) > MOST_BYTES:
+        return None
+    try:
+        return request.body
+    except RequestDataTooBig:
+        return None
+
+
+def _integration(token: str) -> Integration | None:
+    rows = Integration.objects.select_related("organization").exclude(state=Integration.State.DISCONNECTED)
+    return rows.filter(webhook_token=token).first()
+
+
+def _spend(body: bytes) -> None:
+    """As much work as a bad signature costs, so that the time does not tell which addresses exist."""
+    list(Secret.objects.filter(integration_id=0).values_list("value"))
+    hmac.compare_digest(hmac.new(_NO_SECRET, body, hashlib.sha256).hexdigest(), "0" * 64)
+
+
+def _words(text: str, *, status: int) -> HttpResponse:
+    return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,117 @@
+"""Connecting by consent: the person signs in at the other side, which sends them back with a code."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from integrations import alerts, oauth, register, registry
+from integrations.connection import TokenRow, connect, secrets_of
+from integrations.models import Integration
+from integrations.oauth import Begun
+from integrations.spec import OAuth2
+from integrations.views.lookup import find_integration
+from ledgerhub.access.audit import record
+from ledgerhub.access.views_support import OrgRequest, member
+from ledgerhub.core.errors import LedgerHubError
+
+SESSION = "oauth"
+LONGEST = 15 * 60  # seconds a person may take at the other side
+
+
+def redirect_uri(request: OrgRequest) -> str:
+    """The one address to enter at the vendor's; the same for every integration of the organization."""
+    return settings.PUBLIC_URL + reverse("integrations:oauth_return", args=[request.organization.slug])
+
+
+@require_safe
+@member("admin")
+def oauth_consent(request: OrgRequest, pk: int) -> HttpResponse:
+    """Before leaving: where one goes and what is asked for there. A page and a link, because a form may
+    not lead to another site."""
+    integration = find_integration(request, pk)
+    spec = registry.connector(integration)
+    if not isinstance(spec.auth, OAuth2) or spec.auth.grant != "authorization_code":
+        raise Http404("This system is not connected by consent.")
+    values = spec.with_defaults({**integration.settings, **secrets_of(integration)})
+    begun = oauth.begin(spec.auth, values, redirect_uri=redirect_uri(request))
+    _remember(request, integration, begun)
+    context = {
+        "integration": integration,
+        "spec": spec,
+        "url": begun.url,
+        "scopes": spec.auth.scopes,
+        "redirect_uri": redirect_uri(request),
+    }
+    return render(request, "integrations/integration_consent.html", context)
+
+
+def _remember(request: OrgRequest, integration: Integration, begun: Begun) -> None:
+    request.session[SESSION] = {
+        "integration": integration.pk,
+        "organization": request.organization.pk,
+        "state": begun.state,
+        "verifier": begun.verifier,
+        "at": time.time(),
+    }
+
+
+@require_safe
+@member("admin")
+def oauth_return(request: OrgRequest) -> HttpResponse:
+    """The person is back: the code is good once, for the one integration the state was made for."""
+    slug = request.organization.slug
+    begun = request.session.pop(SESSION, None)
+    if not _is_ours(request, begun):
+        messages.error(request, "This answer does not belong to a connection you began here. Begin again.")
+        return redirect("integrations:integrations", slug)
+    integration = find_integration(request, begun["integration"])
+    try:
+        _finish(request, integration, begun)
+    except LedgerHubError as error:
+        messages.error(request, str(error))
+    draft = integration.state == Integration.State.DRAFT
+    return redirect(
+        "integrations:setup_connection" if draft else "integrations:integration", slug, integration.pk
+    )
+
+
+def _is_ours(request: OrgRequest, begun: dict[str, Any] | None) -> bool:
+    if begun is None or begun["organization"] != request.organization.pk:
+        return False
+    in_time = time.time() - begun["at"] < LONGEST
+    return in_time and secrets.compare_digest(begun["state"].encode(), request.GET.get("state", "").encode())
+
+
+def _finish(request: OrgRequest, integration: Integration, begun: dict[str, Any]) -> None:
+    """Change the code for a token, keep it, and see that it works."""
+    spec = registry.connector(integration)
+    code = request.GET.get("code", "")
+    if not code:
+        said = request.GET.get("error_description") or request.GET.get("error") or "no reason was given"
+        messages.error(request, f"{spec.label} did not give access: {said[:200]}.")
+        return
+    client, calls = connect(integration, purpose="connect", patience=register.PAGE_PATIENCE)
+    try:
+        with client:
+            token = client.exchange_code(code, redirect_uri=redirect_uri(request), verifier=begun["verifier"])
+    finally:
+        calls.save()
+    with transaction.atomic():
+        TokenRow(integration).store(token)
+        record(request, "integration.connected", integration, after={"scope": token.scope})
+    works, words = register.test_connection(integration)
+    if works:
+        alerts.restore(integration)
+        messages.success(request, words)
+    else:
+        messages.error(request, words)

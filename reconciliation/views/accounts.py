@@ -1,0 +1,92 @@
+"""The list of bank accounts to reconcile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from ledgerhub.access.models import Organization
+from ledgerhub.access.views_support import OrgRequest, member
+from ledgerhub.ledger.models import Account, Posting, Statement, StatementLine
+from reconciliation.models import Match, MatchLine
+
+
+@dataclass
+class AccountRow:
+    """One bank account: what is open, what the bank says, what the books say (minor units)."""
+
+    account: Account
+    currency: str
+    open_lines: int
+    proposals: int
+    books: int
+    statement: Statement | None
+    bank_balance: int | None
+
+    @property
+    def state(self) -> str:
+        if not self.statement and self.bank_balance is None and not self.open_lines:
+            return "unknown"
+        return "needs_person" if self.open_lines else "matched"
+
+
+@require_safe
+@member("viewer")
+def accounts(request: OrgRequest) -> HttpResponse:
+    rows = account_rows(request.organization)
+    context = {
+        "rows": rows,
+        "open_lines": sum(row.open_lines for row in rows),
+        "proposals": sum(row.proposals for row in rows),
+        "has_lines": any(row.state != "unknown" for row in rows),
+    }
+    return render(request, "reconciliation/accounts.html", context)
+
+
+def account_rows(organization: Organization) -> list[AccountRow]:
+    """Accounts of role bank and any other with statement lines; five queries however many there are."""
+    has_lines = Exists(StatementLine.objects.filter(account=OuterRef("pk")))
+    found = Account.objects.filter(organization=organization).filter(Q(role="bank") | has_lines)
+    last = StatementLine.objects.filter(account=OuterRef("pk"), balance__isnull=False)
+    newest = last.order_by("-date", "-position").values("balance")[:1]
+    listed = list(found.filter(archived_at__isnull=True).annotate(bank_balance=Subquery(newest)))
+    open_lines, proposals = _open_lines(listed), _proposals(listed)
+    books, statements = _books(listed, organization), _statements(listed)
+    rows = []
+    for account in listed:
+        statement = statements.get(account.pk)
+        closing = statement.closing if statement is not None else None
+        balance = closing if closing is not None else account.bank_balance
+        currency = account.currency or organization.base_currency
+        counts = open_lines.get(account.pk, 0), proposals.get(account.pk, 0)
+        rows.append(AccountRow(account, currency, *counts, books.get(account.pk, 0), statement, balance))
+    return rows
+
+
+def _open_lines(accounts: list[Account]) -> dict[int, int]:
+    matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
+    rows = StatementLine.objects.filter(account__in=accounts, pending=False).filter(~Exists(matched))
+    return dict(rows.order_by().values_list("account").annotate(count=Count("pk")))
+
+
+def _proposals(accounts: list[Account]) -> dict[int, int]:
+    rows = Match.objects.filter(account__in=accounts, state=Match.State.PROPOSED)
+    return dict(rows.order_by().values_list("account").annotate(count=Count("pk")))
+
+
+def _books(accounts: list[Account], organization: Organization) -> dict[int, int]:
+    currencies = {account.pk: account.currency or organization.base_currency for account in accounts}
+    total = Coalesce(Sum("amount"), 0, output_field=BigIntegerField())
+    rows = Posting.objects.filter(account__in=accounts).order_by().values_list("account", "currency")
+    return {pk: amount for pk, currency, amount in rows.annotate(total=total) if currencies[pk] == currency}
+
+
+def _statements(accounts: list[Account]) -> dict[int, Statement]:
+    """The statement that reaches furthest, per account."""
+    rows = Statement.objects.filter(account__in=accounts, end__isnull=False).order_by("end", "pk")
+    return {statement.account_id: statement for statement in rows}

@@ -1,0 +1,56 @@
+"""What the pages of matching share: finding objects in the organization, the way back, answers to htmx."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+
+from ledgerhub.access.views_support import OrgRequest
+from ledgerhub.ledger.models import Account, StatementLine
+from reconciliation.models import Match
+
+
+def get_account(request: OrgRequest, pk: int) -> Account:
+    account = get_object_or_404(Account, organization=request.organization, pk=pk)
+    # The request's own row, so that nothing reads the organization again.
+    account.organization = request.organization
+    return account
+
+
+def get_line(account: Account, pk: int) -> StatementLine:
+    return get_object_or_404(StatementLine, account=account, pk=pk)
+
+
+def get_match(request: OrgRequest, pk: int) -> Match:
+    made = get_object_or_404(
+        Match.objects.select_related("account", "document"), organization=request.organization, pk=pk
+    )
+    made.account.organization = request.organization
+    return made
+
+
+def way_back(request: OrgRequest, account: Account) -> str:
+    """Where a decision returns to: the `next` it came with when that is a page of ours."""
+    given = request.POST.get("next") or request.GET.get("next") or ""
+    if url_has_allowed_host_and_scheme(given, {request.get_host()}, require_https=request.is_secure()):
+        return given
+    return reverse("reconciliation:workspace", args=[request.organization.slug, account.pk])
+
+
+def undo_tag(request: OrgRequest, made: Match) -> str:
+    """The message tag that gives a toast its Undo button."""
+    path = reverse("reconciliation:reversal", args=[request.organization.slug, made.pk])
+    return f"undo={path}?{urlencode({'next': way_back(request, made.account)})}"
+
+
+def refused(request: OrgRequest, account: Account, reason: str) -> HttpResponse:
+    """A decision that could not be taken: in words, back on the page; htmx gets them on top of it."""
+    if request.headers.get("HX-Request"):
+        answer = render(request, "reconciliation/refusal.html", {"reason": reason})
+        answer["HX-Retarget"], answer["HX-Reswap"] = ".alerts", "innerHTML show:top"
+        return answer
+    messages.error(request, reason)
+    return HttpResponseRedirect(way_back(request, account))

@@ -1,0 +1,58 @@
+"""Contacts found and made in bulk: by outside id, by e-mail, by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from ledgerhub.access.models import Organization
+from ledgerhub.ledger import parties
+from ledgerhub.ledger.models import Contact, ContactIdentity
+
+pytestmark = pytest.mark.django_db
+
+
+def test_new_people_are_made_once(organization: Organization) -> None:
+    ann = {"external_id": "7", "name": "Ann Lee", "email": "Ann@x.test"}
+    first, nobody, again = parties.resolve(organization, [ann, None, dict(ann)], scope="shop")
+    assert first is again
+    assert nobody is None
+    assert list(Contact.objects.values_list("name", "email", "is_customer", "is_supplier")) == [
+        ("Ann Lee", "ann@x.test", True, False)
+    ]
+    assert list(ContactIdentity.objects.values_list("scope", "external_id")) == [("shop", "7")]
+
+
+def test_the_same_person_in_two_systems_is_one_contact(organization: Organization) -> None:
+    [shop] = parties.resolve(organization, [{"external_id": "7", "email": "ann@x.test"}], scope="shop")
+    [card] = parties.resolve(organization, [{"external_id": "cus_1", "email": "ANN@x.test"}], scope="card")
+    assert shop is not None
+    assert card == shop
+    [known] = parties.resolve(organization, [{"external_id": "cus_1", "name": "Someone"}], scope="card")
+    assert known == shop
+
+
+def test_equal_names_with_different_ids_stay_apart(organization: Organization) -> None:
+    people = [{"external_id": "1", "name": "J. Smith"}, {"external_id": "2", "name": "J. Smith"}]
+    first, second = parties.resolve(organization, people, scope="shop")
+    assert first is not second
+    assert Contact.objects.count() == 2
+
+
+def test_a_name_alone_finds_the_contact(organization: Organization) -> None:
+    [made] = parties.resolve(organization, [{"name": "Landlord Ltd"}], scope="bank", supplier=True)
+    [found] = parties.resolve(organization, [{"name": "Landlord Ltd"}], scope="bank")
+    assert made == found
+    assert list(Contact.objects.values_list("is_customer", "is_supplier")) == [(True, True)]
+
+
+def test_people_of_another_organization_are_not_found(organization: Organization) -> None:
+    other = Organization.objects.create(name="Other", slug="other-books")
+    [theirs] = parties.resolve(other, [{"external_id": "7", "email": "ann@x.test"}], scope="shop")
+    [ours] = parties.resolve(organization, [{"external_id": "7", "email": "ann@x.test"}], scope="shop")
+    assert ours != theirs
+
+
+def test_update_takes_what_the_source_says_now(organization: Organization) -> None:
+    parties.resolve(organization, [{"external_id": "7", "name": "Ann", "email": "a@x.test"}], scope="shop")
+    parties.update(organization, [{"external_id": "7", "name": "Ann Lee", "phone": "+1 555"}], scope="shop")
+    assert list(Contact.objects.values_list("name", "phone", "email")) == [("Ann Lee", "+1 555", "a@x.test")]
