@@ -71,11 +71,11 @@ class ShownEntry(NamedTuple):
 
 
 class ShownSection(NamedTuple):
-    """A list of a document as a table."""
+    """A list of a document as a table; each cell with the field it is of."""
 
     label: str
     heads: list[Field]
-    rows: list[list[str]]
+    rows: list[list[tuple[Field, str]]]
 
 
 class ShownDocument(NamedTuple):
@@ -148,7 +148,7 @@ def _document(output: str, draft: Draft, shown: list[ShownEntry]) -> ShownDocume
 
 def _table(label: str, fields: tuple[Field, ...], rows: list[dict[str, Any]], draft: Draft) -> ShownSection:
     heads = [item for item in fields if any(row.get(item.name) is not None for row in rows)]
-    cells = [[show_value(item, row.get(item.name), draft) for item in heads] for row in rows]
+    cells = [[(item, show_value(item, row.get(item.name), draft)) for item in heads] for row in rows]
     return ShownSection(label, heads, cells)
 
 

@@ -39,6 +39,11 @@ class Shift(NamedTuple):
     account: Account
     base: int
 
+    @property
+    def credit(self) -> int:
+        """The same seen from the credit side."""
+        return -self.base
+
 
 @dataclass(frozen=True)
 class Plan:

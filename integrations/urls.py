@@ -5,11 +5,15 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from integrations.views import (
+    alerts,
     catalogue,
     integration,
     mapping,
     mapping_editor,
     oauth_views,
+    quarantine,
+    records,
+    runs,
     streams,
     uploads,
     wizard,
@@ -71,6 +75,34 @@ _mapping = [
         name="mapping_restoration",
     ),
 ]
+_runs = [
+    path("syncs/", runs.runs, name="runs"),
+    path("syncs/<int:pk>/", runs.run, name="run"),
+    path("syncs/<int:pk>/cancellation/", runs.cancellation, name="run_cancellation"),
+    path("syncs/<int:pk>/continuation/", runs.continuation, name="run_continuation"),
+    path("syncs/<int:pk>/reversal/", runs.reversal, name="run_reversal"),
+    path("calls/<int:pk>/", runs.call, name="call"),
+]
+_quarantine = [
+    path("errors/", quarantine.errors, name="errors"),
+    path("errors/<int:stream>/<slug:cause>/", quarantine.cause, name="cause"),
+    path("errors/<int:stream>/<slug:cause>/retry/", quarantine.cause_retry, name="cause_retry"),
+    path("errors/<int:stream>/<slug:cause>/dismissal/", quarantine.cause_dismissal, name="cause_dismissal"),
+    path("errors/<int:stream>/<slug:cause>/reopening/", quarantine.cause_reopening, name="cause_reopening"),
+    path("errors/records/<int:pk>/", quarantine.record, name="quarantined"),
+    path("errors/records/<int:pk>/retry/", quarantine.record_retry, name="quarantined_retry"),
+    path("errors/records/<int:pk>/dismissal/", quarantine.record_dismissal, name="quarantined_dismissal"),
+    path("errors/records/<int:pk>/reopening/", quarantine.record_reopening, name="quarantined_reopening"),
+]
+_records = [
+    path("records/", records.records, name="records"),
+    path("records/<int:pk>/", records.record, name="record"),
+]
+_alerts = [
+    path("alerts/", alerts.alerts_page, name="alerts"),
+    path("alerts/channels/<int:pk>/test/", alerts.channel_test, name="alert_channel_test"),
+    path("alerts/channels/<int:pk>/removal/", alerts.channel_removal, name="alert_channel_removal"),
+]
 
 urlpatterns: list[URLPattern] = [
     *_catalogue,
@@ -80,4 +112,8 @@ urlpatterns: list[URLPattern] = [
     *_oauth,
     *_uploads,
     *_mapping,
+    *_runs,
+    *_quarantine,
+    *_records,
+    *_alerts,
 ]

@@ -50,7 +50,11 @@ class CodingForm(forms.Form):
         self.fields["account"].queryset = bookable(bank)  # type: ignore[attr-defined]
         # The same list serves every row: read once, not once a row.
         self.fields["account"].widget.choices = choices  # type: ignore[attr-defined]
-        self.fields["amount"].widget.attrs |= {"placeholder": "the rest", "class": "num", "inputmode": "decimal"}
+        self.fields["amount"].widget.attrs |= {
+            "placeholder": "the rest",
+            "class": "num",
+            "inputmode": "decimal",
+        }
         self.fields["description"].widget.attrs["placeholder"] = "Text of the bank line"
 
 
@@ -66,7 +70,9 @@ def coding_formset(bank: Account, data: QueryDict | None = None, *, rows: int = 
 
 
 def difference_accounts(organization: Organization) -> list[Account]:
-    rows = Account.objects.filter(organization=organization, role__in=DIFFERENCE_ROLES, archived_at__isnull=True)
+    rows = Account.objects.filter(
+        organization=organization, role__in=DIFFERENCE_ROLES, archived_at__isnull=True
+    )
     return sorted(rows, key=lambda account: DIFFERENCE_ROLES.index(account.role))
 
 

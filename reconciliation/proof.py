@@ -12,6 +12,9 @@ from ledgerhub.ledger.models import Account, Posting, Statement, StatementLine
 from reconciliation import open_rows
 from reconciliation.models import MatchLine
 
+# A row of a confirmed match whose entry stands no more.
+UNSOUND = Q(posting__entry__reversed_by__isnull=False)
+
 
 class Anchor(NamedTuple):
     """What the bank says the account stood at, at the end of a day; minor units."""
@@ -137,13 +140,8 @@ def _across(account: Account, until: dt.date | None) -> int:
 
 def _unsound(account: Account) -> int:
     """Confirmed matches of which an entry was reversed afterwards, because its record changed."""
-    return unsound_rows(account).values("match").distinct().count()
-
-
-def unsound_rows(account: Account) -> QuerySet[MatchLine]:
-    return MatchLine.objects.filter(
-        Q(posting__entry__reversed_by__isnull=False), match__account=account, confirmed=True
-    )
+    rows = MatchLine.objects.filter(UNSOUND, match__account=account, confirmed=True)
+    return rows.values("match").distinct().count()
 
 
 def _until(rows: QuerySet, until: dt.date | None) -> QuerySet:  # type: ignore[type-arg]

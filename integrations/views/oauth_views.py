@@ -30,7 +30,7 @@ LONGEST = 15 * 60  # seconds a person may take at the other side
 
 def redirect_uri(request: OrgRequest) -> str:
     """The one address to enter at the vendor's; the same for every integration of the organization."""
-    return settings.PUBLIC_URL + reverse("integrations:oauth_return", args=[request.organization.slug])
+    return str(settings.PUBLIC_URL) + reverse("integrations:oauth_return", args=[request.organization.slug])
 
 
 @require_safe

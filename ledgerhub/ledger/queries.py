@@ -209,8 +209,8 @@ def open_items(
     return (
         Document.objects.filter(organization=organization, pk__in=postings.values("entry__document"))
         .annotate(
-            own_amount=own.annotate(total=Sum("amount")).values("total"),
-            own_base=own.annotate(total=Sum("base_amount")).values("total"),
+            own_amount=Subquery(own.annotate(total=Sum("amount")).values("total")),
+            own_base=Subquery(own.annotate(total=Sum("base_amount")).values("total")),
             settled_amount=settled,
         )
         .annotate(open_amount=F("own_amount") - F("settled_amount"))

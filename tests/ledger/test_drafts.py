@@ -39,6 +39,6 @@ def test_a_cent_makes_another_hash() -> None:
     assert drafts.content_hash(drafts.dump(changed)) != drafts.content_hash(drafts.dump(INVOICE))
 
 
-def test_floats_have_no_place_in_a_draft() -> None:
+def test_what_json_does_not_know_is_refused() -> None:
     with pytest.raises(TypeError, match="complex cannot stand in a draft"):
         drafts.dump({**INVOICE, "total": 1j})

@@ -1,0 +1,373 @@
+"""Overview: what needs a person first, health, volume, cash, and what automation saved. Few, bounded queries."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from django.db.models import Count, Max, Min, Prefetch, Sum
+from django.db.models.functions import TruncDate
+from django.utils import timezone
+from django.utils.timesince import timesince
+
+from integrations.models import Incident, Integration, Quarantine, Secret, Stream, SyncRun
+from ledgerhub.access.models import Organization
+from ledgerhub.core.templatetags.formats import format_day
+from ledgerhub.ledger import queries
+from ledgerhub.ledger.models import Account, DailyTotal, Document, StatementLine
+from ledgerhub.ledger.queries import CurrencyBalance
+from ledgerhub.lineage import page_url
+from reconciliation.models import Confirmation, Match, MatchLine
+
+DAYS = 30
+CONSENT_WARNING = dt.timedelta(days=14)
+LOCK_AFTER = dt.timedelta(days=45)
+CAUSES_SHOWN = 4
+# What it takes a person to type a record from another program, and to find and tick a bank line's partner.
+SECONDS_A_RECORD = 90
+SECONDS_A_MATCH = 45
+
+
+class Task(NamedTuple):
+    """One thing that waits for a person: what, why, where to do it."""
+
+    state: str
+    title: str
+    text: str
+    url: str
+    action: str
+    count: int = 0
+
+
+class Health(NamedTuple):
+    """One integration as the dashboard shows it."""
+
+    integration: Integration
+    state: str
+    message: str
+    last: dt.datetime | None
+    next: dt.datetime | None
+    url: str
+
+
+class Volume(NamedTuple):
+    """Records posted and records that need a person, day by day, for the charts."""
+
+    labels: list[str]
+    posted: list[int]
+    quarantined: list[int]
+    failed: list[int]
+
+
+class Saved(NamedTuple):
+    """What nobody had to do by hand in the last DAYS days; `minutes` by the stated assumption."""
+
+    records: int
+    matches: int
+    minutes: int
+
+
+@dataclass
+class Dashboard:
+    """Everything the page shows."""
+
+    tasks: list[Task] = field(default_factory=list)
+    health: list[Health] = field(default_factory=list)
+    volume: Volume | None = None
+    cash: list[CurrencyBalance] = field(default_factory=list)
+    clearing: list[CurrencyBalance] = field(default_factory=list)
+    cash_days: list[str] = field(default_factory=list)
+    cash_line: list[int] = field(default_factory=list)
+    saved: Saved = Saved(0, 0, 0)
+    steps: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def is_new(self) -> bool:
+        """Nothing is connected yet: the page says how to begin instead."""
+        return not self.health
+
+
+def build(organization: Organization) -> Dashboard:
+    integrations = _integrations(organization)
+    runs = _runs(organization)
+    days = _days()
+    line = _cash_line(organization, days)
+    return Dashboard(
+        tasks=_tasks(organization, integrations),
+        health=[_health(organization, one) for one in integrations],
+        volume=_volume(runs, days),
+        cash=queries.currency_balances(organization, role="bank"),
+        clearing=[row for row in queries.clearing_balances(organization) if row.amount or row.base],
+        cash_days=[_label(day) for day in days],
+        cash_line=line,
+        saved=_saved(organization, runs),
+        steps=_steps(organization) if not integrations else [],
+    )
+
+
+def _days() -> list[dt.date]:
+    today = timezone.localdate()
+    return [today - dt.timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+
+
+def _label(day: dt.date) -> str:
+    return f"{day:%b} {day.day}"
+
+
+# What needs a person
+
+
+def _tasks(organization: Organization, integrations: list[Integration]) -> list[Task]:
+    return [
+        *_attention(organization, integrations),
+        *_incidents(organization),
+        *_quarantined(organization),
+        *_expiring(organization),
+        *_proposals(organization),
+        *_unexplained(organization),
+        *_lock(organization),
+    ]
+
+
+def _attention(organization: Organization, integrations: list[Integration]) -> list[Task]:
+    return [
+        Task(
+            "failed",
+            f"{one} needs attention",
+            one.health_message or "It stopped and waits until somebody has looked.",
+            page_url(organization, "integrations:integration", one.pk),
+            "Open it",
+        )
+        for one in integrations
+        if one.state == Integration.State.ATTENTION
+    ]
+
+
+def _incidents(organization: Organization) -> list[Task]:
+    """Open incidents but those of an integration's health, which stand above already."""
+    rows = Incident.objects.filter(organization=organization, closed_at__isnull=True)
+    rows = rows.exclude(integration__state=Integration.State.ATTENTION).order_by("-opened_at")
+    return [
+        Task(
+            "warning",
+            row.message.partition(". ")[0][:140],
+            f"Since {_ago(row.opened_at)}.",
+            page_url(organization, "integrations:integration", row.integration_id)
+            if row.integration_id
+            else page_url(organization, "integrations:alerts"),
+            "See what happened",
+        )
+        for row in rows[:CAUSES_SHOWN]
+    ]
+
+
+def _quarantined(organization: Organization) -> list[Task]:
+    rows = (
+        Quarantine.objects.filter(
+            stream__integration__organization=organization, state=Quarantine.State.OPEN
+        )
+        .values("cause")
+        .annotate(count=Count("id"), label=Max("cause_label"), since=Min("created_at"))
+        .order_by("-count")
+    )
+    url = page_url(organization, "integrations:errors")
+    return [
+        Task("quarantined", row["label"], f"Since {_ago(row['since'])}.", url, "Fix and retry", row["count"])
+        for row in rows[:CAUSES_SHOWN]
+    ]
+
+
+def _expiring(organization: Organization) -> list[Task]:
+    """Consents a person gave; a token that renews itself is not one."""
+    rows = Secret.objects.filter(
+        integration__organization=organization,
+        integration__state=Integration.State.ACTIVE,
+        expires_at__lt=timezone.now() + CONSENT_WARNING,
+    ).exclude(name__in=("access_token", "token"))
+    return [
+        Task(
+            "expiring",
+            f"The access to {secret.integration} ends on {_day(organization, secret.expires_at)}",
+            "Connect again before then, or its records stop.",
+            page_url(organization, "integrations:integration", secret.integration_id),
+            "Connect again",
+        )
+        for secret in rows.select_related("integration").order_by("expires_at")[:CAUSES_SHOWN]
+        if secret.expires_at is not None
+    ]
+
+
+def _proposals(organization: Organization) -> list[Task]:
+    rows = (
+        Match.objects.filter(account__organization=organization, state=Match.State.PROPOSED)
+        .values("account", "account__name")
+        .annotate(count=Count("id"))
+        .order_by("-count")
+    )
+    return [
+        Task(
+            "proposed",
+            f"Matches to approve on {row['account__name']}",
+            "Proposed by the matching engine, each with its reasons.",
+            page_url(organization, "reconciliation:account", row["account"])
+            or page_url(organization, "reconciliation:accounts"),
+            "Review",
+            row["count"],
+        )
+        for row in rows[:CAUSES_SHOWN]
+    ]
+
+
+def _unexplained(organization: Organization) -> list[Task]:
+    """Bank lines without a confirmed match. A line has at most one, so two counts say how many."""
+    lines = StatementLine.objects.filter(account__organization=organization, pending=False)
+    counted = lines.order_by().values("account", "account__name").annotate(count=Count("id"), oldest=Min("date"))
+    matched = dict(
+        MatchLine.objects.filter(confirmed=True, statement_line__isnull=False, match__organization=organization)
+        .order_by()
+        .values_list("match__account")
+        .annotate(Count("id"))
+    )
+    return [
+        Task(
+            "unmatched",
+            f"Bank lines without an explanation on {row['account__name']}",
+            "Match them with the books, or create what is missing from the line.",
+            page_url(organization, "reconciliation:account", row["account"])
+            or page_url(organization, "reconciliation:accounts"),
+            "Reconcile",
+            left,
+        )
+        for row in counted
+        if (left := row["count"] - matched.get(row["account"], 0)) > 0
+    ]
+
+
+def _lock(organization: Organization) -> list[Task]:
+    """Books that are open far back can change without anybody noticing."""
+    today = timezone.localdate()
+    last_month = today.replace(day=1) - dt.timedelta(days=1)
+    locked = organization.lock_date
+    first = Document.objects.filter(organization=organization).order_by("date").values_list("date", flat=True).first()
+    if first is None or first > last_month or today - last_month < dt.timedelta(days=10):
+        return []
+    if locked is not None and today - locked < LOCK_AFTER:
+        return []
+    words = f"The books are locked up to {_day(organization, locked)}." if locked else "No day is locked yet."
+    return [
+        Task(
+            "locked",
+            f"Lock the books up to {_day(organization, last_month)}",
+            f"{words} Once a month is reconciled, lock it, and nothing in it changes any more.",
+            page_url(organization, "access:settings"),
+            "Set the lock date",
+        )
+    ]
+
+
+# Health, volume, cash, what was saved
+
+
+def _integrations(organization: Organization) -> list[Integration]:
+    shown = Integration.objects.filter(organization=organization).exclude(
+        state=Integration.State.DISCONNECTED
+    )
+    streams = Stream.objects.filter(enabled=True)
+    return list(shown.prefetch_related(Prefetch("streams", queryset=streams)).order_by("name"))
+
+
+def _health(organization: Organization, one: Integration) -> Health:
+    streams = list(one.streams.all())
+    last = max((stream.last_record_at for stream in streams if stream.last_record_at), default=None)
+    following = min((stream.next_run_at for stream in streams if stream.next_run_at), default=None)
+    state = one.health if one.state == Integration.State.ACTIVE else one.state
+    known = {"attention": "failed", "unknown": "waiting", "failed": "failed"}
+    url = page_url(organization, "integrations:integration", one.pk)
+    return Health(one, known.get(state, state), one.health_message, last, following, url)
+
+
+def _runs(organization: Organization) -> dict[dt.date, dict[str, int]]:
+    """What the syncs of each of the last DAYS days did, in one query."""
+    rows = (
+        SyncRun.objects.filter(
+            stream__integration__organization=organization,
+            created_at__gte=timezone.now() - dt.timedelta(days=DAYS),
+        )
+        .order_by()
+        .annotate(day=TruncDate("created_at"))
+        .values("day", "state")
+        .annotate(posted_=Sum("posted"), quarantined_=Sum("quarantined"), runs=Count("id"))
+    )
+    found: dict[dt.date, dict[str, int]] = defaultdict(lambda: {"posted": 0, "quarantined": 0, "failed": 0})
+    for row in rows:
+        day = found[row["day"]]
+        day["posted"] += row["posted_"]
+        day["quarantined"] += row["quarantined_"]
+        day["failed"] += row["runs"] if row["state"] == SyncRun.State.FAILED else 0
+    return found
+
+
+def _volume(runs: dict[dt.date, dict[str, int]], days: list[dt.date]) -> Volume | None:
+    if not runs:
+        return None
+    named = [runs.get(day, {"posted": 0, "quarantined": 0, "failed": 0}) for day in days]
+    return Volume(
+        [_label(day) for day in days],
+        [day["posted"] for day in named],
+        [day["quarantined"] for day in named],
+        [day["failed"] for day in named],
+    )
+
+
+def _cash_line(organization: Organization, days: list[dt.date]) -> list[int]:
+    """The base balance of all bank accounts at the end of each day."""
+    banks = Account.objects.filter(organization=organization, role="bank")
+    totals = DailyTotal.objects.filter(account__in=banks).order_by()
+    before = totals.filter(date__lt=days[0]).aggregate(whole=Sum("base_amount"))["whole"] or 0
+    moved = dict(totals.filter(date__gte=days[0]).values_list("date").annotate(Sum("base_amount")))
+    line, balance = [], before
+    for day in days:
+        balance += moved.get(day, 0)
+        line.append(balance)
+    return line if moved or before else []
+
+
+def _saved(organization: Organization, runs: dict[dt.date, dict[str, int]]) -> Saved:
+    records = sum(day["posted"] for day in runs.values())
+    matches = Confirmation.objects.filter(
+        match__organization=organization,
+        match__method="engine",
+        match__state=Match.State.CONFIRMED,
+        action=Confirmation.Action.CONFIRM,
+        at__gte=timezone.now() - dt.timedelta(days=DAYS),
+    ).count()
+    minutes = (records * SECONDS_A_RECORD + matches * SECONDS_A_MATCH) // 60
+    return Saved(records, matches, minutes)
+
+
+def _steps(organization: Organization) -> list[dict[str, str]]:
+    """The way from nothing to reconciled books."""
+    catalogue = page_url(organization, "integrations:catalogue")
+    rows = (
+        ("plug", "Connect a shop or a payment processor", "Orders, refunds, fees and payouts arrive by themselves.",
+         catalogue, "Choose an integration"),
+        ("bank", "Bring in the bank", "Connect a bank or upload a statement as CSV or OFX.", catalogue, "Add a bank"),
+        ("book", "Look over the chart of accounts", "A usual chart is there already; names and codes are yours.",
+         page_url(organization, "ledger:accounts"), "Open the chart"),
+        ("users", "Invite the people you work with", "A viewer reads, a bookkeeper edits, an approver approves.",
+         page_url(organization, "access:people"), "Invite somebody"),
+    )  # fmt: skip
+    return [dict(zip(("icon", "title", "text", "url", "action"), row, strict=True)) for row in rows]
+
+
+def _ago(at: dt.datetime) -> str:
+    return f"{timesince(at, depth=1)} ago".replace("\xa0", " ") if timezone.now() - at > dt.timedelta(minutes=1) else "just now"
+
+
+def _day(organization: Organization, day: dt.date | dt.datetime | None) -> str:
+    if day is None:
+        return ""
+    local = day.astimezone(organization.zone).date() if isinstance(day, dt.datetime) else day
+    return format_day(local, date_format=organization.date_format)

@@ -1,0 +1,203 @@
+"""What the workspace shows of a statement line: the line, its best proposal in words, what a tie is with."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from django.db.models import Prefetch
+
+from ledgerhub.ledger.models import Document, Posting, StatementLine
+from reconciliation.models import Match, MatchLine
+
+SURE = 0.9
+_FOR, _AGAINST = 0.5, -0.5
+
+
+class Part(NamedTuple):
+    """A row of a proposal or a search: `row_id` is `L1`, `P2` or `D3`; `amount` signed as on the bank."""
+
+    row_id: str
+    title: str
+    meta: str
+    date: dt.date
+    amount: int
+    currency: str
+    document_id: int | None = None
+    entry_id: int | None = None
+
+
+class Choice(NamedTuple):
+    """Another match that is nearly as likely."""
+
+    value: str
+    parts: list[Part]
+    percent: int
+
+
+class Reason(NamedTuple):
+    text: str
+    tone: str
+
+
+@dataclass
+class Proposed:
+    """A proposal in words; `lines` are the other statement lines that it needs."""
+
+    match: Match
+    parts: list[Part]
+    lines: list[Part]
+    alternatives: list[Choice] = field(default_factory=list)
+
+    @property
+    def percent(self) -> int | None:
+        """Never "100% likely": that is for people to say."""
+        return percent_of(self.match.probability)
+
+    @property
+    def reasons(self) -> list[Reason]:
+        return reasons_of(self.match)
+
+    @property
+    def total(self) -> int:
+        return sum(part.amount for part in self.parts)
+
+    @property
+    def prepared(self) -> bool:
+        return self.match.method == "person"
+
+    @property
+    def sure(self) -> bool:
+        """Fit to be approved at a glance."""
+        return not self.match.tie and not self.match.difference and (self.match.probability or 1) >= SURE
+
+    @property
+    def choice(self) -> str:
+        return ",".join(part.row_id for part in [*self.lines, *self.parts])
+
+
+@dataclass
+class Card:
+    line: StatementLine
+    proposal: Proposed | None = None
+
+
+def percent_of(probability: float | None) -> int | None:
+    return None if probability is None else min(99, int(probability * 100))
+
+
+def reasons_of(match: Match) -> list[Reason]:
+    """What each level gave; what speaks neither for nor against is left out."""
+    return [
+        Reason(f"{label} ({weight:+.1f})".replace("-", "−"), _tone(weight))
+        for label, weight in match.evidence
+        if label and abs(weight) >= 0.05
+    ]
+
+
+def _tone(weight: float) -> str:
+    return "success" if weight >= _FOR else "danger" if weight <= _AGAINST else "warning"
+
+
+def cards(lines: Sequence[StatementLine]) -> list[Card]:
+    """One card a line, in order; six queries however many there are."""
+    of_lines = MatchLine.objects.filter(statement_line__in=lines, match__state=Match.State.PROPOSED)
+    pairs = of_lines.values_list("statement_line_id", "match_id")
+    matches = {made.pk: made for made in _with_rows([match_id for _, match_id in pairs])}
+    others = _alternatives(matches.values())
+    best: dict[int | None, Match] = {}
+    for line_id, match_id in pairs:
+        made, known = matches[match_id], best.get(line_id)
+        if known is None or _rank(made) > _rank(known):
+            best[line_id] = made
+    return [Card(line, _proposed(best.get(line.pk), line, others)) for line in lines]
+
+
+def card(line: StatementLine) -> Card:
+    return cards([line])[0]
+
+
+def _rank(made: Match) -> tuple[bool, float]:
+    return made.method == "person", made.probability or 0
+
+
+def _with_rows(ids: Iterable[int]) -> Iterable[Match]:
+    rows = MatchLine.objects.select_related(
+        "statement_line", "posting__entry__document__contact", "document__contact"
+    ).order_by("pk")
+    return Match.objects.filter(pk__in=set(ids)).prefetch_related(Prefetch("rows", rows))
+
+
+def _proposed(made: Match | None, line: StatementLine, others: dict[str, Part]) -> Proposed | None:
+    if made is None:
+        return None
+    parts = [part_of(row) for row in made.rows.all()]
+    mine = f"L{line.pk}"
+    return Proposed(
+        match=made,
+        parts=[part for part in parts if part.row_id[0] != "L"],
+        lines=[part for part in parts if part.row_id[0] == "L" and part.row_id != mine],
+        alternatives=_choices(made, mine, others),
+    )
+
+
+def _choices(made: Match, mine: str, others: dict[str, Part]) -> list[Choice]:
+    """Alternatives for this very line whose rows are still there."""
+    found = []
+    for other in made.alternatives if made.tie else ():
+        ids = [row_id for row_id in [*other["lines"], *other["entries"]] if row_id != mine]
+        if mine in other["lines"] and ids and all(row_id in others for row_id in ids):
+            parts = [others[row_id] for row_id in ids]
+            found.append(Choice(",".join(ids), parts, percent_of(other["probability"]) or 0))
+    return found
+
+
+def _alternatives(matches: Iterable[Match]) -> dict[str, Part]:
+    """Row id -> part, of all entries that ties are with and that nobody has matched."""
+    ids = {
+        row_id for made in matches if made.tie for other in made.alternatives for row_id in other["entries"]
+    }
+    if not ids:
+        return {}
+    postings = Posting.objects.filter(pk__in=[int(i[1:]) for i in ids if i[0] == "P"])
+    postings = postings.exclude(match_rows__confirmed=True).filter(entry__reversed_by__isnull=True)
+    documents = Document.objects.filter(pk__in=[int(i[1:]) for i in ids if i[0] == "D"])
+    parts = [posting_part(row) for row in postings.select_related("entry__document__contact")]
+    parts += [document_part(row, row.total) for row in documents.select_related("contact")]
+    return {part.row_id: part for part in parts}
+
+
+# ── rows in words ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def part_of(row: MatchLine) -> Part:
+    if row.statement_line is not None:
+        return line_part(row.statement_line)
+    if row.posting is not None:
+        return posting_part(row.posting)
+    if row.document is None:
+        raise AssertionError(f"match row {row.pk} names nothing")
+    return document_part(row.document, row.amount)
+
+
+def line_part(line: StatementLine) -> Part:
+    meta = " · ".join(filter(None, (line.counterparty, line.reference)))
+    return Part(f"L{line.pk}", line.description or "Bank line", meta, line.date, line.amount, line.currency)
+
+
+def posting_part(posting: Posting) -> Part:
+    entry, document = posting.entry, posting.entry.document
+    contact = document.contact.name if document.contact else document.gateway.replace("_", " ").capitalize()
+    meta = " · ".join(filter(None, (contact, document.reference)))
+    title = posting.memo or entry.memo
+    ids = document.pk, entry.pk
+    return Part(f"P{posting.pk}", title, meta, posting.date, posting.amount, posting.currency, *ids)
+
+
+def document_part(document: Document, amount: int) -> Part:
+    contact = document.contact.name if document.contact else ""
+    due = f"due {document.due_date.isoformat()}" if document.due_date else "open"
+    meta = " · ".join(filter(None, (contact, document.reference, due)))
+    return Part(f"D{document.pk}", str(document), meta, document.date, amount, document.currency, document.pk)

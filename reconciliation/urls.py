@@ -1,0 +1,28 @@
+"""Addresses of matching, under an organization's."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from reconciliation.views import accounts, line, matches, workspace
+
+app_name = "reconciliation"
+
+_LINE = "reconcile/<int:account_pk>/lines/<int:pk>/"
+
+urlpatterns = [
+    path("reconcile/", accounts.accounts, name="accounts"),
+    path("reconcile/<int:pk>/", workspace.workspace, name="workspace"),
+    path("reconcile/<int:pk>/header/", workspace.header_fragment, name="header"),
+    path("reconcile/<int:pk>/passes/", workspace.passes, name="passes"),
+    path("reconcile/<int:pk>/confirmations/", matches.confirmations, name="confirmations"),
+    path("reconcile/<int:pk>/decided/", matches.decided, name="decided"),
+    path(_LINE, line.line, name="line"),
+    path(f"{_LINE}confirmation/", line.confirmation, name="line_confirmation"),
+    path(f"{_LINE}preparation/", line.preparation, name="line_preparation"),
+    path(f"{_LINE}note/", line.note, name="note"),
+    path("matches/<int:pk>/", matches.match, name="match"),
+    path("matches/<int:pk>/confirmation/", matches.confirmation, name="confirmation"),
+    path("matches/<int:pk>/rejection/", matches.rejection, name="rejection"),
+    path("matches/<int:pk>/reversal/", matches.reversal, name="reversal"),
+]

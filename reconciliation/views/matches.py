@@ -1,0 +1,252 @@
+"""Decisions on matches: one, many, and back; the list of what was decided and the page of a match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.http import HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_POST, require_safe
+
+from ledgerhub.access.views_support import OrgRequest, member
+from ledgerhub.core.errors import RecordError
+from ledgerhub.core.tables import Column, Filter, table
+from ledgerhub.ledger.models import Account
+from reconciliation import cards, decisions, proof
+from reconciliation.models import Confirmation, Match, MatchLine
+from reconciliation.selection import money_text, open_day
+from reconciliation.views.support import get_account, get_match, refused, undo_tag, way_back
+from reconciliation.views.workspace import account_tabs, approvable, header, offers
+
+MOST_AT_ONCE = 200
+METHODS = (("engine", "Engine"), ("person", "Person"), ("coded", "Booked from the line"))
+
+
+@require_POST
+@member("approver")
+def confirmation(request: OrgRequest, pk: int) -> HttpResponse:
+    made = get_match(request, pk)
+    return _decide(request, made, decisions.confirm, "Approved.", tag=True)
+
+
+@require_POST
+@member("bookkeeper")
+def rejection(request: OrgRequest, pk: int) -> HttpResponse:
+    made = get_match(request, pk)
+    return _decide(request, made, decisions.reject, "Rejected. It will not be proposed again.", tag=True)
+
+
+@require_POST
+@member("approver")
+def reversal(request: OrgRequest, pk: int) -> HttpResponse:
+    """Undo: rows are free again, what the match posted is reversed."""
+    made = get_match(request, pk)
+    return _decide(request, made, decisions.undo, _undo_words(made), tag=False)
+
+
+def _undo_words(made: Match) -> str:
+    if made.document is None:
+        return "Undone. Its rows are open again."
+    day = open_day(made.account.organization, made.document.date)
+    return f"Undone. Its rows are open again; what it posted is reversed on {day.isoformat()}."
+
+
+def _decide(
+    request: OrgRequest, made: Match, act: Callable[..., Any], words: str, *, tag: bool
+) -> HttpResponse:
+    note = request.POST.get("note", "")[:300]
+    lines = list(made.rows.filter(statement_line__isnull=False).values_list("statement_line_id", flat=True))
+    try:
+        act(made, user=request.user, note=note, request=request)
+    except RecordError as error:
+        return refused(request, made.account, str(error))
+    messages.success(request, words, extra_tags=undo_tag(request, made) if tag else "")
+    if not request.headers.get("HX-Request"):
+        return HttpResponseRedirect(way_back(request, made.account))
+    context = {"account": made.account, "lines": lines, "offers": offers(made.account), "oob": True}
+    context |= {"may_confirm": request.membership.may("approver"), **header(made.account)}
+    return render(request, "reconciliation/decided_fragment.html", context)
+
+
+@require_POST
+@member("approver")
+def confirmations(request: OrgRequest, pk: int) -> HttpResponse:
+    """Bulk approval: ticked proposals (`selected`), or all from a probability up (`least`)."""
+    account = get_account(request, pk)
+    chosen = _chosen(request, account)
+    if chosen is None:
+        return refused(request, account, "Tick the proposals to approve first. Nothing was changed.")
+    matches = list(chosen.select_related("account", "document")[: MOST_AT_ONCE + 1])
+    for made in matches:
+        made.account = account
+    done, failed = decisions.confirm_each(matches[:MOST_AT_ONCE], user=request.user, request=request)
+    _tell(request, account, done, failed, more=len(matches) > MOST_AT_ONCE)
+    return HttpResponseRedirect(way_back(request, account))
+
+
+def _chosen(request: OrgRequest, account: Account) -> QuerySet[Match] | None:
+    least, _, newest = request.POST.get("least", "").partition(":")
+    ids = [int(text) for text in request.POST.getlist("selected") if text.isdecimal() and len(text) < 19]
+    proposed = Match.objects.filter(account=account, state=Match.State.PROPOSED)
+    if least in ("0.99", "0.95", "0.9") and newest.isdecimal() and len(newest) < 19:
+        return approvable(account).filter(probability__gte=float(least), pk__lte=int(newest)).order_by("pk")
+    return proposed.filter(pk__in=ids).order_by("pk") if ids else None
+
+
+def _tell(
+    request: OrgRequest, account: Account, done: list[Match], failed: list[tuple[Match, str]], *, more: bool
+) -> None:
+    total = sum(
+        MatchLine.objects.filter(match__in=done, statement_line__isnull=False).values_list(
+            "amount", flat=True
+        )
+    )
+    if done:
+        count = "1 match" if len(done) == 1 else f"{len(done)} matches"
+        messages.success(request, f"{count} approved, {money_text(total, account)} in all.")
+    if not done and not failed:
+        messages.warning(request, "None of these proposals is open any more. Nothing was changed.")
+    for made, reason in failed[:10]:
+        row = made.rows.select_related("statement_line").filter(statement_line__isnull=False).first()
+        name = row.statement_line if row else made
+        messages.error(request, f"Not approved: {name}. {reason}")
+    if len(failed) > 10:
+        messages.error(request, f"{len(failed) - 10} more were not approved. They are still in the list.")
+    if more:
+        messages.warning(
+            request, f"At most {MOST_AT_ONCE} are approved at once. Approve the rest in another go."
+        )
+
+
+# ── what was decided ──────────────────────────────────────────────────────────────────────────────────
+
+_COLUMNS = (
+    Column("lines", "Bank line", value=lambda made: "; ".join(_line_words(made))),
+    Column("state", "State", value=lambda made: made.get_state_display()),
+    Column("method", "Method", order_by="method", value=lambda made: made.method),
+    Column("decided_by", "Who"),
+    Column("decided_at", "When", order_by="decided_at"),
+)
+
+
+@require_safe
+@member("viewer")
+def decided(request: OrgRequest, pk: int) -> HttpResponseBase:
+    account = get_account(request, pk)
+    listing = table(
+        request,
+        _decided(account),
+        name=f"matches-{account.code}",
+        columns=_COLUMNS,
+        filters=[
+            Filter("state", "State", choices=[(s.value, s.label) for s in Match.State if s != "proposed"]),
+            Filter("method", "Method", choices=METHODS),
+            Filter("text", "Text of the line", kind="text", apply=_by_text),
+            Filter("unsound", "Entry reversed since", kind="hidden", apply=_unsound),
+        ],
+        default_sort="-decided_at",
+    )
+    if listing.export:
+        return listing.export
+    context = {
+        "account": account,
+        "table": listing,
+        "tabs": account_tabs(request, account, "decided"),
+        "here": request.get_full_path(),
+        "may_confirm": request.membership.may("approver"),
+        "methods": dict(METHODS),
+        "shown": [(made, *_sides(made)) for made in listing.rows],
+        **header(account),
+    }
+    return render(request, "reconciliation/decided.html", context)
+
+
+def _decided(account: Account) -> QuerySet[Match]:
+    last = Confirmation.objects.filter(match=OuterRef("pk")).order_by("-pk")
+    rows = MatchLine.objects.select_related(
+        "statement_line", "posting__entry__document__contact", "document__contact"
+    ).order_by("pk")
+    return (
+        Match.objects.filter(account=account)
+        .exclude(state=Match.State.PROPOSED)
+        .annotate(decided_at=Subquery(last.values("at")[:1]))
+        .annotate(
+            decided_by=Subquery(last.values("by__name")[:1]), decided_note=Subquery(last.values("note")[:1])
+        )
+        .prefetch_related(Prefetch("rows", rows))
+    )
+
+
+def _by_text(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    fits = Q(statement_line__description__icontains=text) | Q(statement_line__counterparty__icontains=text)
+    return rows.filter(Exists(MatchLine.objects.filter(fits, match=OuterRef("pk"))))
+
+
+def _unsound(rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+    return rows.filter(Exists(MatchLine.objects.filter(proof.UNSOUND, match=OuterRef("pk"), confirmed=True)))
+
+
+def _sides(made: Match) -> tuple[list[cards.Part], list[cards.Part]]:
+    parts = [cards.part_of(row) for row in made.rows.all()]
+    return [part for part in parts if part.row_id[0] == "L"], [
+        part for part in parts if part.row_id[0] != "L"
+    ]
+
+
+def _line_words(made: Match) -> list[str]:
+    return [str(row.statement_line) for row in made.rows.all() if row.statement_line]
+
+
+@require_safe
+@member("viewer")
+def match(request: OrgRequest, pk: int) -> HttpResponse:
+    made = get_match(request, pk)
+    rows = MatchLine.objects.select_related(
+        "statement_line", "posting__entry__document__contact", "document__contact"
+    )
+    made = (
+        Match.objects.prefetch_related(Prefetch("rows", rows.order_by("pk")))
+        .select_related("document")
+        .get(pk=pk)
+    )
+    made.account = get_account(request, made.account_id)
+    lines, entries = _sides(made)
+    context = {
+        "match": made,
+        "account": made.account,
+        "lines": lines,
+        "entries": entries,
+        "currency": lines[0].currency if lines else "",
+        "percent": cards.percent_of(made.probability),
+        "reasons": cards.reasons_of(made),
+        "events": _events(made),
+        "may_confirm": request.membership.may("approver"),
+        "may_prepare": request.membership.may("bookkeeper"),
+        "methods": dict(METHODS),
+        "here": request.get_full_path(),
+    }
+    return render(request, "reconciliation/match.html", context)
+
+
+_STATES = {"prepare": "proposed", "confirm": "confirmed", "reject": "rejected", "undo": "undone"}
+
+
+def _events(made: Match) -> list[dict[str, Any]]:
+    """Newest first, as the timeline component takes them."""
+    found = [
+        {
+            "state": _STATES[each.action],
+            "title": each.get_action_display(),
+            "who": each.by,
+            "at": each.at,
+            "text": each.note,
+        }
+        for each in made.confirmations.select_related("by").order_by("-pk")
+    ]
+    if made.probability is not None:
+        found.append({"state": "proposed", "title": "Proposed by the engine", "at": made.created_at})
+    return found
