@@ -355,10 +355,9 @@ def operator_choices() -> list[tuple[str, str]]:
     return [(name, label) for name, (label, _) in OPERATORS.items()]
 
 
-def step_choices() -> list[tuple[str, str, str]]:
-    """(name, label, help) of every step, by label."""
-    found = [(name, each.label, each.help) for name, each in TRANSFORMS.items()]
-    return sorted(found, key=lambda each: each[1])
+def step_choices() -> list[tuple[str, str]]:
+    """(name, label) of every step, by label."""
+    return sorted(((name, each.label) for name, each in TRANSFORMS.items()), key=lambda each: each[1])
 
 
 def target_groups(kind: str) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from integrations.mapping_forms import OutputForm, RuleRow
 from integrations.models import MappingVersion, Quarantine, RawRecord, Stream
 from integrations.paths import FoundPath, find_paths, parse_path, sample_text
 from integrations.planning import Problems, Setup, find_target, plan_output
-from integrations.rules import Output, outputs_to_dict
+from integrations.rules import Output, Rule, outputs_to_dict
 from integrations.sample import AccountNames, Made, ShownDocument, make, money_words, show
 from ledgerhub.core.errors import FieldError
 from ledgerhub.core.money import CURRENCIES
@@ -150,11 +150,24 @@ def annotate(
     shaped = samples.shaped
     if shaped is None:
         return
-    given = [explain(shaped, output, rule, context, item=item) for rule in output.rules]
+    given = [explain(shaped, _around(output, rule), rule, context, item=item) for rule in output.rules]
     currencies = _currencies(output, given)
     for row, values in zip(form.rules, given, strict=True):
         if values and values[0].step != "rule":
             _write(row, values, _field(output.kind, row.target), currencies)
+
+
+def _around(output: Output, rule: Rule) -> Output:
+    """The output with only what a rule's value depends on: the currencies and its own list's rules."""
+    head = rule.target.partition(".")[0]
+    needed = [
+        other
+        for other in output.rules
+        if other is rule
+        or other.target.endswith("currency")
+        or (head.endswith("[]") and other.target.startswith(f"{head}."))
+    ]
+    return replace(output, rules=tuple(needed))
 
 
 def _field(kind: str, target: str) -> Field | None:

@@ -85,6 +85,7 @@ DATABASE: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_D
 SQLITE = DATABASE["ENGINE"].endswith("sqlite3")
 DATABASE["CONN_MAX_AGE"] = 600
 if SQLITE:
+    Path(DATABASE["NAME"]).parent.mkdir(parents=True, exist_ok=True)
     # Measured: IMMEDIATE transactions, not WAL alone, are what keeps "database is locked" away.
     DATABASE["OPTIONS"] = {
         "timeout": 20,

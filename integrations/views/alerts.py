@@ -51,7 +51,9 @@ def alerts_page(request: OrgRequest) -> HttpResponseBase:
         return past.export
     context = {
         "table": past,
-        "open": [_shown(request, one) for one in incidents.filter(closed_at__isnull=True).order_by("-pk")[:100]],
+        "open": [
+            _shown(request, one) for one in incidents.filter(closed_at__isnull=True).order_by("-pk")[:100]
+        ],
         "channels": alerts.channels_of(request.organization),
         "default": not AlertChannel.objects.filter(organization=request.organization).exists(),
         "form": form,

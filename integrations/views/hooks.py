@@ -1,4 +1,4 @@
-"""The webhook endpoint: outside systems push here; what is proven is stored and answered, the rest refused."""
+"""The webhook endpoint: outside systems push here; what is proven is stored and answered, else refused."""
 
 from __future__ import annotations
 

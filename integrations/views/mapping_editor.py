@@ -259,16 +259,17 @@ def _add_result(editing: Editing, output: Output) -> None:
 
 
 def _context(editing: Editing) -> dict[str, Any]:
+    stream = editing.stream
+    slug = stream.integration.organization.slug
     return {
         "editing": editing,
-        "stream": editing.stream,
+        "form_url": reverse("integrations:mapping_form", args=[slug, stream.pk]),
+        "stream": stream,
         "form": editing.form,
         "samples": editing.samples,
         "result": editing.result,
         "operators": mapping_forms.operator_choices(),
-        "steps": mapping_forms.step_choices(),
-        "targets": mapping_forms.target_groups(editing.form.kind),
         "kinds": [(kind.key, kind.label) for kind in KINDS.values()],
-        "settings": sorted({*normalize.context(editing.stream).settings, "currency"}),
+        "settings": sorted({*normalize.context(stream).settings, "currency"}),
         "item": editing.item + 1,
     }

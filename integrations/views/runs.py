@@ -1,4 +1,4 @@
-"""Pages of syncs: the list of runs, one run with its calls and failures, cancel, resume, undo; one API call."""
+"""Pages of syncs: the list, one run with its calls and failures, cancel, resume, undo; one API call."""
 
 from __future__ import annotations
 

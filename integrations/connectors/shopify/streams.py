@@ -167,7 +167,7 @@ ORDERS = Stream(
     key="orders",
     label="Orders",
     help="With lines, taxes, discounts, shipping, tips, payments and refunds",
-    read=connection(queries.ORDERS, "orders", size=queries.ORDERS_FIRST, cost=850),
+    read=connection(queries.ORDERS, "orders", size=queries.ORDERS_FIRST, cost=850, max_size=250),
     one=by_id(queries.ORDER, "Order", "order"),
     children=(
         Children(
