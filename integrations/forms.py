@@ -13,6 +13,7 @@ from django.utils.formats import date_format
 
 from integrations import registry
 from integrations.models import Integration, Secret, Stream
+from integrations.overview import purpose
 from integrations.register import Choice
 from integrations.sandbox.catalog import SYSTEMS
 from integrations.spec import Connector, Setting
@@ -298,12 +299,13 @@ class StreamsForm(forms.Form):
         return found
 
     @property
-    def rows(self) -> list[tuple[StreamSpec, forms.BoundField, forms.BoundField | None, str]]:
-        """(stream, tick box, schedule or None, the streams it builds on in words)."""
+    def rows(self) -> list[tuple[StreamSpec, str, forms.BoundField, forms.BoundField | None, str]]:
+        """(stream, what it is for, tick box, schedule or None, the streams it builds on in words)."""
         labels = {spec.key: spec.label for spec in self.spec.streams}
         return [
             (
                 spec,
+                purpose(spec),
                 self[f"use_{spec.key}"],
                 self[f"every_{spec.key}"] if spec.read is not None else None,
                 ", ".join(labels[key] for key in spec.depends_on),

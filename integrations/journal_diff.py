@@ -163,7 +163,7 @@ class _Comparison:
         self, record: RawRecord, key: DocumentKey, old: Made, new: Made
     ) -> list[dict[str, str]]:
         before, after = old.drafts.get(key), new.drafts.get(key)
-        if before == after:
+        if before == after or _failed(key, old if before is None else new, before is None or after is None):
             return []
         if before is None:
             self.shown.added += 1
@@ -207,6 +207,11 @@ def _count_cause(causes: dict[str, Cause], record: RawRecord, made: Made) -> Non
     key, label = cause_of(made.field_errors)
     cause = causes.setdefault(key, Cause(label, record))
     cause.records += 1
+
+
+def _failed(key: DocumentKey, made: Made, absent: bool) -> bool:
+    """Whether a document is absent on one side only because it fails there: that is counted as failing."""
+    return absent and any(output == key[0] or not output for output, _ in made.errors)
 
 
 def _document_rows(before: Draft | None, after: Draft | None) -> list[tuple[str, str, str, str]]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from integrations import mapping_params
 from integrations.conditions import OPERATORS
 from integrations.mapping_params import LEFT_OUT, Entered, ParamField, Unreadable, numbered, text_at
+from integrations.planning import all_targets
 from integrations.rule_words import kind_label, target_label
 from integrations.rules import Condition, Output, Rule, Step
 from integrations.transforms import TRANSFORMS
@@ -365,15 +366,14 @@ def target_groups(kind: str) -> list[tuple[str, list[tuple[str, str]]]]:
     known = KINDS.get(kind)
     if known is None:
         return []
-    groups = [(known.label, known.key, known.fields)]
-    groups += [
-        (section.label, f"{section.name}[]" if section.many else section.name, section.fields)
-        for section in known.sections
-    ]
-    return [
-        (label, [(f"{head}.{item.name}", f"{item.label}{' *' if item.required else ''}") for item in fields])
-        for label, head, fields in groups
-    ]
+    required = required_targets(kind)
+    groups: dict[str, list[tuple[str, str]]] = {known.label: []}
+    labels = {each.name: each.label for each in known.sections}
+    for target in all_targets(known):
+        group = labels.get(target.partition(".")[0].removesuffix("[]"), known.label)
+        star = " *" if target in required else ""
+        groups.setdefault(group, []).append((target, target_label(kind, target) + star))
+    return list(groups.items())
 
 
 def fresh_output(kind: str, taken: set[str]) -> Output:

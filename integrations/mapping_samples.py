@@ -228,9 +228,14 @@ def seen_nowhere(options: Sequence[PathOption], source: str) -> bool:
         wanted = str(parse_path(source))
     except ValueError:
         return False
-    return not any(_within(option.path, wanted) for option in options)
+    paths = {option.path for option in options}
+    if any(_under(path, wanted) for path in paths):
+        return False
+    # What was always empty (a list without items, a group that is null) may hold anything.
+    above = [path for path in paths if _under(wanted, path)]
+    return not any(all(path == other or not _under(other, path) for other in paths) for path in above)
 
 
-def _within(path: str, wanted: str) -> bool:
+def _under(path: str, above: str) -> bool:
     """`tax_lines[].price` is under `tax_lines` and under `tax_lines[]`; groups have no path of their own."""
-    return path == wanted or path.startswith((f"{wanted}.", f"{wanted}["))
+    return path == above or path.startswith((f"{above}.", f"{above}["))

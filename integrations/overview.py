@@ -15,6 +15,7 @@ from integrations.models import Integration, Quarantine, Stream, SyncRun
 from integrations.spec import Connector
 from integrations.spec import Stream as StreamSpec
 from ledgerhub.core.errors import ConfigError
+from ledgerhub.ledger.kinds import KINDS
 
 RECENT = dt.timedelta(days=30)
 
@@ -181,6 +182,12 @@ def _add_counts(rows: Sequence[StreamRow]) -> None:
     waiting = Quarantine.objects.filter(stream__in=by_pk, state=Quarantine.State.OPEN)
     for stream_id, count in waiting.order_by().values_list("stream").annotate(Count("pk")):
         by_pk[stream_id].quarantined = count
+
+
+def purpose(spec: StreamSpec) -> str:
+    """What a stream is for: the connector's words, else what its records become."""
+    kinds = list(dict.fromkeys(KINDS[output.kind].label.lower() for output in spec.outputs))
+    return spec.help or f"Become {' and '.join(f'{kind}s' for kind in kinds)} in the books"
 
 
 def story(card: Card) -> str:

@@ -49,6 +49,12 @@ def seconds(run: SyncRun) -> float | None:
     return max(((run.finished_at or timezone.now()) - run.started_at).total_seconds(), 0.0)
 
 
+def origin(text: str) -> str:
+    """What a raw record's origin says: a webhook's topic and event, or the file it stood in."""
+    door, _, name = text.partition(" ")
+    return f"the file {name}" if door.startswith("upload:") and name else f"webhook {text}" if text else ""
+
+
 def duration(run: SyncRun) -> str:
     taken = seconds(run)
     return "" if taken is None else span(taken)
@@ -56,6 +62,8 @@ def duration(run: SyncRun) -> str:
 
 def span(length: float) -> str:
     """Seconds as "0.4 s", "42 s", "3 min 20 s", "2 h 5 min"."""
+    if length < 0.1:
+        return "< 0.1 s"
     if length < 10:
         return f"{length:.1f} s"
     whole = dt.timedelta(seconds=round(length))

@@ -1,4 +1,4 @@
-"""What the job queue may call; each takes ids, is short, and may run twice without harm."""
+"""What the job queue may call; each takes ids, is short, may run twice, and begins with a sign of life."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ from ledgerhub.core import heartbeat
 
 
 def sync_slice(run_id: int) -> None:
+    heartbeat.beat()
     sync.run_slice(run_id)
 
 
 def process_event(event_id: int) -> None:
+    heartbeat.beat()
     webhooks.process(event_id)
 
 
 def tell_incident(incident_id: int) -> None:
+    heartbeat.beat()
     alerts.tell(incident_id)
 
 
 def minute() -> None:
-    """Every minute: the sign of life that the supervisor watches, then whatever is due."""
+    """Every minute: the sign of life that the supervisor waits for, then whatever is due."""
     heartbeat.beat()
     sweep.sweep()
 
 
 def check_health(integration_id: int) -> None:
+    heartbeat.beat()
     health.check(integration_id)
 
 
 def nightly() -> None:
+    heartbeat.beat()
     health.check_books()
     sweep.tidy()

@@ -76,12 +76,12 @@ _mapping = [
     ),
 ]
 _runs = [
-    path("syncs/", runs.runs, name="runs"),
-    path("syncs/<int:pk>/", runs.run, name="run"),
-    path("syncs/<int:pk>/cancellation/", runs.cancellation, name="run_cancellation"),
-    path("syncs/<int:pk>/continuation/", runs.continuation, name="run_continuation"),
-    path("syncs/<int:pk>/reversal/", runs.reversal, name="run_reversal"),
-    path("calls/<int:pk>/", runs.call, name="call"),
+    path("integrations/syncs/", runs.runs, name="runs"),
+    path("integrations/syncs/<int:pk>/", runs.run, name="run"),
+    path("integrations/syncs/<int:pk>/cancellation/", runs.cancellation, name="run_cancellation"),
+    path("integrations/syncs/<int:pk>/continuation/", runs.continuation, name="run_continuation"),
+    path("integrations/syncs/<int:pk>/reversal/", runs.reversal, name="run_reversal"),
+    path("integrations/calls/<int:pk>/", runs.call, name="call"),
 ]
 _quarantine = [
     path("errors/", quarantine.errors, name="errors"),
@@ -95,13 +95,13 @@ _quarantine = [
     path("errors/records/<int:pk>/reopening/", quarantine.record_reopening, name="quarantined_reopening"),
 ]
 _records = [
-    path("records/", records.records, name="records"),
-    path("records/<int:pk>/", records.record, name="record"),
+    path("integrations/records/", records.records, name="records"),
+    path("integrations/records/<int:pk>/", records.record, name="record"),
 ]
 _alerts = [
-    path("alerts/", alerts.alerts_page, name="alerts"),
-    path("alerts/channels/<int:pk>/test/", alerts.channel_test, name="alert_channel_test"),
-    path("alerts/channels/<int:pk>/removal/", alerts.channel_removal, name="alert_channel_removal"),
+    path("integrations/alerts/", alerts.alerts_page, name="alerts"),
+    path("integrations/alerts/channels/<int:pk>/test/", alerts.channel_test, name="alert_channel_test"),
+    path("integrations/alerts/channels/<int:pk>/removal/", alerts.channel_removal, name="alert_channel_removal"),
 ]
 
 urlpatterns: list[URLPattern] = [

@@ -38,7 +38,7 @@ class Task(NamedTuple):
     text: str
     url: str
     action: str
-    count: int = 0
+    number: int = 0
 
 
 class Health(NamedTuple):
@@ -82,6 +82,16 @@ class Dashboard:
     cash_line: list[int] = field(default_factory=list)
     saved: Saved = Saved(0, 0, 0)
     steps: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[tuple[str, list[int], str]]:
+        """Series of the error chart."""
+        if self.volume is None:
+            return []
+        return [
+            ("Need a person", self.volume.quarantined, "warning"),
+            ("Failed runs", self.volume.failed, "danger"),
+        ]
 
     @property
     def is_new(self) -> bool:
@@ -165,9 +175,7 @@ def _incidents(organization: Organization) -> list[Task]:
 
 def _quarantined(organization: Organization) -> list[Task]:
     rows = (
-        Quarantine.objects.filter(
-            stream__integration__organization=organization, state=Quarantine.State.OPEN
-        )
+        Quarantine.objects.filter(stream__integration__organization=organization, state=Quarantine.State.OPEN)
         .values("cause")
         .annotate(count=Count("id"), label=Max("cause_label"), since=Min("created_at"))
         .order_by("-count")
@@ -223,9 +231,13 @@ def _proposals(organization: Organization) -> list[Task]:
 def _unexplained(organization: Organization) -> list[Task]:
     """Bank lines without a confirmed match. A line has at most one, so two counts say how many."""
     lines = StatementLine.objects.filter(account__organization=organization, pending=False)
-    counted = lines.order_by().values("account", "account__name").annotate(count=Count("id"), oldest=Min("date"))
+    counted = (
+        lines.order_by().values("account", "account__name").annotate(count=Count("id"), oldest=Min("date"))
+    )
     matched = dict(
-        MatchLine.objects.filter(confirmed=True, statement_line__isnull=False, match__organization=organization)
+        MatchLine.objects.filter(
+            confirmed=True, statement_line__isnull=False, match__organization=organization
+        )
         .order_by()
         .values_list("match__account")
         .annotate(Count("id"))
@@ -250,7 +262,12 @@ def _lock(organization: Organization) -> list[Task]:
     today = timezone.localdate()
     last_month = today.replace(day=1) - dt.timedelta(days=1)
     locked = organization.lock_date
-    first = Document.objects.filter(organization=organization).order_by("date").values_list("date", flat=True).first()
+    first = (
+        Document.objects.filter(organization=organization)
+        .order_by("date")
+        .values_list("date", flat=True)
+        .first()
+    )
     if first is None or first > last_month or today - last_month < dt.timedelta(days=10):
         return []
     if locked is not None and today - locked < LOCK_AFTER:
@@ -363,7 +380,11 @@ def _steps(organization: Organization) -> list[dict[str, str]]:
 
 
 def _ago(at: dt.datetime) -> str:
-    return f"{timesince(at, depth=1)} ago".replace("\xa0", " ") if timezone.now() - at > dt.timedelta(minutes=1) else "just now"
+    return (
+        f"{timesince(at, depth=1)} ago".replace("\xa0", " ")
+        if timezone.now() - at > dt.timedelta(minutes=1)
+        else "just now"
+    )
 
 
 def _day(organization: Organization, day: dt.date | dt.datetime | None) -> str:

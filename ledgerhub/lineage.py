@@ -62,7 +62,12 @@ class Trace:
         """The API call it came with, else the webhook event or the file."""
         call = record.api_call
         if call is not None:
-            return Step("API call", f"{call.method} {_path(call.url)}", self._url("integrations:call", call.pk), "cloud")
+            return Step(
+                "API call",
+                f"{call.method} {_path(call.url)}",
+                self._url("integrations:call", call.pk),
+                "cloud",
+            )
         if record.origin:
             return Step("Received", record.origin, self._url("integrations:record", record.pk), "inbox")
         url = self._url("integrations:run", record.run_id) if record.run_id else ""
@@ -75,7 +80,9 @@ class Trace:
     def _entries(self, current: Document | Entry) -> list[Step]:
         if isinstance(current, Entry):
             return [Step("Entry", _name(current), self._url("ledger:entry", current.pk), "book", True)]
-        standing = [entry for entry in self.entries if entry.reverses_id is None and not hasattr(entry, "reversed_by")]
+        standing = [
+            entry for entry in self.entries if entry.reverses_id is None and not hasattr(entry, "reversed_by")
+        ]
         if not standing:
             return [Step("Entry", "None in the books", icon="book")]
         more = f" and {len(standing) - 1} more" if len(standing) > 1 else ""
@@ -86,7 +93,9 @@ class Trace:
             return []
         match = self.matches[0]
         more = f" and {len(self.matches) - 1} more" if len(self.matches) > 1 else ""
-        url = self._url("reconciliation:match", match.pk) or self._url("reconciliation:account", match.account_id)
+        url = self._url("reconciliation:match", match.pk) or self._url(
+            "reconciliation:account", match.account_id
+        )
         return [Step("Match", f"{match.get_state_display()}{more}", url, "reconcile")]
 
     def _url(self, name: str, *args: object) -> str:

@@ -46,9 +46,24 @@ def search(organization: Organization, text: str) -> list[Group]:
     if not text:
         return []
     groups = (
-        Group("Documents", "document", list(_documents(organization, text)), page_url(organization, "ledger:documents")),
-        Group("Journal entries", "book", list(_entries(organization, text)), page_url(organization, "ledger:journal")),
-        Group("Contacts", "users", list(_contacts(organization, text)), page_url(organization, "ledger:contacts")),
+        Group(
+            "Documents",
+            "document",
+            list(_documents(organization, text)),
+            page_url(organization, "ledger:documents"),
+        ),
+        Group(
+            "Journal entries",
+            "book",
+            list(_entries(organization, text)),
+            page_url(organization, "ledger:journal"),
+        ),
+        Group(
+            "Contacts",
+            "users",
+            list(_contacts(organization, text)),
+            page_url(organization, "ledger:contacts"),
+        ),
         Group("Statement lines", "bank", list(_lines(organization, text))),
         Group("Raw records", "database", list(_records(organization, text))),
         Group("Integrations", "plug", list(_integrations(organization, text))),
@@ -97,7 +112,9 @@ def _records(organization: Organization, text: str) -> Iterator[Hit]:
     rows = RawRecord.objects.filter(stream__in=list(streams), external_id=text, latest=True)
     for row in rows.select_related("stream__integration").defer("payload")[:EACH]:
         detail = f"{row.stream.integration} · {row.stream.key}, version {row.version}"
-        yield Hit(row.external_id, detail, page_url(organization, "integrations:record", row.pk), row.fetched_at)
+        yield Hit(
+            row.external_id, detail, page_url(organization, "integrations:record", row.pk), row.fetched_at
+        )
 
 
 def _integrations(organization: Organization, text: str) -> Iterator[Hit]:

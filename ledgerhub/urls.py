@@ -5,16 +5,32 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from integrations.views import hooks
-from ledgerhub import founding
+from ledgerhub import founding, views
+from ledgerhub.ledger import urls as ledger
+from ledgerhub.ledger.views import reports
 from ledgerhub.core.views import health
 
 _ORGANIZATION = "o/<slug:organization>/"
+
+# Pages of the books that look beyond the ledger stand in the same namespace as the others.
+_books = [
+    *ledger.urlpatterns,
+    path("journal/<int:pk>/", views.entry, name="entry"),
+    path("journal/<int:pk>/reversal/", views.entry_reversal, name="entry_reversal"),
+    path("documents/<int:pk>/", views.document, name="document"),
+    path("exchange-rates/", views.rates, name="rates"),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/", health, name="health"),
     path("", include("ledgerhub.access.account_urls")),
     path("hooks/<str:token>/", hooks.hook, name="hook"),
     path("organizations/new/", founding.new_organization, name="new_organization"),
+    path(_ORGANIZATION, views.dashboard, name="dashboard"),
+    path(f"{_ORGANIZATION}search/", views.search, name="search"),
+    path(f"{_ORGANIZATION}reports/", reports.index, name="reports"),
+    path(_ORGANIZATION, include((_books, ledger.app_name))),
     path(_ORGANIZATION, include("ledgerhub.access.urls")),
     path(_ORGANIZATION, include("integrations.urls")),
+    path(_ORGANIZATION, include("reconciliation.urls")),
 ]

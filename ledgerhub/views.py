@@ -27,9 +27,7 @@ from ledgerhub.ledger.views.rates import Missing, rates_page
 from ledgerhub.search import clean
 from ledgerhub.search import search as find
 
-_MATCHED = (
-    "A posting of this entry is matched with the bank. Undo the match first, then reverse the entry."
-)
+_MATCHED = "A posting of this entry is matched with the bank. Undo the match first, then reverse the entry."
 
 
 @require_safe
@@ -38,7 +36,7 @@ def dashboard(request: OrgRequest) -> HttpResponse:
     shown = overview.build(request.organization)
     context = {
         "shown": shown,
-        "waiting": sum(task.count or 1 for task in shown.tasks),
+        "waiting": sum(task.number or 1 for task in shown.tasks),
         "seconds": {"record": overview.SECONDS_A_RECORD, "match": overview.SECONDS_A_MATCH},
         "days": overview.DAYS,
         "hours": shown.saved.minutes // 60,
@@ -66,7 +64,9 @@ def document(request: OrgRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(rows, organization=request.organization, pk=pk)
     trace = lineage.trace(found)
     shown: Paper = paper(found)
-    postings = Posting.objects.filter(entry__document=found).select_related("account", "contact").order_by("pk")
+    postings = (
+        Posting.objects.filter(entry__document=found).select_related("account", "contact").order_by("pk")
+    )
     by_entry: dict[int, list[Posting]] = {}
     for row in postings:
         by_entry.setdefault(row.entry_id, []).append(row)
@@ -126,7 +126,9 @@ def _entry_page(request: OrgRequest, pk: int, form: ReversalForm, *, status: int
 @member("approver")
 def entry_reversal(request: OrgRequest, pk: int) -> HttpResponse:
     """Take an entry out of the books by its mirror image, with a reason."""
-    found = get_object_or_404(Entry.objects.select_related("organization"), organization=request.organization, pk=pk)
+    found = get_object_or_404(
+        Entry.objects.select_related("organization"), organization=request.organization, pk=pk
+    )
     form = ReversalForm(request.POST)
     if form.is_valid() and lineage.is_matched(found):
         form.add_error(None, _MATCHED)
@@ -135,9 +137,7 @@ def entry_reversal(request: OrgRequest, pk: int) -> HttpResponse:
     reason = form.cleaned_data["reason"]
     try:
         with transaction.atomic():
-            mirror = posting.reverse(
-                found, actor=request.user, reason=reason, date=form.cleaned_data["date"]
-            )
+            mirror = posting.reverse(found, actor=request.user, reason=reason, date=form.cleaned_data["date"])
             record(request, "entry.reversed", found, after={"reason": reason, "reversal": mirror.pk})
     except RecordError as error:
         messages.error(request, f"{error}.")

@@ -49,7 +49,7 @@ class CodingForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["account"].queryset = bookable(bank)  # type: ignore[attr-defined]
         # The same list serves every row: read once, not once a row.
-        self.fields["account"].widget.choices = choices  # type: ignore[attr-defined]
+        self.fields["account"].widget.choices = choices
         self.fields["amount"].widget.attrs |= {
             "placeholder": "the rest",
             "class": "num",
@@ -64,7 +64,7 @@ _Codings = formset_factory(CodingForm, extra=0, max_num=50, absolute_max=60)
 def coding_formset(bank: Account, data: QueryDict | None = None, *, rows: int = 1) -> BaseFormSet[CodingForm]:
     accounts: list[tuple[Any, str]] = [("", "Choose an account")]
     accounts += [(account.pk, str(account)) for account in bookable(bank)]
-    initial = None if data is not None else [{} for _ in range(rows)]
+    initial: list[dict[str, Any]] | None = None if data is not None else [{} for _ in range(rows)]
     kwargs = {"choices": accounts, "bank": bank}
     return _Codings(data, prefix="coding", initial=initial, form_kwargs=kwargs)
 
@@ -92,7 +92,7 @@ class LineInput:
 
 
 def read_line(account: Account, line: StatementLine, data: QueryDict) -> LineInput:
-    """Ticked rows (`row`, or `choice` with several at once), `amount-D1`, codings, `difference_to`, `contact`."""
+    """Reads ticked rows (`row`; `choice`: several), `amount-D1`, codings, `difference_to` and `contact`."""
     given = LineInput(
         Selection(account=account, lines=[line], contact_name=data.get("contact", "").strip()[:200]),
         coding_formset(account, data if "coding-TOTAL_FORMS" in data else None),
@@ -164,8 +164,8 @@ def _take_codings(given: LineInput) -> None:
 
 def _words(formset: BaseFormSet[CodingForm]) -> list[str]:
     found = [str(error) for error in formset.non_form_errors()]
-    for number, errors in enumerate(formset.errors, 1):
-        found += [f"Part {number}: {error}" for messages in errors.values() for error in messages]
+    for number, form in enumerate(formset, 1):
+        found += [f"Part {number}: {error}" for name in form.errors for error in form.errors[name]]
     return found
 
 
@@ -174,7 +174,7 @@ def _currency(given: LineInput) -> str:
 
 
 def share(total: int, texts: Sequence[str], currency: str) -> list[int]:
-    """Typed parts of `total` in minor units, signed as it: amounts, percentages of it, one blank for the rest.
+    """Typed parts of `total`, signed as it: amounts, percentages of it, one blank for the rest.
 
     Percentages are shared by largest remainder, so that parts of 100% come to exactly the total.
     """

@@ -1,14 +1,17 @@
-"""What the job queue may call for matching; each is short and may run twice without harm."""
+"""What the job queue may call for matching; each is short, may run twice, and begins with a sign of life."""
 
 from __future__ import annotations
 
+from ledgerhub.core import heartbeat
 from reconciliation import runs
 from reconciliation import sweep as sweeping
 
 
 def match_account(run_id: int) -> None:
+    heartbeat.beat()
     runs.execute(run_id)
 
 
 def sweep() -> None:
+    heartbeat.beat()
     sweeping.sweep()

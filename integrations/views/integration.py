@@ -18,7 +18,7 @@ from integrations.forms import SCHEDULES, IntegrationForm
 from integrations.models import Integration, Upload
 from integrations.spec import Connector
 from integrations.views.lookup import find_integration
-from integrations.views.wizard import save_form, waits_for_consent
+from integrations.views.wizard import brings, save_form, waits_for_consent
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
@@ -144,7 +144,7 @@ def integration_settings(request: OrgRequest, pk: int) -> HttpResponse:
         save_form(request, found, form)
         _retest(request, found)
         return redirect("integrations:integration", request.organization.slug, pk)
-    context = {"integration": found, "form": form, "spec": spec}
+    context = {"integration": found, "form": form, "spec": spec, "brings": brings(spec)}
     return render(
         request, "integrations/integration_settings.html", context, status=422 if form.errors else 200
     )

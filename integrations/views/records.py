@@ -75,8 +75,11 @@ def record(request: OrgRequest, pk: int) -> HttpResponse:
     ids = [version.pk for version in versions]
     documents = list(Document.objects.filter(source=row.stream.source_id, raw_record_id__in=ids)[:MOST_SHOWN])
     entries = list(Entry.objects.filter(document__in=documents).order_by("-pk")[:MOST_SHOWN])
+    lines = list(_lines(row, ids))
     context = {
         "row": row,
+        "origin": run_words.origin(row.origin),
+        "became": _became(documents, lines, entries),
         "label": run_words.stream_label(row.stream),
         "versions": versions,
         "changes": _changes(row),
@@ -84,14 +87,24 @@ def record(request: OrgRequest, pk: int) -> HttpResponse:
             (one, links.page(request.organization, "ledger:document", one.pk)) for one in documents
         ],
         "entries": [(one, links.page(request.organization, "ledger:entry", one.pk)) for one in entries],
-        "lines": _lines(row, ids),
+        "lines": lines,
         "quarantine": Quarantine.objects.filter(stream=row.stream, external_id=row.external_id).order_by(
             "-pk"
         )[:MOST_SHOWN],
         "upload": Upload.objects.filter(run=row.run_id, stream=row.stream).first() if row.run_id else None,
-        "steps": _lineage(request, row, documents, entries),
+        "steps": [*_lineage(request, row, documents, entries), *_line_steps(request, lines)],
     }
     return render(request, "integrations/record.html", context)
+
+
+def _became(documents: Sequence[Document], lines: Sequence[StatementLine], entries: Sequence[Entry]) -> str:
+    parts = [
+        run_words.plural(len(documents), "document") if documents else "",
+        run_words.plural(len(lines), "statement line") if lines else "",
+        run_words.plural(len(entries), "journal entry", "journal entries") if entries else "",
+    ]
+    said = ", ".join(part for part in parts if part)
+    return f"It became {said}." if said else "It became nothing in the books."
 
 
 def _lines(row: RawRecord, ids: Sequence[int]) -> QuerySet[StatementLine]:
@@ -145,6 +158,19 @@ def _lineage(
     return steps
 
 
+def _line_steps(request: OrgRequest, lines: Sequence[StatementLine]) -> list[dict[str, Any]]:
+    """A statement line and its confirmed match."""
+    if not lines:
+        return []
+    line = lines[0]
+    match = line.match_rows.filter(confirmed=True).values_list("match", flat=True).first()
+    steps = [{"kind": "Statement line", "label": line.description, "icon": "bank", "url": ""}]
+    if match is not None:
+        url = links.page(request.organization, "reconciliation:match", match)
+        steps.append({"kind": "Match", "label": f"Match {match}", "icon": "reconcile", "url": url})
+    return steps
+
+
 def _match_step(organization: Any, entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """The confirmed match of any of the entries, found through the ledger's own rows."""
     match = (
@@ -161,9 +187,12 @@ def _match_step(organization: Any, entries: Sequence[Entry]) -> list[dict[str, A
 def _origin_step(request: OrgRequest, row: RawRecord) -> dict[str, Any]:
     if row.api_call is not None:
         url = links.page(request.organization, "integrations:call", row.api_call.pk)
-        label = f"{row.api_call.method} {row.api_call.status or 'no answer'}"
+        label = f"{row.api_call.purpose or row.api_call.method} {row.api_call.status or 'no answer'}"
         return {"kind": "API call", "label": label, "icon": "cloud", "url": url}
     if row.run_id:
         url = links.page(request.organization, "integrations:run", row.run_id)
-        return {"kind": "Sync", "label": row.origin or f"Sync {row.run_id}", "icon": "refresh", "url": url}
+        if row.origin:
+            name = run_words.origin(row.origin).removeprefix("the file ")
+            return {"kind": "File", "label": name, "icon": "upload", "url": url}
+        return {"kind": "Sync", "label": f"Sync {row.run_id}", "icon": "refresh", "url": url}
     return {"kind": "Origin", "label": row.origin or "not recorded", "icon": "inbox", "url": ""}

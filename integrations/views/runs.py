@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -83,6 +85,7 @@ def run(request: OrgRequest, pk: int) -> HttpResponseBase:
         "table": calls,
         "causes": _causes(request, found),
         "facts": _facts(found),
+        "calls": [(one, _path(one)) for one in calls.rows],
         "records": RawRecord.objects.filter(run=found).exists(),
     }
     return render(request, "integrations/run.html", context)
@@ -157,6 +160,8 @@ def call(request: OrgRequest, pk: int) -> HttpResponse:
         "call": found,
         "works": found.error == "" and found.status is not None and found.status < 400,
         "label": run_words.stream_label(found.run.stream) if found.run else "",
+        "request_json": _json(found.detail.get("request", "")),
+        "response_json": _json(found.detail.get("response", "")),
         "records": RawRecord.objects.filter(api_call=found).defer("payload")[:20] if found.run else [],
     }
     return render(request, "integrations/call.html", context)
@@ -258,6 +263,20 @@ def _calls(request: OrgRequest, found: SyncRun) -> Table[ApiCall]:
         columns=_CALL_COLUMNS,
         page_size=CALLS_SHOWN,
     )
+
+
+def _path(call: ApiCall) -> str:
+    """The call's address without the host, which is the same in every row."""
+    parts = urlsplit(call.url)
+    return f"{call.method} {parts.path}{'?' if parts.query else ''}{parts.query}"
+
+
+def _json(text: str) -> Any:
+    """A kept body where it is whole and JSON, else None: only the beginning of long ones is kept."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _causes(request: OrgRequest, found: SyncRun) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from integrations import connectors, previews, register, registry
+from integrations import connectors, overview, previews, register, registry
 from integrations.connection import TOKEN
 from integrations.forms import IntegrationForm, StreamsForm
 from integrations.models import Integration, Stream
@@ -78,6 +78,11 @@ def setup_settings(request: OrgRequest, pk: int) -> HttpResponse:
     return _settings_page(request, form, spec, integration)
 
 
+def brings(spec: Connector) -> list[tuple[str, str]]:
+    """What the connector's streams are, each with what it is for."""
+    return [(stream.label, overview.purpose(stream)) for stream in spec.streams]
+
+
 def _settings_page(
     request: OrgRequest, form: IntegrationForm, spec: Connector, integration: Integration | None
 ) -> HttpResponse:
@@ -85,6 +90,7 @@ def _settings_page(
         "form": form,
         "spec": spec,
         "integration": integration,
+        "brings": brings(spec),
         "steps": steps(integration, "setup_settings", spec),
     }
     return render(request, "integrations/wizard_settings.html", context, status=422 if form.errors else 200)

@@ -1,30 +1,37 @@
-"""System checks: what must hold of the settings so that jobs are neither lost nor run in parallel with themselves."""
+"""System checks: what must hold of the settings so that no job is lost or runs beside itself."""
 
 from __future__ import annotations
 
-import math
+import datetime as dt
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
+from ledgerhub.core import heartbeat
+
+QUEUE_MARGIN = 60  # seconds
+
 
 @register(Tags.database)
 def check_queue(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """The retry clock of the queue starts when a row is pulled, not when work on it begins."""
     queue = settings.Q_CLUSTER
-    waits = math.ceil((queue["queue_limit"] + queue["bulk"]) / queue["workers"]) + 1
-    needed = queue["timeout"] * waits + 60
+    needed = int(heartbeat.longest_hold().total_seconds()) + QUEUE_MARGIN
     found: list[CheckMessage] = []
     if queue["retry"] < needed:
-        found.append(
-            Error(f"Q_CLUSTER['retry'] must be at least {needed} s, or jobs run twice at once.", id="ledgerhub.E001")
-        )
+        words = f"Q_CLUSTER['retry'] must be at least {needed} s, or jobs run twice at once."
+        found.append(Error(words, id="ledgerhub.E001"))
     if queue.get("orm") != "default" or not queue["ack_failures"] or queue["max_attempts"] != 1:
-        found.append(Error("The job queue must be the database, with retries left to us.", id="ledgerhub.E002"))
+        words = "The job queue must be the database, with retries left to us."
+        found.append(Error(words, id="ledgerhub.E002"))
     if queue["save_limit"] != -1:
-        found.append(Error("Q_CLUSTER['save_limit'] must be -1: anything above is slow.", id="ledgerhub.E003"))
+        words = "Q_CLUSTER['save_limit'] must be -1: anything above is slow."
+        found.append(Error(words, id="ledgerhub.E003"))
+    if dt.timedelta(seconds=queue["timeout"]) + heartbeat.PRECISION >= heartbeat.LATE_AFTER:
+        words = "Q_CLUSTER['timeout'] is too long: one long job would look like a hanging cluster."
+        found.append(Error(words, id="ledgerhub.E006"))
     return found
 
 

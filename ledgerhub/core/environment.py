@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 
 TEMPLATE = """\
@@ -13,16 +15,26 @@ SECRET_KEY={secret}
 ENCRYPTION_KEYS=k1:{key}
 LEDGERHUB_DEMO=true
 DEBUG=false
+LOG_LEVEL=WARNING
 """
 
 
 def write(path: Path) -> bool:
-    """Make the file if it is not there, readable by its owner only; says whether it was made."""
+    """Make the file if it is not there, readable by its owner only; says whether it was made.
+
+    It appears whole or not at all: half a file would pass for one with keys.
+    """
     if path.exists():
         return False
     key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    path.touch(mode=0o600)
-    path.write_text(TEMPLATE.format(secret=secrets.token_urlsafe(48), key=key))
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.") as draft:
+        draft.write(TEMPLATE.format(secret=secrets.token_urlsafe(48), key=key))
+        draft.flush()
+        os.fsync(draft.fileno())
+        try:
+            os.link(draft.name, path)  # unlike a rename it never replaces what somebody else made meanwhile
+        except FileExistsError:
+            return False
     return True
 
 

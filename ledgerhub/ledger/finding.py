@@ -27,7 +27,9 @@ def read_amount(text: str, currency: str) -> int | None:
         return None
     digits = text.replace(" ", "").replace("'", "")
     mark = max(digits.rfind("."), digits.rfind(","))
-    if mark >= 0 and (len(digits) - mark != 4 or digits.count(digits[mark]) == 1 and "." in digits and "," in digits):
+    if mark >= 0 and (
+        len(digits) - mark != 4 or digits.count(digits[mark]) == 1 and "." in digits and "," in digits
+    ):
         digits = digits[:mark].replace(",", "").replace(".", "") + "." + digits[mark + 1 :]
     try:
         return to_minor(Decimal(digits.replace(",", "")), currency)
@@ -53,7 +55,8 @@ def documents_with(rows: QuerySet[Document], text: str, *, currency: str = "USD"
 def entries_with(rows: QuerySet[Entry], text: str) -> QuerySet[Entry]:
     """Entries with this id, of documents with this number, id or amount, and newest ones with these words."""
     documents = Document.objects.filter(
-        Q(number__in=_numbers(text)) | Q(external_id=text) | _amount(text), organization__in=rows.values("organization")[:1]
+        Q(number__in=_numbers(text)) | Q(external_id=text) | _amount(text),
+        organization__in=rows.values("organization")[:1],
     )
     exact = Q(document__in=list(documents.values_list("pk", flat=True)[:NEWEST]))
     number = read_entry_id(text)
@@ -71,7 +74,11 @@ def lines_with(organization: Organization, text: str) -> QuerySet[StatementLine]
     """Statement lines of this amount, and newest ones with these words."""
     rows = StatementLine.objects.filter(organization=organization)
     amount = read_amount(text, organization.base_currency)
-    exact = Q(account__organization=organization, amount__in=(amount, -amount)) if amount is not None else Q(pk=-1)
+    exact = (
+        Q(account__organization=organization, amount__in=(amount, -amount))
+        if amount is not None
+        else Q(pk=-1)
+    )
     newest = _worded(rows, text, ("description", "counterparty", "reference"))
     return rows.filter(exact | newest).select_related("account").order_by("-date", "-position")
 
@@ -87,7 +94,9 @@ def _amount(text: str) -> Q:
     return Q(total__in=(amount, -amount)) if amount is not None else Q(pk=-1)
 
 
-def _worded(rows: QuerySet[Document] | QuerySet[Entry] | QuerySet[StatementLine], text: str, paths: tuple[str, ...]) -> Q:
+def _worded(
+    rows: QuerySet[Document] | QuerySet[Entry] | QuerySet[StatementLine], text: str, paths: tuple[str, ...]
+) -> Q:
     """Every word in one of the fields, among the newest rows."""
     floor = rows.model.objects.order_by("-pk").values_list("pk", flat=True)[NEWEST : NEWEST + 1]
     oldest = next(iter(floor), 0)

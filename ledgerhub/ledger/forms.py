@@ -62,12 +62,15 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         labels: ClassVar[dict[str, Any]] = {"qualifier": "Which one"}
 
-    def __init__(self, *args: Any, organization: Organization, has_postings: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, organization: Organization, has_postings: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.organization = organization
         known = sorted({*_ROLES, self.instance.role} - {""})
         self.fields["role"].choices = [  # type: ignore[attr-defined]
-            ("", "None"), *((role, role_words(role)) for role in known)
+            ("", "None"),
+            *((role, role_words(role)) for role in known),
         ]
         self.fields["currency"] = forms.ChoiceField(
             required=False,
@@ -146,7 +149,9 @@ class EntryLineForm(forms.Form):
         typed = super().clean() or {}
         debit, credit = typed.get("debit"), typed.get("credit")
         if not self.errors and bool(debit) == bool(credit):
-            self.add_error("debit", "Give a debit or a credit, not both." if debit else "Give a debit or a credit.")
+            self.add_error(
+                "debit", "Give a debit or a credit, not both." if debit else "Give a debit or a credit."
+            )
         return typed
 
     def amount(self, currency: str) -> int:
@@ -223,7 +228,9 @@ class RatesFileForm(forms.Form):
             more = [f"and {len(wrong) - 10} more lines"] if len(wrong) > 10 else []
             raise forms.ValidationError([*wrong[:10], *more])
         if not rows:
-            raise forms.ValidationError("There is no rate in this file. The columns are currency, date, rate.")
+            raise forms.ValidationError(
+                "There is no rate in this file. The columns are currency, date, rate."
+            )
         return rows
 
 
@@ -241,7 +248,11 @@ def read_rates(text: str, base: str) -> Iterator[ReadRate]:
     """Lines of `currency,date,rate`; a first line with names in it is skipped."""
     try:
         for number, cells in enumerate(csv.reader(io.StringIO(text)), 1):
-            named = number == 1 and [cell.strip().lower() for cell in cells[:3]] == ["currency", "date", "rate"]
+            named = number == 1 and [cell.strip().lower() for cell in cells[:3]] == [
+                "currency",
+                "date",
+                "rate",
+            ]
             if named or not any(cell.strip() for cell in cells):
                 continue
             if number > _MOST_RATES:
@@ -272,7 +283,9 @@ def _text(file: UploadedFile[bytes]) -> str:
     try:
         text: str = file.read().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise forms.ValidationError("The file is not text in UTF-8. Save it as CSV (UTF-8) and try again.") from None
+        raise forms.ValidationError(
+            "The file is not text in UTF-8. Save it as CSV (UTF-8) and try again."
+        ) from None
     return text.replace("\0", "")
 
 

@@ -53,6 +53,10 @@ class Account(OrganizationOwned):
     def __str__(self) -> str:
         return f"{self.code} {self.name}"
 
+    def get_role_label(self) -> str:
+        """ "tax_payable" -> "Tax payable"."""
+        return self.role.replace("_", " ").capitalize()
+
 
 class Source(OrganizationOwned):
     """Where documents and statement lines come from: one stream of one integration, or a person."""
@@ -284,6 +288,15 @@ class Posting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
+
+    @property
+    def credit(self) -> int:
+        """The amount as a credit is written: without its sign."""
+        return -self.amount
+
+    @property
+    def base_credit(self) -> int:
+        return -self.base_amount
 
 
 class DailyTotal(models.Model):

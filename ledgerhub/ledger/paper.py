@@ -42,7 +42,9 @@ class Paper(NamedTuple):
 def paper(document: Document) -> Paper:
     """Three queries at most, whatever the number of lines."""
     rows = list(document.lines.all())
-    by_section = {name: [row for row in rows if row.section == name] for name in ("lines", "tenders", "items")}
+    by_section = {
+        name: [row for row in rows if row.section == name] for name in ("lines", "tenders", "items")
+    }
     items = by_section["items"]
     return Paper(
         facts=list(_facts(document)),
@@ -85,8 +87,12 @@ def _items(document: Document, lines: list[DocumentLine]) -> list[Item]:
     mine = Document.objects.filter(organization=document.organization_id).exclude(pk=document.pk)
     by_id = {row.external_id: row for row in mine.filter(external_id__in=names).defer("data")}
     tenders = DocumentLine.objects.filter(
-        section="tenders", external_id__in=names - by_id.keys(), document__organization=document.organization_id
+        section="tenders",
+        external_id__in=names - by_id.keys(),
+        document__organization=document.organization_id,
     )
-    by_tender = {row.external_id: row.document for row in tenders.select_related("document").defer("document__data")}
+    by_tender = {
+        row.external_id: row.document for row in tenders.select_related("document").defer("document__data")
+    }
     known = {**by_tender, **by_id}
     return [Item(line, known.get(line.source_ref) or known.get(line.external_id)) for line in lines]

@@ -49,7 +49,10 @@ class Period(NamedTuple):
 def periods(today: dt.date) -> list[Period]:
     """The periods people ask for, from `today` back."""
     month, quarter, year = _months(today, 1), _months(today, 3), _months(today, 12)
-    before = [_months(start - dt.timedelta(days=1), size) for (start, _), size in ((month, 1), (quarter, 3), (year, 12))]
+    before = [
+        _months(start - dt.timedelta(days=1), size)
+        for (start, _), size in ((month, 1), (quarter, 3), (year, 12))
+    ]
     return [
         Period("month", "This month", *month),
         Period("last_month", "Last month", *before[0]),
@@ -84,7 +87,9 @@ def balance_sheet(organization: Organization, *, on: dt.date) -> Report:
     assets = _section("Assets", standing, Account.Type.ASSET, sign=1)
     liabilities = _section("Liabilities", standing, Account.Type.LIABILITY, sign=-1)
     equity = _section("Equity", standing, Account.Type.EQUITY, sign=-1)
-    earned = -sum(row.base for row in standing if row.account.type in (Account.Type.INCOME, Account.Type.EXPENSE))
+    earned = -sum(
+        row.base for row in standing if row.account.type in (Account.Type.INCOME, Account.Type.EXPENSE)
+    )
     equity = Section(equity.title, [*equity.rows, *_earnings(earned)], equity.total + earned)
     difference = assets.total - liabilities.total - equity.total
     return Report([assets, liabilities, equity], "Assets less liabilities and equity", difference)
@@ -153,7 +158,11 @@ def _chunk(clearing: Account, before: dt.date, last: int) -> list[Posting]:
     rows = Posting.objects.filter(account=clearing, date__lte=before)
     if last:
         rows = rows.exclude(date=before, pk__gte=last)
-    return list(rows.select_related("entry__document__contact", "entry__reversed_by").order_by("-date", "-pk")[:_CHUNK])
+    return list(
+        rows.select_related("entry__document__contact", "entry__reversed_by").order_by("-date", "-pk")[
+            :_CHUNK
+        ]
+    )
 
 
 def _without_item(clearing: Account, postings: list[Posting]) -> list[Posting]:
@@ -168,7 +177,9 @@ def _without_item(clearing: Account, postings: list[Posting]) -> list[Posting]:
     rows = DocumentLine.objects.filter(document__in=documents, section="tenders")
     for document, tender in rows.values_list("document", "external_id"):
         tenders.setdefault(document, []).append(tender)
-    names = {row.entry.document.external_id for row in standing} | {t for ids in tenders.values() for t in ids}
+    names = {row.entry.document.external_id for row in standing} | {
+        t for ids in tenders.values() for t in ids
+    }
     settled = set(
         DocumentLine.objects.filter(
             source_ref__in=names - {""}, section="items", document__organization=clearing.organization_id

@@ -66,7 +66,10 @@ def merge(accounts: Collection[int], days: Collection[dt.date]) -> None:
 
 def wrong(organization: Organization | None = None) -> list[Wrong]:
     """Days whose totals differ from the sum of their postings: must be empty."""
-    totals, postings = _sums(DailyTotal.objects.all(), organization), _sums(Posting.objects.all(), organization)
+    totals, postings = (
+        _sums(DailyTotal.objects.all(), organization),
+        _sums(Posting.objects.all(), organization),
+    )
     return [
         Wrong(*key, totals.get(key, (0, 0)), postings.get(key, (0, 0)))
         for key in sorted(totals.keys() | postings.keys())

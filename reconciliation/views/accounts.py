@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, Subquery, Sum
@@ -68,25 +69,25 @@ def account_rows(organization: Organization) -> list[AccountRow]:
     return rows
 
 
-def _open_lines(accounts: list[Account]) -> dict[int, int]:
+def _open_lines(accounts: Sequence[Account]) -> dict[int, int]:
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
     rows = StatementLine.objects.filter(account__in=accounts, pending=False).filter(~Exists(matched))
     return dict(rows.order_by().values_list("account").annotate(count=Count("pk")))
 
 
-def _proposals(accounts: list[Account]) -> dict[int, int]:
+def _proposals(accounts: Sequence[Account]) -> dict[int, int]:
     rows = Match.objects.filter(account__in=accounts, state=Match.State.PROPOSED)
     return dict(rows.order_by().values_list("account").annotate(count=Count("pk")))
 
 
-def _books(accounts: list[Account], organization: Organization) -> dict[int, int]:
+def _books(accounts: Sequence[Account], organization: Organization) -> dict[int, int]:
     currencies = {account.pk: account.currency or organization.base_currency for account in accounts}
     total = Coalesce(Sum("amount"), 0, output_field=BigIntegerField())
     rows = Posting.objects.filter(account__in=accounts).order_by().values_list("account", "currency")
     return {pk: amount for pk, currency, amount in rows.annotate(total=total) if currencies[pk] == currency}
 
 
-def _statements(accounts: list[Account]) -> dict[int, Statement]:
+def _statements(accounts: Sequence[Account]) -> dict[int, Statement]:
     """The statement that reaches furthest, per account."""
     rows = Statement.objects.filter(account__in=accounts, end__isnull=False).order_by("end", "pk")
     return {statement.account_id: statement for statement in rows}

@@ -1,4 +1,4 @@
-"""The page of one statement line: find and match, create, split; everything is seen before it is confirmed."""
+"""The page of one statement line: find and match, create, split; all is seen before it is confirmed."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Offer(NamedTuple):
 
     value: str
     percent: int
-    count: int
+    proposals: int
     total: int
 
 

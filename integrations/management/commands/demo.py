@@ -6,18 +6,29 @@ import secrets
 from typing import Any
 
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from integrations import connectors, register, sweep
+from integrations import connectors, files, register, sweep
+from integrations.models import Integration, Stream
 from integrations.register import Choice
 from integrations.sandbox import catalog
+from integrations.sandbox.banking import ACCOUNTS
+from integrations.sandbox.business import simulate
+from integrations.sandbox.statements import STYLES
+from integrations.sandbox.systems import bank as bank_system
+from integrations.sandbox.web import System
+from integrations.statements import CsvLayout
 from ledgerhub.access.models import Membership, Organization, Role, User
 from ledgerhub.ledger.accounts import install_chart
+from ledgerhub.ledger.bank_accounts import use_as_bank_account
 from ledgerhub.ledger.models import Account
 
 EMAIL = "admin@harbor.example"
 SLUG = "harbor-coffee"
+BANK_NAME = "Harbor First Bank files"
+CARD_CODE = "2050"  # the chart's company credit card
 
 
 class Command(BaseCommand):
@@ -48,20 +59,47 @@ def make(password: str) -> Organization:
     install_chart(organization)
     bank = Account.objects.get(organization=organization, role="bank", qualifier="")
     for system in catalog.SYSTEMS.values():
-        if system.key not in connectors.CONNECTORS:
-            continue
-        integration = register.create(
-            organization,
-            system.key,
-            name=system.label,
-            settings={
-                **system.settings,
-                **system.secrets,
-                "base_url": settings.SANDBOX_URL + system.base,
-            },
-            bank_account=bank,
-            user=admin,
-        )
-        streams = connectors.get(system.key).streams
-        register.activate(integration, [Choice(stream.key) for stream in streams], user=admin)
+        if system.key in connectors.CONNECTORS:
+            connect(organization, system, bank=bank, admin=admin)
+    give_statements(organization, bank=bank, admin=admin)
     return organization
+
+
+def connect(organization: Organization, system: System, *, bank: Account, admin: User) -> Integration:
+    """A system of the sandbox with all its streams live."""
+    integration = register.create(
+        organization,
+        system.key,
+        name=system.label,
+        settings={**system.settings, **system.secrets, "base_url": settings.SANDBOX_URL + system.base},
+        bank_account=bank,
+        user=admin,
+    )
+    streams = connectors.get(system.key).streams
+    register.activate(integration, [Choice(stream.key) for stream in streams], user=admin)
+    return integration
+
+
+def give_statements(organization: Organization, *, bank: Account, admin: User) -> None:
+    """The bank's files of every month, as if somebody had uploaded them: the checking account as CSV, the
+    business card as OFX. They are made here, because the sandbox's server is not up yet."""
+    card = use_as_bank_account(Account.objects.get(organization=organization, code=CARD_CODE))
+    integration = register.create(
+        organization, "bank_file", name=BANK_NAME, settings={}, bank_account=bank, user=admin
+    )
+    (stream,) = register.activate(integration, [Choice("statements")], user=admin)
+    business = simulate()
+    for account, owner, style in zip((bank, card), ACCOUNTS, ("us", "ofx1"), strict=True):
+        for month in bank_system.months(business, business.clock):
+            period = bank_system.period(business, owner, month, business.clock)
+            name = bank_system.file_name(owner, month, style)
+            give(stream, account, ContentFile(STYLES[style].render(period), name), admin)
+
+
+def give(stream: Stream, account: Account, file: ContentFile[bytes], admin: User) -> None:
+    """Upload a file, agree to the columns as guessed, import."""
+    upload, _ = files.receive(stream, account, file, user=admin)
+    asked = files.question(upload)
+    if asked is not None and asked.kind == "columns":
+        files.agree_layout(upload, CsvLayout.from_dict(upload.layout))
+    files.start(upload, user=admin)

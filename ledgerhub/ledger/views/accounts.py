@@ -246,7 +246,11 @@ _LINE_COLUMNS = (
     Column("counterparty", "Payer or payee"),
     Column("reference", "Reference"),
     Column(
-        "amount", "Amount", order_by="amount", numeric=True, value=lambda row: from_minor(row.amount, row.currency)
+        "amount",
+        "Amount",
+        order_by="amount",
+        numeric=True,
+        value=lambda row: from_minor(row.amount, row.currency),
     ),
     Column(
         "balance",

@@ -31,6 +31,11 @@ class Open(NamedTuple):
     currency: str
     amount: int
 
+    @property
+    def owed(self) -> int:
+        """What they are owed."""
+        return -self.amount
+
 
 @require_safe
 @member("viewer")

@@ -23,12 +23,22 @@ _COLUMNS = (
     Column("reference", "Reference"),
     Column("status", "Status"),
     Column(
-        "total", "Amount", order_by="total", numeric=True, value=lambda row: from_minor(row.total, row.currency)
+        "total",
+        "Amount",
+        order_by="total",
+        numeric=True,
+        value=lambda row: from_minor(row.total, row.currency),
     ),
     Column("currency", "Currency"),
 )
 _STATUSES = sorted(
-    {choice for kind in KINDS.values() for field in kind.fields if field.name == "status" for choice in field.choices}
+    {
+        choice
+        for kind in KINDS.values()
+        for field in kind.fields
+        if field.name == "status"
+        for choice in field.choices
+    }
 )
 _MAIN = ("invoice", "payment", "refund", "fee", "payout", "bill", "journal_entry")
 
@@ -39,8 +49,6 @@ def documents(request: OrgRequest) -> HttpResponseBase:
     kind = request.GET.get("kind", "")
     kind = kind if kind in KINDS else ""
     rows = Document.objects.filter(organization=request.organization).select_related("contact")
-    if kind:
-        rows = rows.filter(kind=kind)
     currency = request.organization.base_currency
 
     def found(narrowed: QuerySet[Document], text: str) -> QuerySet[Document]:
@@ -53,6 +61,7 @@ def documents(request: OrgRequest) -> HttpResponseBase:
         columns=_COLUMNS,
         filters=[
             Filter("q", "Number, id, amount or name", kind="text", apply=found),
+            Filter("kind", "Kind", choices=[(one.key, one.label) for one in KINDS.values() if one.posts]),
             Filter("status", "Status", choices=[(status, state_word(status)) for status in _STATUSES]),
             Filter("since", "From", "date__gte", kind="date"),
             Filter("until", "To", "date__lte", kind="date"),
@@ -73,12 +82,11 @@ def documents(request: OrgRequest) -> HttpResponseBase:
 def _tabs(chosen: str) -> list[dict[str, object]]:
     """All, the main kinds, and the one that was asked for."""
     keys = [*_MAIN, *([chosen] if chosen and chosen not in _MAIN else [])]
-    others = [key for key, kind in KINDS.items() if kind.posts and key not in keys]
     return [
         {"label": "All", "url": "?", "active": not chosen},
         *(
             {"label": _plural(KINDS[key].label), "url": f"?kind={key}", "active": key == chosen}
-            for key in [*keys, *others]
+            for key in keys
         ),
     ]
 

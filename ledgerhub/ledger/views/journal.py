@@ -79,7 +79,9 @@ def _filters(organization: Organization) -> list[Filter]:
         Filter("q", "Number, text or amount", kind="text", apply=entries_with),
         Filter("since", "From", "date__gte", kind="date"),
         Filter("until", "To", "date__lte", kind="date"),
-        Filter("account", "Account", choices=[(str(one.pk), str(one)) for one in accounts], apply=_of_account),
+        Filter(
+            "account", "Account", choices=[(str(one.pk), str(one)) for one in accounts], apply=_of_account
+        ),
         Filter(
             "kind",
             "Document",
@@ -106,7 +108,9 @@ def _total(entry: Entry) -> int:
 
 
 def _names(entry: Entry, *, debit: bool) -> str:
-    return ", ".join(str(posting.account) for posting in entry.postings.all() if (posting.amount > 0) == debit)
+    return ", ".join(
+        str(posting.account) for posting in entry.postings.all() if (posting.amount > 0) == debit
+    )
 
 
 @require_safe
@@ -180,7 +184,9 @@ def _sum(form: EntryForm, lines: EntryLines) -> Sum:
     if not lines.is_bound:
         return Sum(currency, 0, 0, 0)
     lines.is_valid()
-    amounts = lines.amounts(currency) if hasattr(lines.forms[0] if lines.forms else None, "cleaned_data") else []
+    amounts = (
+        lines.amounts(currency) if hasattr(lines.forms[0] if lines.forms else None, "cleaned_data") else []
+    )
     debits = sum(amount for amount in amounts if amount > 0)
     credits_ = -sum(amount for amount in amounts if amount < 0)
     return Sum(currency, debits, credits_, debits - credits_)

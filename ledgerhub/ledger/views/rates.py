@@ -96,7 +96,7 @@ def _upload(request: OrgRequest, form: RatesFileForm) -> HttpResponse | None:
     if not form.is_valid():
         return None
     rows: list[ReadRate] = form.cleaned_data["file"]
-    name = str(form.files["file"].name or "a file")
+    name = str(getattr(form.files["file"], "name", "")) or "a file"
     _save(request, rows, origin=name[:60])
     messages.success(request, f"{len(rows)} rates are saved from {name}.")
     return redirect("ledger:rates", request.organization.slug)

@@ -306,6 +306,7 @@
     closeMenus(target.closest("details.menu"));
     if (target.closest("[data-theme-toggle]")) toggleTheme();
     if (target.closest("[data-show-keys]")) showKeys();
+    if (target.closest("[data-print]")) window.print();
     target.closest("[data-dismiss]")?.closest("[data-toast]")?.remove();
     const copy = target.closest("[data-copy]");
     if (copy) { event.preventDefault(); copyPayload(copy); }
@@ -339,7 +340,7 @@
   function prepare(root) {
     all("[data-toast]", root).forEach(watchToast);
     all("[data-sum]", root).forEach(updateSum);
-    all("[data-theme-toggle], [data-show-keys], [data-copy]", root).forEach((button) => { button.hidden = false; });
+    all("[data-theme-toggle], [data-show-keys], [data-copy], [data-print]", root).forEach((button) => { button.hidden = false; });
   }
 
   document.addEventListener("htmx:afterSettle", () => {
