@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from django import forms
+from django.utils.datastructures import MultiValueDict
 
 from integrations.statements import CsvLayout, StatementError
 from integrations.statements.csv_layout import check
@@ -48,6 +49,8 @@ COLUMNS = {
     "status": "Status (pending or posted)",
     "account": "Account number",
 }
+FREQUENT = ("amount", "debit", "credit")
+RARE = (*(name for name in COLUMNS if name not in FREQUENT), "flag_out", "header", "delimiter", "encoding")
 _UNKNOWN = CsvLayout(dates=(), amount=None)
 
 
@@ -97,6 +100,8 @@ class ColumnsForm(forms.Form):
         self._choose("encoding", encodings)
         self._choose("delimiter", delimiters)
         self._fill_columns()
+        if data is not None:
+            self._forget_columns_that_are_gone(data)
 
     def _fill_columns(self) -> None:
         self._choose("header", self._headers())
@@ -107,6 +112,20 @@ class ColumnsForm(forms.Form):
             self.fields[name] = forms.ChoiceField(
                 label=label, required=False, choices=[("", "None"), *columns]
             )
+
+    def _forget_columns_that_are_gone(self, data: Mapping[str, Any]) -> None:
+        """Another delimiter makes other columns: what pointed at the old ones is asked again."""
+        there = {str(place) for place, _ in self._columns()}
+        kept: MultiValueDict[str, Any] = MultiValueDict({name: self._sent(data, name) for name in data})
+        for name in ("date", "description", *COLUMNS):
+            kept.setlist(name, [place for place in kept.getlist(name) if place in there])
+        if kept.get("header", "0") not in {str(line) for line, _ in self._headers()}:
+            kept["header"] = "0"
+        self.data = kept
+
+    @staticmethod
+    def _sent(data: Mapping[str, Any], name: str) -> list[Any]:
+        return data.getlist(name) if isinstance(data, MultiValueDict) else [data[name]]
 
     def _choose(self, name: str, choices: list[tuple[Any, str]]) -> None:
         field = self.fields[name]
@@ -163,6 +182,11 @@ class ColumnsForm(forms.Form):
         except StatementError as error:
             self.add_error("amount" if "amount" in str(error) else None, str(error))
         return values
+
+    @property
+    def rare_changed(self) -> bool:
+        """Whether something among the rarer fields is not as it was guessed: they are shown then."""
+        return self.is_bound and not set(self.changed_data).isdisjoint(RARE)
 
     def layout(self) -> CsvLayout:
         """What was chosen; call it when the form is valid."""

@@ -18,6 +18,7 @@ from integrations.client import LONGEST_PAUSE, Client
 from integrations.models import ApiCall, Integration, Secret, SyncRun
 from integrations.oauth import Token
 from integrations.spec import Learned, Limits
+from ledgerhub.core import bulk
 from ledgerhub.core.errors import TransientError
 
 TOKEN = "oauth_token"
@@ -70,13 +71,13 @@ class Calls:
         """Write what was collected; the last call is the one that brought the answer."""
         rows = [self._row(record) for record in self._pending]
         self._pending = []
-        ApiCall.objects.bulk_create(rows)
+        bulk.insert(rows)
         return rows[-1] if rows else None
 
     def _row(self, record: CallRecord) -> ApiCall:
         return ApiCall(
-            integration=self._integration,
-            run=self._run,
+            integration_id=self._integration.pk,
+            run_id=self._run.pk if self._run else None,
             purpose=(record.purpose or self._purpose)[:40],
             at=record.started,
             method=record.method,

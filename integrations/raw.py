@@ -58,13 +58,13 @@ def store(
             arrived.unchanged += 1
             continue
         row = RawRecord(
-            stream=stream,
+            stream_id=stream.pk,
             external_id=item.identity,
             version=held.version + 1 if held else 1,
             content_hash=item.digest,
             payload=item.text,
-            run=run,
-            api_call=call,
+            run_id=run.pk if run else None,
+            api_call_id=call.pk if call else None,
             origin=origin[:200],
         )
         if held is not None:

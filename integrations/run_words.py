@@ -102,7 +102,10 @@ def story(run: SyncRun) -> str:
     if state == SyncRun.State.WAITING:
         return f"It did not work yet and will be tried again. {run.error}"
     if state == SyncRun.State.FAILED:
-        return f"Stopped after {plural(run.pages, 'page')}. What was read is kept. {run.error}"
+        kept = (
+            f"Stopped after {plural(run.pages, 'page')}, which are kept." if run.pages else "Stopped at once."
+        )
+        return f"{kept} {run.error}"
     if state == SyncRun.State.CANCELED:
         return f"Canceled after {plural(run.pages, 'page')}. {_outcome(run)}"
     return _outcome(run)

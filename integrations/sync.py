@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django_q.tasks import async_task
@@ -51,12 +51,15 @@ class Slice:
 def request_run(stream: Stream, *, trigger: str, user: User | None = None) -> SyncRun:
     """Queue a run, or return the one that is open: a stream has one at a time. `trigger` is schedule,
     person, replay (map what we hold again) or file."""
-    try:
-        with transaction.atomic():
-            run = SyncRun.objects.create(stream=stream, trigger=trigger, requested_by=user)
-            enqueue(run)
-    except IntegrityError:
-        return SyncRun.objects.get(stream=stream, state__in=SyncRun.OPEN)
+    open_runs = SyncRun.objects.filter(stream=stream, state__in=SyncRun.OPEN)
+    while (run := open_runs.first()) is None:
+        try:
+            with transaction.atomic():
+                run = SyncRun.objects.create(stream=stream, trigger=trigger, requested_by=user)
+                enqueue(run)
+        except IntegrityError:
+            continue  # somebody asked at the same moment: theirs is the open one, unless it is over already
+        return run
     return run
 
 
@@ -89,6 +92,10 @@ def run_slice(run_id: int) -> None:
         log.info("run=%s was taken over", run_id)
     except TransientError as error:
         _wait(run, error)
+    except OperationalError as error:
+        # A deadlock, a lock that took too long, a database that restarts: the page was rolled back.
+        log.warning("run=%s has to wait for the database: %s", run_id, error)
+        _wait(run, TransientError("The database was busy."))
     except LedgerHubError as error:
         _fail(run, "config", str(error))
     except Exception as error:

@@ -55,9 +55,9 @@ _oauth = [
 ]
 _uploads = [
     path("integrations/<int:pk>/files/", uploads.uploads, name="uploads"),
-    path("files/<int:pk>/", uploads.upload, name="upload"),
-    path("files/<int:pk>/columns/", uploads.upload_columns, name="upload_columns"),
-    path("files/<int:pk>/answer/", uploads.upload_answer, name="upload_answer"),
+    path("integrations/files/<int:pk>/", uploads.upload, name="upload"),
+    path("integrations/files/<int:pk>/columns/", uploads.upload_columns, name="upload_columns"),
+    path("integrations/files/<int:pk>/answer/", uploads.upload_answer, name="upload_answer"),
 ]
 _mapping = [
     path("mappings/", mapping.mappings, name="mappings"),
@@ -101,7 +101,9 @@ _records = [
 _alerts = [
     path("integrations/alerts/", alerts.alerts_page, name="alerts"),
     path("integrations/alerts/channels/<int:pk>/test/", alerts.channel_test, name="alert_channel_test"),
-    path("integrations/alerts/channels/<int:pk>/removal/", alerts.channel_removal, name="alert_channel_removal"),
+    path(
+        "integrations/alerts/channels/<int:pk>/removal/", alerts.channel_removal, name="alert_channel_removal"
+    ),
 ]
 
 urlpatterns: list[URLPattern] = [

@@ -6,9 +6,9 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from integrations.views import hooks
 from ledgerhub import founding, views
+from ledgerhub.core.views import health
 from ledgerhub.ledger import urls as ledger
 from ledgerhub.ledger.views import reports
-from ledgerhub.core.views import health
 
 _ORGANIZATION = "o/<slug:organization>/"
 

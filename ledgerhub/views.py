@@ -1,4 +1,4 @@
-"""Pages that look across the parts: dashboard, search, a document, an entry, exchange rates with what waits for them."""
+"""Pages that look across the parts: dashboard, search, one document, one entry, exchange rates."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def percent_of(probability: float | None) -> int | None:
 def reasons_of(match: Match) -> list[Reason]:
     """What each level gave; what speaks neither for nor against is left out."""
     return [
-        Reason(f"{label} ({weight:+.1f})".replace("-", "−"), _tone(weight))
+        Reason(f"{label} ({'−' if weight < 0 else '+'}{abs(weight):.1f})", _tone(weight))
         for label, weight in match.evidence
         if label and abs(weight) >= 0.05
     ]

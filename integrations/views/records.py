@@ -103,8 +103,8 @@ def _became(documents: Sequence[Document], lines: Sequence[StatementLine], entri
         run_words.plural(len(lines), "statement line") if lines else "",
         run_words.plural(len(entries), "journal entry", "journal entries") if entries else "",
     ]
-    said = ", ".join(part for part in parts if part)
-    return f"It became {said}." if said else "It became nothing in the books."
+    *rest, last = [part for part in parts if part] or ["nothing in the books"]
+    return f"It became {', '.join(rest)} and {last}." if rest else f"It became {last}."
 
 
 def _lines(row: RawRecord, ids: Sequence[int]) -> QuerySet[StatementLine]:

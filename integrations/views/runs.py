@@ -227,6 +227,10 @@ def _after(day: date) -> datetime:
 def _head(request: OrgRequest, found: SyncRun) -> dict[str, Any]:
     """What changes while the run goes on."""
     membership = request.membership
+    integration_url = links.page(
+        request.organization, "integrations:integration", found.stream.integration_id
+    )
+    to_settings = found.state == SyncRun.State.FAILED and found.error_kind == "config"
     return {
         "run": found,
         "label": run_words.stream_label(found.stream),
@@ -237,17 +241,16 @@ def _head(request: OrgRequest, found: SyncRun) -> dict[str, Any]:
         "may_cancel": found.state in SyncRun.OPEN and membership.may(Role.BOOKKEEPER),
         "may_resume": found.state in _RESUMABLE and membership.may(Role.BOOKKEEPER),
         "may_undo": found.state not in SyncRun.OPEN and found.posted and membership.may(Role.APPROVER),
-        "integration_url": links.page(
-            request.organization, "integrations:integration", found.stream.integration_id
-        ),
+        "integration_url": integration_url,
+        "settings_url": integration_url if to_settings else "",
     }
 
 
 def _facts(found: SyncRun) -> list[tuple[str, Any]]:
     speed = run_words.rate(found)
     return [
-        ("Started by", found.requested_by or run_words.trigger(found)),
-        ("Kind", run_words.trigger(found)),
+        ("Began", run_words.trigger(found)),
+        ("Asked for by", found.requested_by or "LedgerHub"),
         ("Took", run_words.duration(found) or None),
         ("Rate", f"{speed:,.1f} records a second" if speed else None),
         ("Pages", f"{found.pages:,}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -147,17 +148,16 @@ def upload_columns(request: OrgRequest, pk: int) -> HttpResponse:
     context = {
         "upload": upload,
         "form": form,
-        "single": [
-            form[name] for name in column_forms.COLUMNS if name not in ("amount", "debit", "credit", "flag")
-        ],
+        "rare": [form[name] for name in column_forms.RARE],
         "preview": _preview(upload, layout) if valid else Preview(None, [], ""),
         "doubts": [doubt] if doubt else list(guessed.notes) if layout.to_dict() == guessed.to_dict() else [],
         "currency": currency_of(upload.account),
         "known": files.remembered(upload.account) is not None,
     }
     template = "integrations/upload_columns.html"
-    fragment = f"{template}#columns" if request.headers.get("HX-Request") else template
-    return render(request, fragment, context, status=422 if form.errors else 200)
+    if request.headers.get("HX-Request"):
+        return render(request, f"{template}#columns", context)
+    return render(request, template, context, status=422 if form.errors else 200)
 
 
 def _guess(data: bytes) -> tuple[CsvLayout, str]:
@@ -226,6 +226,9 @@ def _result(found: Upload) -> dict[str, Any]:
         "check": files.check_balance(found),
         "waiting": list(waiting[:20]),
         "alike": 0 if found.answers.get("alike") else len(found.report.get("alike", ())),
+        "alike_shown": [
+            (dt.date.fromisoformat(day), text, amount) for day, text, amount in found.report["alike_shown"]
+        ],
     }
 
 

@@ -1,16 +1,18 @@
-"""Writing many rows at once: plain multi-row INSERTs, several times faster than building them by the ORM."""
+"""Writing many rows at once: plain INSERTs, several times faster than building and compiling them by the ORM."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from django.db import connection, models
 from django.utils import timezone
 
 Row = TypeVar("Row", bound=models.Model)
-Adapt = Callable[[Any], Any]
+Fields = Sequence["models.Field[Any, Any]"]
+Values = tuple[Any, ...]
 # Both databases take more, but longer statements are no faster.
 MOST_PARAMETERS = 30_000
 
@@ -24,29 +26,52 @@ def insert(rows: Sequence[Row]) -> None:
         return
     model = type(rows[0])
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-    readers = [(field.attname, _adapter(field)) for field in fields]
-    width = len(fields)
-    for chunk in _chunks(rows, MOST_PARAMETERS // width):
-        values = [_value(row, name, adapt) for row in chunk for name, adapt in readers]
-        with connection.cursor() as cursor:
-            cursor.execute(_statement(model, fields, len(chunk)), values)
-            for row, (key,) in zip(chunk, cursor.fetchall(), strict=True):
-                row.pk = key
+    read = attrgetter(*(field.attname for field in fields))
+    key = connection.ops.quote_name(str(model._meta.pk.column if model._meta.pk else "id"))
+    with connection.cursor() as cursor:
+        for chunk in _chunks(rows, MOST_PARAMETERS // len(fields)):
+            values = _adapted(fields, [read(row) for row in chunk])
+            statement = f"{_statement(model, fields, len(chunk))} RETURNING {key}"
+            cursor.execute(statement, [value for row in values for value in row])
+            for row, (pk,) in zip(chunk, cursor.fetchall(), strict=True):
+                row.pk = pk
                 row._state.adding, row._state.db = False, connection.alias
 
 
-def _value(row: models.Model, name: str, adapt: Adapt | None) -> Any:
-    value = getattr(row, name)
-    return value if adapt is None or value is None else adapt(value)
+def write(
+    model: type[models.Model],
+    names: Sequence[str],
+    rows: Sequence[Values],
+    *,
+    ignore_conflicts: bool = False,
+) -> None:
+    """Insert rows whose keys nobody asks for, without making instances of them.
+
+    `names` are the model's attribute names (`account_id`), every column without a default of the
+    database's own among them; each row holds their values in that order.
+    """
+    if not rows:
+        return
+    by_name = {field.attname: field for field in model._meta.concrete_fields}
+    fields = [by_name[name] for name in names]
+    ending = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
+    with connection.cursor() as cursor:
+        cursor.executemany(_statement(model, fields, 1) + ending, list(_adapted(fields, rows)))
 
 
-def _statement(model: type[models.Model], fields: Sequence[models.Field[Any, Any]], count: int) -> str:
+def stamp(rows: Sequence[models.Model], *names: str) -> None:
+    """Set creation times, which `insert` does not do by itself."""
+    now = timezone.now()
+    for row in rows:
+        for name in names:
+            setattr(row, name, now)
+
+
+def _statement(model: type[models.Model], fields: Fields, count: int) -> str:
     quote = connection.ops.quote_name
     columns = ", ".join(quote(str(field.column)) for field in fields)
     marks = f"({', '.join(['%s'] * len(fields))})"
-    key = quote(str(model._meta.pk.column if model._meta.pk else "id"))
-    table = quote(model._meta.db_table)
-    return f"INSERT INTO {table} ({columns}) VALUES {', '.join([marks] * count)} RETURNING {key}"
+    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {', '.join([marks] * count)}"
 
 
 def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
@@ -54,7 +79,18 @@ def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
         yield rows[start : start + size]
 
 
-def _adapter(field: models.Field[Any, Any]) -> Adapt | None:
+def _adapted(fields: Fields, rows: Sequence[Values]) -> Iterable[Values]:
+    """The rows as the database takes them, column by column: most need nothing."""
+    adapters = [(place, adapt) for place, field in enumerate(fields) if (adapt := _adapter(field))]
+    if not adapters:
+        return rows
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    for place, adapt in adapters:
+        columns[place] = [None if value is None else adapt(value) for value in columns[place]]
+    return zip(*columns, strict=True)
+
+
+def _adapter(field: models.Field[Any, Any]) -> Callable[[Any], Any] | None:
     """How a Python value of this field goes to the database; None where it goes as it is."""
     operations = connection.ops
     if isinstance(field, models.JSONField):
@@ -68,11 +104,3 @@ def _adapter(field: models.Field[Any, Any]) -> Adapt | None:
         digits, places = field.max_digits, field.decimal_places
         return lambda value: operations.adapt_decimalfield_value(value, digits, places)
     return None
-
-
-def stamp(rows: Sequence[models.Model], *names: str) -> None:
-    """Set creation times, which `insert` does not do by itself."""
-    now = timezone.now()
-    for row in rows:
-        for name in names:
-            setattr(row, name, now)

@@ -51,7 +51,7 @@ def store(
         text = drafts.dump(item.draft)
         digest = drafts.content_hash(text)
         if document is None:
-            document = Document(organization=organization, source=source)
+            document = Document(organization_id=organization.pk, source_id=source.pk)
             state: State = "new"
             fresh.append(document)
         else:
@@ -105,7 +105,7 @@ def _fill(document: Document, item: Incoming, contact: Contact | None, text: str
     document.status = draft.get("status") or ""
     document.gateway = draft.get("gateway") or ""
     document.reference = str(draft.get("reference") or draft.get("invoice") or draft.get("source") or "")[:240]
-    document.contact = contact
+    document.contact_id = contact.pk if contact else None
     document.data = text if document.pk is None else json.loads(text)
     document.content_hash = digest
     document.raw_record_id = item.raw_record_id
@@ -135,29 +135,37 @@ def _save_changed(changed: list[Document]) -> None:
 
 def _write_lines(stored: list[Stored]) -> None:
     rows = [
-        _line(item.document, section, position, row)
+        _line(item.document.pk, section, position, row)
         for item in stored
         for section in ("lines", "tenders", "items")
         for position, row in enumerate(item.draft.get(section) or ())
     ]
-    bulk.insert(rows)
+    bulk.write(DocumentLine, _LINE, rows)
 
 
-def _line(document: Document, section: str, position: int, row: dict[str, Any]) -> DocumentLine:
-    return DocumentLine(
-        document=document,
-        section=section,
-        position=position,
-        external_id=str(row.get("external_id") or "")[:120],
-        description=str(row.get("description") or "")[:500],
-        category=str(row.get("category") or row.get("gateway") or row.get("line_kind") or "")[:60],
-        source_ref=str(row.get("source") or "")[:120],
-        sku=str(row.get("sku") or "")[:120],
-        quantity=row.get("quantity"),
-        unit_price=row.get("unit_price"),
-        amount=row.get("amount") or 0,
-        tax=row.get("tax") or 0,
-        fee=row.get("fee") or 0,
-        net=row.get("net") or 0,
-        date=row.get("date"),
+_LINE = (
+    "document_id", "section", "position", "external_id", "description", "category", "source_ref", "sku",
+    "quantity", "unit_price", "amount", "tax", "fee", "net", "date",
+)  # fmt: skip
+
+
+def _line(document_id: int, section: str, position: int, row: dict[str, Any]) -> bulk.Values:
+    """The columns of `_LINE`."""
+    get = row.get
+    return (
+        document_id,
+        section,
+        position,
+        str(get("external_id") or "")[:120],
+        str(get("description") or "")[:500],
+        str(get("category") or get("gateway") or get("line_kind") or "")[:60],
+        str(get("source") or "")[:120],
+        str(get("sku") or "")[:120],
+        get("quantity"),
+        get("unit_price"),
+        get("amount") or 0,
+        get("tax") or 0,
+        get("fee") or 0,
+        get("net") or 0,
+        get("date"),
     )

@@ -28,7 +28,7 @@ def read_amount(text: str, currency: str) -> int | None:
     digits = text.replace(" ", "").replace("'", "")
     mark = max(digits.rfind("."), digits.rfind(","))
     if mark >= 0 and (
-        len(digits) - mark != 4 or digits.count(digits[mark]) == 1 and "." in digits and "," in digits
+        len(digits) - mark != 4 or (digits.count(digits[mark]) == 1 and "." in digits and "," in digits)
     ):
         digits = digits[:mark].replace(",", "").replace(".", "") + "." + digits[mark + 1 :]
     try:

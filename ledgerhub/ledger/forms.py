@@ -178,7 +178,7 @@ class EntryLines(forms.BaseFormSet):  # type: ignore[type-arg]
 
 
 EntryLineSet = forms.formset_factory(
-    EntryLineForm, formset=EntryLines, extra=0, min_num=4, max_num=200, can_delete=True, absolute_max=220
+    EntryLineForm, formset=EntryLines, extra=4, max_num=200, can_delete=True, absolute_max=220
 )
 
 

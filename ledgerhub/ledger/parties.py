@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ledgerhub.access.models import Organization
+from ledgerhub.core import bulk
 from ledgerhub.ledger.models import Contact, ContactIdentity
 
 Person = dict[str, Any]
@@ -23,8 +24,9 @@ def resolve(
     if not named:
         return [None] * len(people)
     by_id = _by_identity(organization, scope, {str(p["external_id"]) for p in named if p.get("external_id")})
-    by_email = _by_email(organization, {_email(p) for p in named if _email(p)})
-    by_name = _by_name(organization, {_label(p) for p in named if not p.get("external_id") and not _email(p)})
+    unknown = [person for person in named if str(person.get("external_id") or "") not in by_id]
+    by_email = _by_email(organization, {_email(p) for p in unknown if _email(p)})
+    by_name = _by_name(organization, {_label(p) for p in unknown if not p.get("external_id") and not _email(p)})
     missing: dict[tuple[str, str], Contact] = {}
     new_ids: dict[str, Contact] = {}
     found: list[Contact | None] = []
@@ -46,7 +48,9 @@ def resolve(
         if identity and identity not in by_id:
             by_id[identity] = new_ids[identity] = contact
         found.append(contact)
-    Contact.objects.bulk_create(missing.values())
+    fresh = list(missing.values())
+    bulk.stamp(fresh, "created_at")
+    bulk.insert(fresh)
     _remember(organization, scope, new_ids)
     _mark(found, supplier=supplier)
     return found
@@ -75,8 +79,12 @@ def _email(person: Person) -> str:
 
 
 def _by_identity(organization: Organization, scope: str, ids: set[str]) -> dict[str, Contact]:
+    if not ids:
+        return {}
     rows = ContactIdentity.objects.filter(organization=organization, scope=scope, external_id__in=ids)
-    return {row.external_id: row.contact for row in rows.select_related("contact")}
+    known = dict(rows.values_list("external_id", "contact_id"))
+    contacts = Contact.objects.in_bulk(set(known.values()))
+    return {identity: contacts[contact_id] for identity, contact_id in known.items()}
 
 
 def _by_email(organization: Organization, emails: set[str]) -> dict[str, Contact]:
@@ -91,7 +99,7 @@ def _by_name(organization: Organization, names: set[str]) -> dict[str, Contact]:
 
 def _new(organization: Organization, person: Person, *, supplier: bool) -> Contact:
     return Contact(
-        organization=organization,
+        organization_id=organization.pk,
         name=_label(person),
         email=_email(person),
         phone=str(person.get("phone") or "")[:60],
@@ -103,13 +111,10 @@ def _new(organization: Organization, person: Person, *, supplier: bool) -> Conta
 
 
 def _remember(organization: Organization, scope: str, new_ids: dict[str, Contact]) -> None:
-    ContactIdentity.objects.bulk_create(
-        [
-            ContactIdentity(organization=organization, contact=contact, scope=scope, external_id=external_id)
-            for external_id, contact in new_ids.items()
-        ],
-        ignore_conflicts=True,
-    )
+    """Another process may have written the same identity a moment ago: the first one stays."""
+    rows = [(organization.pk, contact.pk, scope, identity) for identity, contact in new_ids.items()]
+    names = ("organization_id", "contact_id", "scope", "external_id")
+    bulk.write(ContactIdentity, names, rows, ignore_conflicts=True)
 
 
 def _mark(contacts: Sequence[Contact | None], *, supplier: bool) -> None:

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet, Sum
 
 from ledgerhub.access.models import Organization
+from ledgerhub.core import bulk
 from ledgerhub.ledger.models import DailyTotal, Posting
 
 MERGE_EVERY = 64  # entries
@@ -88,7 +89,4 @@ def _sums(
 
 
 def _insert(sums: dict[tuple[int, dt.date, str], tuple[int, int]]) -> None:
-    DailyTotal.objects.bulk_create(
-        DailyTotal(account_id=account, date=date, currency=currency, amount=amount, base_amount=base)
-        for (account, date, currency), (amount, base) in sums.items()
-    )
+    bulk.write(DailyTotal, Part._fields, [(*key, *value) for key, value in sums.items()])

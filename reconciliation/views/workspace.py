@@ -21,6 +21,7 @@ from reconciliation.models import Match, MatchLine, MatchRun
 from reconciliation.views.support import get_account
 
 THRESHOLDS = (0.99, 0.95, 0.9)
+_SHOW = "Show"
 _SHOWN = (
     ("", "All open"),
     ("ready", "With a proposal"),
@@ -44,9 +45,13 @@ def workspace(request: OrgRequest, pk: int) -> HttpResponseBase:
     )
     if listing.export:
         return listing.export
+    narrowed = listing.narrowed
+    # The tabs above the list say this already.
+    listing.chips = [chip for chip in listing.chips if chip.label != _SHOW]
     context = {
         "account": account,
         "table": listing,
+        "narrowed": narrowed,
         "cards": cards(listing.rows),
         "tabs": _tabs(request),
         "here": request.get_full_path(),
@@ -149,7 +154,7 @@ def _filters(currency: str) -> list[Filter]:
         return _by_amount(rows, text, currency)
 
     return [
-        Filter("show", "Show", kind="hidden", apply=_by_state),
+        Filter("show", _SHOW, kind="hidden", apply=_by_state),
         Filter("amount", "Amount", kind="text", apply=by_amount),
         Filter("since", "From", "date__gte", kind="date"),
         Filter("until", "To", "date__lte", kind="date"),

@@ -24,6 +24,7 @@ from ledgerhub.ledger.entries import AccountRef, EntryDraft, Line
 from ledgerhub.ledger.kinds import KINDS, Draft, Field, validate
 
 MAX_BYTES = 50 * 1024 * 1024
+_WRAPPERS = ("data", "nodes", "response", "payload")
 
 
 class Command(BaseCommand):
@@ -40,7 +41,10 @@ class Command(BaseCommand):
         )
         parser.add_argument("--connector", required=True, help=f"one of {', '.join(connectors.CONNECTORS)}")
         parser.add_argument("--stream", required=True, help="such as orders")
-        parser.add_argument("--settings", default="{}", help="settings of the integration, as JSON")
+        # --settings is Django's own: the module of the project's settings.
+        parser.add_argument(
+            "--integration-settings", default="{}", help='as JSON: {"charges_count_as": "sales"}'
+        )
         parser.add_argument("--timezone", default="UTC", help="the organization's, such as America/New_York")
         parser.add_argument("--currency", default="USD", help="the organization's base currency")
         parser.add_argument("--mapping", help="rules as JSON instead of the connector's own")
@@ -198,7 +202,7 @@ def _compiled(connector: Connector, stream: Stream, options: dict[str, Any]) -> 
     currency = str(options["currency"]).upper()
     if currency not in CURRENCIES:
         raise CommandError(f"'{currency}' is not a currency code we know (such as USD).")
-    given = _parse(options["settings"], "The settings")
+    given = _parse(options["integration_settings"], "The settings")
     if not isinstance(given, dict):
         raise CommandError("The settings must be a JSON object.")
     context = MappingContext(
@@ -254,14 +258,16 @@ def _records(data: Any) -> Iterator[Any]:
 
 
 def _inside(data: dict[str, Any]) -> Any:
-    """What `{"order": {}}`, `{"orders": []}`, a list, an event or a GraphQL answer hold; None for a record."""
+    """What a vendor's answer, event or sample holds; None for a plain record.
+
+    `{"order": {}}`, `{"data": []}`, `{"nodes": []}`, `{"name": ..., "response": {}}`, and Stripe's events.
+    """
     inner = data.get("data")
     if data.get("object") == "event" and isinstance(inner, dict):
         return inner.get("object")
-    for rows in (inner, data.get("nodes")):
-        if isinstance(rows, list) and "id" not in data:
-            return rows
     if len(data) == 1:
-        only = next(iter(data.values()))
-        return only if isinstance(only, dict | list) else None
-    return None
+        inner = next(iter(data.values()))
+        return inner if isinstance(inner, dict | list) else None
+    if "id" in data:
+        return None
+    return next((data[name] for name in _WRAPPERS if isinstance(data.get(name), dict | list)), None)

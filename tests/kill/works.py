@@ -1,0 +1,139 @@
+"""Pieces of work that are killed at every step: a sync, a webhook, a confirmation and its undoing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.db.models import DateTimeField
+
+from integrations import sweep, webhooks
+from integrations.models import Integration, SyncRun, WebhookEvent
+from ledgerhub.access.models import Role, User
+from ledgerhub.ledger.models import Account
+from reconciliation import decisions, runs
+from reconciliation.models import Match
+from tests.factories import make_user
+from tests.jobs import drain
+from tests.kill import scene
+from tests.kill.steps import kill_at_steps
+from tests.reconciliation.factories import make_bank, make_invoice, make_line, make_payout
+
+LATER = 3600.0
+TABLES = (
+    "reconciliation.Match", "reconciliation.MatchLine", "reconciliation.Confirmation", "ledger.Document",
+    "ledger.DocumentLine", "ledger.Entry", "ledger.Posting", "ledger.Allocation", "ledger.StatementLine",
+    "access.AuditEvent",
+)  # fmt: skip
+
+
+def recover() -> None:
+    """What the product does by itself in the time after a kill: the minute's sweep, until all is done."""
+    for _ in range(20):
+        scene.age(LATER)
+        sweep.sweep()
+        drain()
+        open_runs = SyncRun.objects.filter(state__in=SyncRun.OPEN).exists()
+        if not open_runs and not WebhookEvent.objects.filter(state=WebhookEvent.State.RECEIVED).exists():
+            return
+    raise AssertionError(f"not done after all that time: {scene.progress()}")
+
+
+def sync(address: str, most: str, *keys: str) -> dict[str, Any]:
+    """First syncs of these systems of the sandbox."""
+    scene.connect(address, *keys)
+    return kill_at_steps(drain, after=recover, look=scene.state, most=int(most))
+
+
+def webhook(address: str, stream: str, record: str, most: str) -> dict[str, Any]:
+    """One message about a record that is not known yet."""
+    scene.connect(address, "stripe")
+    SyncRun.objects.all().delete()
+    drain()
+    event = WebhookEvent.objects.create(
+        integration=Integration.objects.get(),
+        event_id="evt_1",
+        topic="test",
+        payload={"stream": stream, "record": record},
+    )
+
+    def process() -> None:
+        webhooks.process(event.pk)
+
+    return kill_at_steps(process, after=recover, look=scene.state, most=int(most))
+
+
+def confirmation(most: str) -> dict[str, Any]:
+    """A proposed match of one bank line with an unpaid invoice: confirming posts its payment."""
+    user, made = proposed()
+
+    def confirm() -> None:
+        decisions.confirm(made, user=user)
+
+    return kill_at_steps(confirm, after=_nothing, look=rows, most=int(most))
+
+
+def undoing(most: str) -> dict[str, Any]:
+    user, made = proposed()
+    confirmed = decisions.confirm(made, user=user)
+
+    def undo() -> None:
+        decisions.undo(confirmed, user=user)
+
+    return kill_at_steps(undo, after=_nothing, look=rows, most=int(most))
+
+
+def matching(most: str) -> dict[str, Any]:
+    """A pass of the engine over a bank account."""
+    bank = unmatched()
+    run = runs.request_run(bank)
+
+    def after() -> None:
+        scene.age(LATER)
+        runs.take_up_dropped()
+        drain()
+
+    def look() -> list[Any]:
+        return [rows("reconciliation.Match", "reconciliation.MatchLine"), _state(run.pk)]
+
+    return kill_at_steps(drain, after=after, look=look, most=int(most))
+
+
+def _state(run_id: int) -> str:
+    return str(runs.MatchRun.objects.get(pk=run_id).state)
+
+
+def unmatched() -> Account:
+    """Bank lines that one invoice and one payout explain."""
+    bank = make_bank(scene.found_bare())
+    make_invoice(bank.organization, 12550, number="INV-7")
+    make_payout(bank, 9700)
+    make_line(bank, 12550, description="INV-7 ANN LEE", counterparty="Ann Lee", reference="INV-7")
+    make_line(bank, 9700, description="STRIPE TRANSFER")
+    return bank
+
+
+def proposed() -> tuple[User, Match]:
+    """Somebody who may confirm, and what the engine proposed for the invoice."""
+    bank = unmatched()
+    user = make_user(email="ann@example.com", organization=bank.organization, role=Role.APPROVER)
+    runs.propose(bank)
+    return user, Match.objects.get(rows__document__isnull=False, state=Match.State.PROPOSED)
+
+
+def rows(*tables: str) -> dict[str, list[dict[str, Any]]]:
+    """All rows of the tables a decision touches, without the times at which they were written."""
+    found = {}
+    for label in tables or TABLES:
+        model = apps.get_model(label)
+        fields = [field for field in model._meta.concrete_fields if not isinstance(field, DateTimeField)]
+        names = [field.attname for field in fields if "hash" not in field.attname and field.attname != "run_id"]
+        found[label] = [
+            {name: str(value) for name, value in row.items()}
+            for row in model._default_manager.order_by("pk").values(*names)
+        ]
+    return found
+
+
+def _nothing() -> None:
+    """A decision is all or nothing: there is nothing to be taken up."""
