@@ -19,6 +19,9 @@ class RateBudget(Protocol):
     def learn(self, learned: Learned) -> None:
         """Correct the bucket by what the system itself said."""
 
+    def release(self) -> None:
+        """Give back what was taken ahead: the client makes no more calls."""
+
 
 class MemoryBudget:
     """A token bucket for one process."""
@@ -52,6 +55,9 @@ class MemoryBudget:
                 self._tokens = min(learned.remaining, self._capacity)
             if learned.wait:
                 self._blocked_until = max(self._blocked_until, now + learned.wait)
+
+    def release(self) -> None:
+        """Nothing is taken ahead here."""
 
     def _refill(self) -> float:
         now = self._clock()

@@ -104,6 +104,7 @@ class Client:
 
     def close(self) -> None:
         self._session.close()
+        self._budget.release()
 
     def pages(
         self, stream: Stream, cursor: Cursor | None = None, since: dt.date | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from django import forms
-from django.utils.datastructures import MultiValueDict
+from django.http import QueryDict
 
 from integrations.statements import CsvLayout, StatementError
 from integrations.statements.csv_layout import check
@@ -86,7 +85,7 @@ class ColumnsForm(forms.Form):
         label="Text of the line", required=False, widget=forms.CheckboxSelectMultiple
     )
 
-    def __init__(self, data: Mapping[str, Any] | None = None, *, file: bytes, layout: CsvLayout) -> None:
+    def __init__(self, data: QueryDict | None = None, *, file: bytes, layout: CsvLayout) -> None:
         self.base = layout
         encodings = _with(layout.encoding, ENCODINGS)
         delimiters = _with(layout.delimiter, DELIMITERS)
@@ -113,19 +112,15 @@ class ColumnsForm(forms.Form):
                 label=label, required=False, choices=[("", "None"), *columns]
             )
 
-    def _forget_columns_that_are_gone(self, data: Mapping[str, Any]) -> None:
+    def _forget_columns_that_are_gone(self, data: QueryDict) -> None:
         """Another delimiter makes other columns: what pointed at the old ones is asked again."""
         there = {str(place) for place, _ in self._columns()}
-        kept: MultiValueDict[str, Any] = MultiValueDict({name: self._sent(data, name) for name in data})
+        kept = data.copy()
         for name in ("date", "description", *COLUMNS):
             kept.setlist(name, [place for place in kept.getlist(name) if place in there])
         if kept.get("header", "0") not in {str(line) for line, _ in self._headers()}:
             kept["header"] = "0"
         self.data = kept
-
-    @staticmethod
-    def _sent(data: Mapping[str, Any], name: str) -> list[Any]:
-        return data.getlist(name) if isinstance(data, MultiValueDict) else [data[name]]
 
     def _choose(self, name: str, choices: list[tuple[Any, str]]) -> None:
         field = self.fields[name]
@@ -225,9 +220,9 @@ def _with(value: str, choices: tuple[tuple[str, str], ...]) -> list[tuple[Any, s
     return [*choices] if value in dict(choices) else [(value, value), *choices]
 
 
-def _posted(data: Mapping[str, Any] | None, name: str, choices: list[tuple[Any, str]]) -> str:
+def _posted(data: QueryDict | None, name: str, choices: list[tuple[Any, str]]) -> str:
     """What a person sent, if it is on offer: a codec or delimiter from elsewhere is not tried."""
-    value = str((data or {}).get(name, ""))
+    value = str(data.get(name, "")) if data is not None else ""
     return value if value in dict(choices) else ""
 
 

@@ -23,6 +23,11 @@ from ledgerhub.core.errors import TransientError
 
 TOKEN = "oauth_token"
 RENEWAL_LEASE = dt.timedelta(seconds=60)
+# The rate budget: the share of the bucket a worker may take ahead, for how long, and how far from the truth
+# (as a share of the bucket) its figure may be.
+AHEAD = 0.25
+HOLD_SECONDS = 1.0
+NEAR = 0.1
 
 
 def connect(
@@ -161,27 +166,28 @@ def read_token(text: str) -> Token:
 
 
 class BudgetRow:
-    """The rate budget of an integration: a token bucket in its row, shared by all workers on all hosts."""
+    """The rate budget of an integration: a token bucket in its row, shared by all workers on all hosts.
+
+    Who calls more than once takes a share of the bucket ahead, so that not every call costs two
+    transactions: for a moment only, and what is left of it goes back with `release`.
+    """
 
     def __init__(self, integration: Integration, limits: Limits) -> None:
         self._pk, self._limits = integration.pk, limits
+        self._row = integration  # as this worker saw it last
+        self._held, self._held_until = 0.0, 0.0
+        self._calls = 0
 
     def acquire(self, cost: float) -> float:
-        with transaction.atomic():
-            row = self._refilled()
-            now = timezone.now()
-            if row.blocked_until and row.blocked_until > now:
-                return (row.blocked_until - now).total_seconds()
-            cost = min(cost, self._capacity(row))  # a call dearer than the bucket waits for a full one
-            missing = cost - row.budget_tokens
-            if missing > 0:
-                return missing / (row.budget_per_second or self._limits.per_second)
-            row.budget_tokens -= cost
-            row.save(update_fields=["budget_tokens", "budget_at"])
-        return 0.0
+        self._calls += 1
+        if self._held >= cost and time.monotonic() < self._held_until:
+            self._held -= cost
+            return 0.0
+        return self._take(cost, ahead=AHEAD if self._calls > 1 else 0.0)
 
     def learn(self, learned: Learned) -> None:
-        if not any(learned):
+        """Write down what the system said of itself, where it is not what we think anyway."""
+        if not any(learned) or self._is_known(learned):
             return
         with transaction.atomic():
             row = self._refilled()
@@ -192,23 +198,69 @@ class BudgetRow:
             if learned.wait:
                 until = timezone.now() + dt.timedelta(seconds=learned.wait)
                 row.blocked_until = max(row.blocked_until or until, until)
-            row.save(
-                update_fields=[
-                    "budget_tokens", "budget_at", "budget_capacity", "budget_per_second", "blocked_until",
-                ]
-            )  # fmt: skip
+            self._write(row)
+
+    def release(self) -> None:
+        """Give back what was taken ahead and not used."""
+        if self._held:
+            with transaction.atomic():
+                self._write(self._refilled())
+
+    def _take(self, cost: float, *, ahead: float) -> float:
+        """Tokens for a call and that share of the rest; or none, and the seconds to wait for them."""
+        with transaction.atomic():
+            row = self._refilled()
+            now = timezone.now()
+            cost = min(cost, self._capacity(row))  # a call dearer than the bucket waits for a full one
+            missing = cost - row.budget_tokens
+            blocked = row.blocked_until is not None and row.blocked_until > now
+            held = 0.0 if blocked or missing > 0 else (row.budget_tokens - cost) * ahead
+            if not blocked and missing <= 0:
+                row.budget_tokens -= cost + held
+            self._write(row)
+        self._held, self._held_until = held, time.monotonic() + HOLD_SECONDS
+        if blocked and row.blocked_until:
+            return (row.blocked_until - now).total_seconds()
+        return missing / self._rate(row) if missing > 0 else 0.0
+
+    def _is_known(self, learned: Learned) -> bool:
+        """Whether the row says about the same: it need not follow every call to the last token."""
+        row = self._row
+        capacity = self._capacity(row)
+        if learned.wait or learned.capacity not in (None, row.budget_capacity):
+            return False
+        if learned.per_second not in (None, row.budget_per_second) or row.budget_at is None:
+            return False
+        if learned.remaining is None:
+            return True
+        left = min(self._grown(row, timezone.now()) + self._held, capacity)
+        return abs(left - learned.remaining) <= capacity * NEAR
+
+    def _write(self, row: Integration) -> None:
+        row.save(
+            update_fields=[
+                "budget_tokens", "budget_at", "budget_capacity", "budget_per_second", "blocked_until",
+            ]
+        )  # fmt: skip
+        self._row, self._held = row, 0.0
 
     def _capacity(self, row: Integration) -> float:
         return row.budget_capacity or self._limits.burst
 
+    def _rate(self, row: Integration) -> float:
+        return row.budget_per_second or self._limits.per_second
+
+    def _grown(self, row: Integration, now: dt.datetime) -> float:
+        """The tokens of a row and what came back since."""
+        if row.budget_at is None:
+            return self._capacity(row)
+        gained = max((now - row.budget_at).total_seconds(), 0.0) * self._rate(row)
+        return min(self._capacity(row), row.budget_tokens + gained)
+
     def _refilled(self) -> Integration:
+        """The row, locked, with what came back since and what we held."""
         row = Integration.objects.select_for_update().get(pk=self._pk)
         now = timezone.now()
-        if row.budget_at is None:
-            row.budget_tokens = self._capacity(row)
-        else:
-            rate = row.budget_per_second or self._limits.per_second
-            gained = (now - row.budget_at).total_seconds() * rate
-            row.budget_tokens = min(self._capacity(row), row.budget_tokens + max(gained, 0.0))
+        row.budget_tokens = min(self._capacity(row), self._grown(row, now) + self._held)
         row.budget_at = now
         return row

@@ -286,7 +286,7 @@ def _sentence(shown: Preview) -> str:
     of = f"Of the last {shown.records:,} records" if shown.held > shown.records else _all_of(shown)
     if not shown.changed_records and not shown.failing and not shown.mended:
         return f"{of}, none changes."
-    parts = [f"{shown.changed_records:,} {_verb(shown.changed_records, 'changes', 'change')}"]
+    parts = [_changing(shown.changed_records)]
     if shown.fields:
         most = shown.fields[0]
         parts.append(f"most often {most.label} ({most.documents:,})")
@@ -303,8 +303,8 @@ def _all_of(shown: Preview) -> str:
     return "Of the one record there is" if shown.records == 1 else f"Of all {shown.records:,} records"
 
 
-def _verb(count: int, one: str, many: str) -> str:
-    return one if count == 1 else many
+def _changing(count: int) -> str:
+    return f"{count:,} change" if count > 1 else "one changes" if count else "none changes"
 
 
 def _count(count: int, one: str, many: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from integrations import normalize, registry
-from integrations.mapping import MappingContext, StepValue, explain
+from integrations.mapping import InvalidMapping, MappingContext, StepValue, compile_mapping, explain
 from integrations.mapping_forms import OutputForm, RuleRow
 from integrations.models import MappingVersion, Quarantine, RawRecord, Stream
 from integrations.paths import FoundPath, find_paths, parse_path, sample_text
@@ -21,6 +21,7 @@ from ledgerhub.ledger.kinds import KINDS, Field
 
 LATEST = 20
 QUARANTINED = 10
+SEARCHED = 200
 _MAX_OPTIONS = 1_000
 
 
@@ -69,8 +70,13 @@ class Result:
         return sum(len(document.entries) for document in self.documents)
 
 
-def load(stream: Stream, *, wanted: str = "", find: str = "") -> Samples:
-    """Newest and quarantined records; the chosen one by primary key (`wanted`) or source id (`find`)."""
+def load(
+    stream: Stream, *, wanted: str = "", find: str = "", near: str = "", output: Output | None = None
+) -> Samples:
+    """Newest and quarantined records; the chosen one by primary key (`wanted`) or source id (`find`).
+
+    Where none is asked for, `near` (another key) or the newest, whichever makes a document of `output`.
+    """
     rows = RawRecord.objects.filter(stream=stream, latest=True)
     recent = list(rows.order_by("-pk")[:LATEST])
     waiting = Quarantine.objects.filter(stream=stream, state=Quarantine.State.OPEN).select_related("record")
@@ -78,8 +84,23 @@ def load(stream: Stream, *, wanted: str = "", find: str = "") -> Samples:
     choices = [Choice(pk, f"{record.external_id}, in quarantine", True) for pk, record in held.items()]
     choices += [Choice(row.pk, row.external_id, False) for row in recent if row.pk not in held]
     samples = Samples(stream, recent, choices, None)
+    if not wanted and not find:
+        wanted = near
+        if output is not None and (output.each or output.when):
+            wanted = _fitting(stream, output, near)
     _choose(samples, wanted, find.strip(), held)
     return samples
+
+
+def _fitting(stream: Stream, output: Output, near: str) -> str:
+    """The primary key of a record that makes a document of this output; `near` where none does."""
+    try:
+        compiled = compile_mapping([output], normalize.context(stream))
+    except InvalidMapping:
+        return near
+    rows = list(RawRecord.objects.filter(stream=stream, latest=True).order_by("-pk")[:SEARCHED])
+    rows.sort(key=lambda row: str(row.pk) != near)
+    return next((str(row.pk) for row in rows if compiled(_shaped(stream, row))), near)
 
 
 def _choose(samples: Samples, wanted: str, find: str, held: dict[int, RawRecord]) -> None:

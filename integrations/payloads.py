@@ -13,7 +13,10 @@ class PayloadEncoder(json.JSONEncoder):
 
     def default(self, o: Any) -> Any:
         if isinstance(o, Decimal):
-            return float(o) if o.is_finite() and Decimal(repr(float(o))) == o else str(o)
+            if not o.is_finite():
+                return str(o)
+            number = float(o)
+            return number if Decimal(repr(number)) == o else str(o)
         return super().default(o)
 
 
@@ -24,9 +27,12 @@ class PayloadDecoder(json.JSONDecoder):
         super().__init__(**{**options, "parse_float": Decimal})
 
 
+_CANONICAL = PayloadEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def canonical(record: Any) -> str:
     """A record as JSON text that is the same whatever the order of its keys."""
-    return json.dumps(record, sort_keys=True, cls=PayloadEncoder, separators=(",", ":"))
+    return _CANONICAL.encode(record)
 
 
 def digest_of(text: str) -> str:

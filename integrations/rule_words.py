@@ -87,7 +87,7 @@ def diff(before: Iterable[Output], after: Iterable[Output]) -> list[RuleChange]:
     for key, output in new.items():
         label = output_label(output, new.values())
         if key not in old:
-            found.append(RuleChange(label, "added", "The whole document", "", f"{len(output.rules)} rules"))
+            found.append(RuleChange(label, "added", "The whole document", "", _rules(len(output.rules))))
         else:
             found += _output_changes(label, old[key], output)
     found += [
@@ -96,6 +96,10 @@ def diff(before: Iterable[Output], after: Iterable[Output]) -> list[RuleChange]:
         if key not in new
     ]
     return found
+
+
+def _rules(count: int) -> str:
+    return "1 rule" if count == 1 else f"{count} rules"
 
 
 def _output_changes(label: str, old: Output, new: Output) -> Iterator[RuleChange]:

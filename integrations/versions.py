@@ -121,7 +121,8 @@ def publish(
         if refusal := may_not_publish(draft, _user(request)):
             raise ConfigError(refusal)
         if found := problems(stream, outputs_from_dict(draft.rules)):
-            raise ConfigError(f"{len(found)} rules cannot be used yet. First: {found[0].message}.")
+            count = "One rule" if len(found) == 1 else f"{len(found)} rules"
+            raise ConfigError(f"{count} cannot be used yet: {found[0].message}.")
         before = _make_current(stream, draft, note=note, user=_user(request))
         record(
             request, "mapping.published", draft, before=before, after={"version": draft.number, "note": note}

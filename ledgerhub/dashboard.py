@@ -1,4 +1,4 @@
-"""Overview: what needs a person first, health, volume, cash, and what automation saved. Few, bounded queries."""
+"""Overview: what needs a person first, then health, volume, cash and what automation saved."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from django.db.models import Count, Max, Min, Prefetch, Sum
+from django.db.models import Count, Max, Min, Prefetch, Q, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 from django.utils.timesince import timesince
@@ -80,7 +80,7 @@ class Dashboard:
     clearing: list[CurrencyBalance] = field(default_factory=list)
     cash_days: list[str] = field(default_factory=list)
     cash_line: list[int] = field(default_factory=list)
-    saved: Saved = Saved(0, 0, 0)
+    saved: Saved = field(default_factory=lambda: Saved(0, 0, 0))
     steps: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -217,7 +217,7 @@ def _proposals(organization: Organization) -> list[Task]:
     return [
         Task(
             "proposed",
-            f"Matches to approve on {row['account__name']}",
+            f"matches to approve on {row['account__name']}",
             "Proposed by the matching engine, each with its reasons.",
             page_url(organization, "reconciliation:account", row["account"])
             or page_url(organization, "reconciliation:accounts"),
@@ -229,23 +229,23 @@ def _proposals(organization: Organization) -> list[Task]:
 
 
 def _unexplained(organization: Organization) -> list[Task]:
-    """Bank lines without a confirmed match. A line has at most one, so two counts say how many."""
+    """Bank lines in no confirmed and no proposed match: all less those in one."""
     lines = StatementLine.objects.filter(account__organization=organization, pending=False)
     counted = (
         lines.order_by().values("account", "account__name").annotate(count=Count("id"), oldest=Min("date"))
     )
+    held = MatchLine.objects.filter(
+        Q(confirmed=True) | Q(match__state=Match.State.PROPOSED),
+        statement_line__isnull=False,
+        match__organization=organization,
+    )
     matched = dict(
-        MatchLine.objects.filter(
-            confirmed=True, statement_line__isnull=False, match__organization=organization
-        )
-        .order_by()
-        .values_list("match__account")
-        .annotate(Count("id"))
+        held.order_by().values_list("match__account").annotate(Count("statement_line", distinct=True))
     )
     return [
         Task(
             "unmatched",
-            f"Bank lines without an explanation on {row['account__name']}",
+            f"bank lines without a proposal on {row['account__name']}",
             "Match them with the books, or create what is missing from the line.",
             page_url(organization, "reconciliation:account", row["account"])
             or page_url(organization, "reconciliation:accounts"),
@@ -300,7 +300,7 @@ def _health(organization: Organization, one: Integration) -> Health:
     last = max((stream.last_record_at for stream in streams if stream.last_record_at), default=None)
     following = min((stream.next_run_at for stream in streams if stream.next_run_at), default=None)
     state = one.health if one.state == Integration.State.ACTIVE else one.state
-    known = {"attention": "failed", "unknown": "waiting", "failed": "failed"}
+    known = {"attention": "failed", "unknown": "active", "failed": "failed"}
     url = page_url(organization, "integrations:integration", one.pk)
     return Health(one, known.get(state, state), one.health_message, last, following, url)
 

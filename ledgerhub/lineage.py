@@ -1,4 +1,4 @@
-"""Tracing: from a match back over posting, entry, document, mapping version and raw record to the API call."""
+"""Tracing: from a match back over entry, document, mapping version and raw record to the API call."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def clean(text: str) -> str:
 
 
 def search(organization: Organization, text: str) -> list[Group]:
-    """Everything found for `text`, at most EACH of a kind; two dozen queries at the very most, all bounded."""
+    """Everything found for `text`, at most EACH of a kind; some twenty queries, all bounded."""
     text = clean(text)
     if not text:
         return []
@@ -73,7 +73,7 @@ def search(organization: Organization, text: str) -> list[Group]:
 
 def _documents(organization: Organization, text: str) -> Iterator[Hit]:
     rows = Document.objects.filter(organization=organization).select_related("contact")
-    found = finding.documents_with(rows, text, currency=organization.base_currency)
+    found = finding.documents_with(rows, text, organization=organization)
     for row in found.order_by("-date", "-pk")[:EACH]:
         detail = row.contact.name if row.contact else row.reference
         url = page_url(organization, "ledger:document", row.pk)
@@ -82,7 +82,7 @@ def _documents(organization: Organization, text: str) -> Iterator[Hit]:
 
 def _entries(organization: Organization, text: str) -> Iterator[Hit]:
     rows = Entry.objects.filter(organization=organization).select_related("document", "reversed_by")
-    for row in finding.entries_with(rows, text).order_by("-date", "-pk")[:EACH]:
+    for row in finding.entries_with(rows, text, organization=organization).order_by("-date", "-pk")[:EACH]:
         state = "reversed" if hasattr(row, "reversed_by") else ""
         url = page_url(organization, "ledger:entry", row.pk)
         yield Hit(f"Entry {row.pk}", row.memo, url, row.date, row.document.total, row.currency, state)

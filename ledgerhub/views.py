@@ -114,6 +114,7 @@ def _entry_page(request: OrgRequest, pk: int, form: ReversalForm, *, status: int
         "debits": sum(row.amount for row in whole.postings if row.amount > 0),
         "base_debits": sum(row.base_amount for row in whole.postings if row.base_amount > 0),
         "is_foreign": found.currency != request.organization.base_currency,
+        "rate": f"{found.rate.normalize():f}",
         "form": form,
         "may_reverse": request.membership.may(Role.APPROVER)
         and found.reverses_id is None

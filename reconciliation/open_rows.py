@@ -161,7 +161,7 @@ def search(account: Account, text: str, *, near: int | None = None, limit: int =
     `text` may hold several terms, `INV-1|INV-2`: number, reference, payer, memo or amount. Several terms
     find what fits any of them.
     """
-    terms = [term.strip().replace("\0", "") for term in text.split("|") if term.strip()][:20]
+    terms = [term.strip() for term in text.replace("\0", "").split("|") if term.strip()][:20]
     currency = currency_of(account)
     wanted = _any(terms, currency, _POSTING_FIELDS, "amount")
     rows = postings(account).filter(wanted).select_related("entry__document__contact", "account")

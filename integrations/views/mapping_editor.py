@@ -71,7 +71,7 @@ def draft(request: OrgRequest, pk: int) -> HttpResponse:
     outputs = outputs_from_dict(version.rules)
     chosen = _chosen(outputs, request.GET.get("output", ""))
     form = mapping_forms.from_output(chosen)
-    samples = _samples(stream, request)
+    samples = _samples(stream, request, chosen)
     editing = Editing(stream, version, versions.token(version), outputs, form, samples, _item(request))
     return _answer(request, editing, chosen)
 
@@ -155,7 +155,8 @@ def _onward(
     if then == "add":
         key = keys[-1]
     kept = {"output": key if key in keys else keys[0], "item": str(_item(request) + 1)}
-    kept |= {name: value for name in ("record", "find") if (value := request.POST.get(name, ""))}
+    if record := request.POST.get("record", ""):
+        kept["record" if kept["output"] == output.key else "near"] = record
     url = reverse("integrations:mapping_draft", args=[request.organization.slug, stream.pk])
     return HttpResponseRedirect(f"{url}?{urlencode(kept)}")
 
@@ -196,9 +197,10 @@ def _chosen(outputs: tuple[Output, ...], key: str) -> Output:
     return next((each for each in outputs if each.key == key), outputs[0])
 
 
-def _samples(stream: Stream, request: HttpRequest) -> Samples:
+def _samples(stream: Stream, request: HttpRequest, output: Output | None = None) -> Samples:
     given = request.POST if request.method == "POST" else request.GET
-    return mapping_samples.load(stream, wanted=given.get("record", ""), find=given.get("find", ""))
+    wanted, find, near = (given.get(name, "") for name in ("record", "find", "near"))
+    return mapping_samples.load(stream, wanted=wanted, find=find, near=near, output=output)
 
 
 def _item(request: HttpRequest) -> int:

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any, NamedTuple
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -80,12 +81,12 @@ def _receive(request: OrgRequest, form: UploadForm, stream: Any) -> Upload | Non
     """Keep the file; what is no statement is refused beside the field, and nothing is kept."""
     file = form.cleaned_data["file"]
     try:
-        files.check_size(file.size)
-        account = form.bank_account_for_use()
-        if account is None:
-            form.add_error(BANK, "Choose the bank account this statement is of.")
-            return None
-        upload, is_new = files.receive(stream, account, file, user=request.user)
+        with transaction.atomic():  # a file that is refused makes no account
+            account = form.bank_account_for_use()
+            if account is None:
+                form.add_error(BANK, "Choose the bank account this statement is of.")
+                return None
+            upload, is_new = files.receive(stream, account, file, user=request.user)
     except StatementError as error:
         form.add_error("file", str(error))
         return None

@@ -15,7 +15,7 @@ from ledgerhub.ledger.kinds import KINDS, Draft, Field
 
 def dump(draft: Draft) -> str:
     """Canonical JSON text of a draft: sorted keys, dates in ISO form, decimals as strings."""
-    return json.dumps(draft, sort_keys=True, default=_plain, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(draft)
 
 
 def content_hash(text: str) -> str:
@@ -45,6 +45,11 @@ def _plain(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     raise TypeError(f"{type(value).__name__} cannot stand in a draft")
+
+
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, default=_plain, separators=(",", ":"), ensure_ascii=False
+)
 
 
 @lru_cache(maxsize=64)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from ledgerhub.access.models import Organization
 from ledgerhub.core.money import Inexact, to_minor
-from ledgerhub.ledger.models import Contact, Document, Entry, StatementLine
+from ledgerhub.ledger.models import Account, Contact, Document, Entry, StatementLine
 
 NEWEST = 5_000
+MOST = 500
 _AMOUNT = re.compile(r"[-+−]?[\d.,' ]*\d(?:[.,]\d+)?")
 _ID = re.compile(r"(?:je|entry)?[\s\-#]*(\d{1,18})", re.IGNORECASE)
 
@@ -43,26 +45,32 @@ def read_entry_id(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def documents_with(rows: QuerySet[Document], text: str, *, currency: str = "USD") -> QuerySet[Document]:
+def documents_with(rows: QuerySet[Document], text: str, *, organization: Organization) -> QuerySet[Document]:
     """Documents with this number, id or amount, and newest ones with these words."""
-    exact = Q(number__in=_numbers(text)) | Q(external_id=text) | Q(reference=text)
-    amount = read_amount(text, currency)
-    if amount is not None:
-        exact |= Q(total__in=(amount, -amount))
-    return rows.filter(exact | _worded(rows, text, ("number", "reference", "contact__name")))
+    mine = Document.objects.filter(organization=organization)
+    found = _known(organization, text)
+    found |= _newest(mine.order_by("-date", "-pk"), text, ("number", "reference", "contact__name"))
+    return rows.filter(pk__in=found)
 
 
-def entries_with(rows: QuerySet[Entry], text: str) -> QuerySet[Entry]:
+def entries_with(rows: QuerySet[Entry], text: str, *, organization: Organization) -> QuerySet[Entry]:
     """Entries with this id, of documents with this number, id or amount, and newest ones with these words."""
-    documents = Document.objects.filter(
-        Q(number__in=_numbers(text)) | Q(external_id=text) | _amount(text),
-        organization__in=rows.values("organization")[:1],
-    )
-    exact = Q(document__in=list(documents.values_list("pk", flat=True)[:NEWEST]))
+    mine = Entry.objects.filter(organization=organization)
+    found = _newest(mine.order_by("-date", "-pk"), text, ("memo",))
     number = read_entry_id(text)
     if number is not None:
-        exact |= Q(pk=number)
-    return rows.filter(exact | _worded(rows, text, ("memo",)))
+        found.add(number)
+    return rows.filter(Q(pk__in=found) | Q(document__in=_known(organization, text)))
+
+
+def _known(organization: Organization, text: str) -> set[int]:
+    """Documents of this number, id or amount; each looked up by its own index, the newest of very many."""
+    mine = Document.objects.filter(organization=organization).order_by("-pk").values_list("pk", flat=True)
+    found = {*mine.filter(number__in=_numbers(text))[:MOST], *mine.filter(external_id=text)[:MOST]}
+    amount = read_amount(text, organization.base_currency)
+    if amount is not None:
+        found.update(mine.filter(total__in=(amount, -amount))[:MOST])
+    return found
 
 
 def contacts_with(organization: Organization, text: str) -> QuerySet[Contact]:
@@ -72,15 +80,15 @@ def contacts_with(organization: Organization, text: str) -> QuerySet[Contact]:
 
 def lines_with(organization: Organization, text: str) -> QuerySet[StatementLine]:
     """Statement lines of this amount, and newest ones with these words."""
-    rows = StatementLine.objects.filter(organization=organization)
+    mine = StatementLine.objects.filter(organization=organization)
+    found = _newest(mine.order_by("-pk"), text, ("description", "counterparty", "reference"))
     amount = read_amount(text, organization.base_currency)
-    exact = (
-        Q(account__organization=organization, amount__in=(amount, -amount))
-        if amount is not None
-        else Q(pk=-1)
-    )
-    newest = _worded(rows, text, ("description", "counterparty", "reference"))
-    return rows.filter(exact | newest).select_related("account").order_by("-date", "-position")
+    if amount is not None:
+        accounts = list(Account.objects.filter(organization=organization).values_list("pk", flat=True))
+        exact = StatementLine.objects.filter(account__in=accounts, amount__in=(amount, -amount))
+        found.update(exact.values_list("pk", flat=True)[:MOST])
+    rows = StatementLine.objects.filter(pk__in=found).select_related("account")
+    return rows.order_by("-date", "-position")
 
 
 def _numbers(text: str) -> list[str]:
@@ -89,18 +97,10 @@ def _numbers(text: str) -> list[str]:
     return list(dict.fromkeys([text, bare, f"#{bare}", bare.upper()]))
 
 
-def _amount(text: str) -> Q:
-    amount = read_amount(text, "USD")
-    return Q(total__in=(amount, -amount)) if amount is not None else Q(pk=-1)
-
-
-def _worded(
-    rows: QuerySet[Document] | QuerySet[Entry] | QuerySet[StatementLine], text: str, paths: tuple[str, ...]
-) -> Q:
-    """Every word in one of the fields, among the newest rows."""
-    floor = rows.model.objects.order_by("-pk").values_list("pk", flat=True)[NEWEST : NEWEST + 1]
-    oldest = next(iter(floor), 0)
-    return Q(pk__gt=oldest) & _words(text, paths)
+def _newest(rows: QuerySet[Any], text: str, paths: tuple[str, ...]) -> set[int]:
+    """Ids of those with every word in one of the fields, among the first NEWEST of `rows`."""
+    window = rows.model._default_manager.filter(pk__in=rows.values("pk")[:NEWEST])
+    return set(window.filter(_words(text, paths)).values_list("pk", flat=True)[:MOST])
 
 
 def _words(text: str, paths: tuple[str, ...]) -> Q:

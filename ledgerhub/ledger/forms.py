@@ -194,7 +194,7 @@ class RateForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         base = organization.base_currency
-        choices = [(code, code) for code in sorted(CURRENCIES) if code != base]
+        choices = [("", "Choose"), *((code, code) for code in sorted(CURRENCIES) if code != base)]
         self.fields["currency"] = forms.ChoiceField(choices=choices)
         self.fields["rate"] = forms.DecimalField(
             max_digits=24,

@@ -181,6 +181,10 @@ class Document(OrganizationOwned):
     def get_label(self) -> str:
         return self.kind.replace("_", " ").capitalize()
 
+    def get_gateway_label(self) -> str:
+        """ "shopify_payments" -> "Shopify payments"."""
+        return self.gateway.replace("_", " ").capitalize()
+
 
 class DocumentLine(models.Model):
     """One line of a document's lists: invoice lines, tenders, payout items."""
@@ -212,6 +216,17 @@ class DocumentLine(models.Model):
 
     def __str__(self) -> str:
         return self.description or self.external_id
+
+    def get_category_label(self) -> str:
+        """ "dispute_withdrawal" -> "Dispute withdrawal"."""
+        return self.category.replace("_", " ").capitalize()
+
+    def get_quantity_text(self) -> str:
+        """Without the zeros of the column: 2, 0.5."""
+        return "" if self.quantity is None else f"{self.quantity.normalize():f}"
+
+    def get_price_text(self) -> str:
+        return "" if self.unit_price is None else f"{self.unit_price.normalize():f}"
 
 
 class Entry(OrganizationOwned):
@@ -341,6 +356,10 @@ class ExchangeRate(OrganizationOwned):
 
     def __str__(self) -> str:
         return f"{self.currency} {self.date}: {self.rate}"
+
+    def get_rate_text(self) -> str:
+        """Without the zeros of the column: 1.08."""
+        return f"{self.rate.normalize():f}"
 
 
 class Statement(OrganizationOwned):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ledgerhub.core.templatetags.states import state_word
 from ledgerhub.ledger.kinds import KINDS, Field
 from ledgerhub.ledger.models import Document, DocumentLine
+from ledgerhub.ledger.sums import line_amount
 
 _ELSEWHERE = {"external_id", "number", "date", "currency", "total", "status", "occurred_at", "gateway"}
 
@@ -28,11 +29,18 @@ class Item(NamedTuple):
     target: Document | None
 
 
+class Priced(NamedTuple):
+    """A line with what it comes to: the amount given, else quantity times unit price."""
+
+    line: DocumentLine
+    amount: int
+
+
 class Paper(NamedTuple):
     """What a document's page shows beside its entries; payout items sum to `items_net` exactly."""
 
     facts: list[Fact]
-    lines: list[DocumentLine]
+    lines: list[Priced]
     tenders: list[DocumentLine]
     items: list[Item]
     items_net: int
@@ -48,7 +56,7 @@ def paper(document: Document) -> Paper:
     items = by_section["items"]
     return Paper(
         facts=list(_facts(document)),
-        lines=by_section["lines"],
+        lines=[Priced(row, _amount(document, row)) for row in by_section["lines"]],
         tenders=by_section["tenders"],
         items=_items(document, items),
         items_net=sum(row.net for row in items),
@@ -62,6 +70,13 @@ def _facts(document: Document) -> Iterable[Fact]:
         value = document.data.get(field.name)
         if value not in (None, "", False) and field.name not in _ELSEWHERE:
             yield Fact(field.label, _value(field, value), _shown_as(field), _currency(document, field))
+
+
+def _amount(document: Document, row: DocumentLine) -> int:
+    """As accounting reads it; a line without amount has one of its own only by quantity and price."""
+    if row.amount or row.unit_price is None:
+        return row.amount
+    return line_amount({"quantity": row.quantity, "unit_price": row.unit_price}, document.currency) or 0
 
 
 def _value(field: Field, value: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Q, QuerySet
 
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger import queries
@@ -16,8 +16,8 @@ from ledgerhub.ledger.models import Account, Document, DocumentLine, Posting
 from ledgerhub.ledger.queries import Balance, CurrencyBalance
 
 _CHUNK = 400
-_SCAN = 4_000
-_FIRST = dt.date(1970, 1, 1)
+_CHUNKS = 10
+_MARGIN = dt.timedelta(days=3)  # a payout may be dated before what it settles, in another zone
 
 
 class Section(NamedTuple):
@@ -126,9 +126,9 @@ def gateways(organization: Organization, *, on: dt.date | None = None, payouts: 
 
 
 def payouts_of(clearing: Account) -> QuerySet[Document]:
-    """Payouts that were booked against a clearing account, newest first."""
-    booked = Posting.objects.filter(account=clearing, entry__document=OuterRef("pk"))
-    rows = Document.objects.filter(Exists(booked), organization=clearing.organization_id, kind="payout")
+    """Payouts of a gateway, newest first; its name as sources write it: "Shop Pay" is `shop_pay`."""
+    named = Q(gateway__iexact=clearing.qualifier) | Q(gateway__iexact=clearing.qualifier.replace("_", " "))
+    rows = Document.objects.filter(named, organization=clearing.organization_id, kind="payout")
     return rows.order_by("-date", "-id")
 
 
@@ -140,57 +140,63 @@ class Unsettled(NamedTuple):
 
 
 def unsettled(clearing: Account, *, on: dt.date | None = None, limit: int = 200) -> Unsettled:
-    """As queries.unsettled, newest first and bounded: a chunk of postings is compared at a time."""
+    """What payouts up to a day have not settled, newest first; postings are compared a chunk at a time.
+
+    A payout item names a document by the id of its charge or refund at the source (the document's own or
+    one of its payments'), or by its own id, which is a fee's.
+    """
     found: list[Posting] = []
-    before, seen = on or dt.date.max, 0
-    last = 0
-    while len(found) <= limit and seen < _SCAN:
-        chunk = _chunk(clearing, before, last)
-        found += _without_item(clearing, chunk)
-        seen += len(chunk)
+    settled: set[str] = set()
+    last: Posting | None = None
+    until = on or dt.date.max
+    for _ in range(_CHUNKS):
+        chunk = _chunk(clearing, on or dt.date.max, last)
+        if chunk:
+            since = chunk[-1].date - _MARGIN
+            settled |= _named_by_payouts(clearing, since=since, until=until)
+            until = since
+            found += _without_item(chunk, settled)
+        if len(found) > limit:
+            break
         if len(chunk) < _CHUNK:
-            return Unsettled(found[:limit], complete=len(found) <= limit)
-        before, last = chunk[-1].date, chunk[-1].pk
+            return Unsettled(found, complete=True)
+        last = chunk[-1]
     return Unsettled(found[:limit], complete=False)
 
 
-def _chunk(clearing: Account, before: dt.date, last: int) -> list[Posting]:
-    rows = Posting.objects.filter(account=clearing, date__lte=before)
+def _chunk(clearing: Account, on: dt.date, last: Posting | None) -> list[Posting]:
+    rows = Posting.objects.filter(account=clearing, date__lte=last.date if last else on)
     if last:
-        rows = rows.exclude(date=before, pk__gte=last)
-    return list(
-        rows.select_related("entry__document__contact", "entry__reversed_by").order_by("-date", "-pk")[
-            :_CHUNK
-        ]
+        rows = rows.exclude(date=last.date, pk__gte=last.pk)
+    related = rows.select_related("entry__document__contact", "entry__reversed_by").defer(
+        "entry__document__data"
     )
+    return list(related.order_by("-date", "-pk")[:_CHUNK])
 
 
-def _without_item(clearing: Account, postings: list[Posting]) -> list[Posting]:
-    """Those that stand and whose document, or one of its payments, no payout item names."""
+def _named_by_payouts(clearing: Account, *, since: dt.date, until: dt.date) -> set[str]:
+    """Ids in the items of payouts of some days."""
+    payouts = (
+        payouts_of(clearing).filter(date__gte=since, date__lte=until).order_by().values_list("pk", flat=True)
+    )
+    items = DocumentLine.objects.filter(document__in=list(payouts), section="items")
+    return {name for row in items.order_by().values_list("external_id", "source_ref") for name in row} - {""}
+
+
+def _without_item(postings: list[Posting], settled: set[str]) -> list[Posting]:
+    """Those that stand and whose document, or one of its payments, is not among the settled ids."""
     standing = [
         row
         for row in postings
-        if row.entry.document.kind != "payout" and row.entry.reverses_id is None and not _is_reversed(row)
+        if row.entry.document.kind != "payout"
+        and row.entry.document.external_id not in settled
+        and row.entry.reverses_id is None
+        and not hasattr(row.entry, "reversed_by")
     ]
     tenders: dict[int, list[str]] = {}
-    documents = {row.entry.document_id for row in standing}
-    rows = DocumentLine.objects.filter(document__in=documents, section="tenders")
-    for document, tender in rows.values_list("document", "external_id"):
-        tenders.setdefault(document, []).append(tender)
-    names = {row.entry.document.external_id for row in standing} | {
-        t for ids in tenders.values() for t in ids
-    }
-    settled = set(
-        DocumentLine.objects.filter(
-            source_ref__in=names - {""}, section="items", document__organization=clearing.organization_id
-        ).values_list("source_ref", flat=True)
+    rows = DocumentLine.objects.filter(
+        document__in={row.entry.document_id for row in standing}, section="tenders"
     )
-    return [
-        row
-        for row in standing
-        if settled.isdisjoint([row.entry.document.external_id, *tenders.get(row.entry.document_id, [])])
-    ]
-
-
-def _is_reversed(row: Posting) -> bool:
-    return hasattr(row.entry, "reversed_by")
+    for document, tender in rows.order_by().values_list("document", "external_id"):
+        tenders.setdefault(document, []).append(tender)
+    return [row for row in standing if settled.isdisjoint(tenders.get(row.entry.document_id, ()))]

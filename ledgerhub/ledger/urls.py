@@ -1,4 +1,4 @@
-"""Addresses of the books, below /o/<slug>/. Pages that look beyond the ledger join them in ledgerhub/urls.py."""
+"""Addresses of the books, below /o/<slug>/; those that look beyond the ledger join in ledgerhub/urls.py."""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ from reconciliation.selection import EntryPreview, check, preview
 from reconciliation.views.support import get_account, get_line, refused, undo_tag, way_back
 
 MODES = ("find", "create", "split")
+# How many rows are shown: those nearest in amount before, and what fits after a search.
+_OFFERED, _FOUND = 12, 50
 
 
 @dataclass
@@ -175,11 +177,13 @@ def _candidates(
     ]
     ticked += [Candidate(cards.line_part(other), True) for other in selection.lines if other.pk != found.pk]
     known = given.chosen | {f"L{found.pk}"}
-    results = open_rows.search(account, text, near=selection.difference or found.amount)
+    near = selection.difference or found.amount
+    results = open_rows.search(account, text, near=near, limit=_FOUND if text else _OFFERED)
     others = [Candidate(cards.posting_part(row), False) for row in results.postings]
     others += [_document(row, given, chosen=False, amount=row.amount) for row in results.documents]
     others += [Candidate(cards.line_part(row), False) for row in results.lines]
-    rest = [each for each in others if each.part.row_id not in known]
+    others.sort(key=lambda each: abs(each.part.amount - near))
+    rest = [each for each in others if each.part.row_id not in known][: _FOUND if text else _OFFERED]
     return {"q": text, "candidates": [*ticked, *rest], "found_count": len(rest)}
 
 

@@ -13,7 +13,7 @@ from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
-from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+from pytest_django import Settings
 
 from ledgerhub.access.adapters import LOCKED_OUT
 from ledgerhub.access.middleware import SEEN_KEY
@@ -159,13 +159,9 @@ class TestSecondFactor:
         assert client.get(activate).status_code == 200
         assert client.get("/account/logout/").status_code == 200
 
+    @pytest.mark.django_db(transaction=True)  # the trail and the mail wait for the commit
     def test_setting_it_up_opens_the_books_and_shows_recovery_codes(
-        self,
-        client: Client,
-        viewer: User,
-        organization: Organization,
-        settings: Settings,
-        django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+        self, client: Client, viewer: User, organization: Organization, settings: Settings
     ) -> None:
         settings.REQUIRE_MFA = True
         submit(client)
@@ -173,8 +169,7 @@ class TestSecondFactor:
         secret = re.findall(r"<code[^>]*>([A-Z2-7]{32})</code>", page)[0]
         wrong = client.post("/account/2fa/totp/activate/", {"code": "000000"})
         assert secret in wrong.content.decode()
-        with django_capture_on_commit_callbacks(execute=True):
-            done = client.post("/account/2fa/totp/activate/", {"code": code_for(secret)}, follow=True)
+        done = client.post("/account/2fa/totp/activate/", {"code": code_for(secret)}, follow=True)
         assert done.redirect_chain == [("/account/2fa/recovery-codes/", 302)]
         assert all(code in done.content.decode() for code in recovery_codes(viewer))
         assert client.get(SETTINGS).status_code == 200

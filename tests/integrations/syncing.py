@@ -48,12 +48,12 @@ def connect(
     return integration
 
 
-def sync_charges(organization: Organization, *, spoiled: int = 0, expected: str = "currency") -> Stream:
+def sync_charges(organization: Organization, *, spoiled: int = 0, lost: str = "currency") -> Stream:
     """The charges of the sandbox, synced; the first record of each of the first `spoiled` pages has lost
-    the field `expected`."""
+    the field `lost`."""
     with sandbox() as server:
         for _ in range(spoiled):
-            server.state.faults.append(Fault("stripe", "malformed", path="/v1/charges", field=expected))
+            server.state.faults.append(Fault("stripe", "malformed", path="/v1/charges", field=lost))
         integration = connect(organization, server.address, streams=["charges"], start=True)
         drain()
     return integration.streams.get(key="charges")

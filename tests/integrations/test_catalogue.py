@@ -79,7 +79,9 @@ class TestList:
         page = signed_in(viewer).get(LIST)
         assert (page.status_code, page.context["cards"][0].spec) == (200, None)
 
-    def test_others_do_not_see_it(self, organization: Organization, outsider: User, signed_in: SignIn) -> None:
+    def test_others_do_not_see_it(
+        self, organization: Organization, outsider: User, signed_in: SignIn
+    ) -> None:
         assert signed_in(outsider).get(LIST).status_code == 404
 
 
@@ -117,10 +119,14 @@ class TestCatalogue:
         page = signed_in(viewer).get(f"{CATALOGUE}?q=stripe", headers={"HX-Request": "true"}).content.decode()
         assert page.strip().startswith('<div id="results"')
 
-    def test_a_draft_is_offered_again(self, organization: Organization, admin: User, signed_in: SignIn) -> None:
+    def test_a_draft_is_offered_again(
+        self, organization: Organization, admin: User, signed_in: SignIn
+    ) -> None:
         draft = stripe(organization, live=False)
         page = signed_in(admin).get(CATALOGUE).content.decode()
         assert f"{LIST}{draft.pk}/setup/" in page
 
-    def test_others_do_not_see_it(self, organization: Organization, outsider: User, signed_in: SignIn) -> None:
+    def test_others_do_not_see_it(
+        self, organization: Organization, outsider: User, signed_in: SignIn
+    ) -> None:
         assert signed_in(outsider).get(CATALOGUE).status_code == 404

@@ -59,7 +59,11 @@ class TestImport:
         expected = sorted((line.date.isoformat(), line.amount) for line, _ in shown.lines)
         assert sorted(amounts(account)) == expected
         assert (upload.state, upload.run.state, upload.run.trigger) == ("imported", "succeeded", "file")
-        assert (upload.run.read, upload.run.posted, upload.run.quarantined) == (len(expected), len(expected), 0)
+        assert (upload.run.read, upload.run.posted, upload.run.quarantined) == (
+            len(expected),
+            len(expected),
+            0,
+        )
         statement = Statement.objects.get()
         assert (statement.closing, statement.lines.count()) == (shown.closing, len(expected))
         assert upload.statement == statement
@@ -80,7 +84,9 @@ class TestImport:
         self, organization: Organization, stream: Stream, style: str
     ) -> None:
         account = checking(organization)
-        uploads = [give(stream, account, statement_file(style, month)) for month in (AUGUST, SEPTEMBER, OCTOBER)]
+        uploads = [
+            give(stream, account, statement_file(style, month)) for month in (AUGUST, SEPTEMBER, OCTOBER)
+        ]
         first, *_, last = (upload.statement for upload in uploads)
         opening = period(AUGUST).lines[0][1] - period(AUGUST).lines[0][0].amount
         moved = StatementLine.objects.filter(account=account).aggregate(total=Sum("amount"))["total"]
@@ -143,7 +149,9 @@ class TestColumns:
 
     def test_a_file_of_another_shape_is_asked_about(self, organization: Organization, stream: Stream) -> None:
         give(stream, checking(organization), statement_file("us", AUGUST))
-        upload, _ = files.receive(stream, checking(organization), statement_file("german", SEPTEMBER), user=None)
+        upload, _ = files.receive(
+            stream, checking(organization), statement_file("german", SEPTEMBER), user=None
+        )
         assert files.question(upload) == files.Question("columns")
 
     def test_what_was_remembered_is_what_was_checked(
@@ -205,7 +213,10 @@ class TestWrongFiles:
         ("data", "words"),
         [
             (b"", "This file is empty. Download the statement again as CSV or OFX."),
-            (b"%PDF-1.7 ...", "This file is a PDF, not a CSV. Download the statement as CSV or OFX from your bank."),
+            (
+                b"%PDF-1.7 ...",
+                "This file is a PDF, not a CSV. Download the statement as CSV or OFX from your bank.",
+            ),
             (
                 b"\x89PNG\r\n\x1a\n....",
                 "This file is an image, not a CSV. Download the statement as CSV or OFX from your bank.",
@@ -227,7 +238,9 @@ class TestWrongFiles:
     def test_too_large_is_refused_unread(self, organization: Organization, stream: Stream, settings) -> None:  # type: ignore[no-untyped-def]
         settings.UPLOAD_MAX_BYTES = 1024 * 1024
         file = ContentFile(b"a,b\n" * 400_000, "big.csv")
-        with pytest.raises(StatementError, match=r"This file has 1\.5 MB; 1 MB is the most a statement may have"):
+        with pytest.raises(
+            StatementError, match=r"This file has 1\.5 MB; 1 MB is the most a statement may have"
+        ):
             files.receive(stream, checking(organization), file, user=None)
 
     def test_a_statement_in_another_currency(self, organization: Organization, stream: Stream) -> None:
@@ -318,9 +331,15 @@ class TestInterruption:
     ) -> None:
         monkeypatch.setattr("integrations.file_pages.PAGE_LINES", 10)
         monkeypatch.setattr("integrations.sync.SLICE_SECONDS", -1.0)
-        upload, _ = files.receive(stream, checking(organization), statement_file("ofx1", SEPTEMBER), user=None)
+        upload, _ = files.receive(
+            stream, checking(organization), statement_file("ofx1", SEPTEMBER), user=None
+        )
         run = files.start(upload, user=None)
-        assert (run.state, run.checkpoint, upload.state) == ("running", {"upload": upload.pk, "line": 10}, "layout")
+        assert (run.state, run.checkpoint, upload.state) == (
+            "running",
+            {"upload": upload.pk, "line": 10},
+            "layout",
+        )
         monkeypatch.setattr("integrations.sync.SLICE_SECONDS", 40.0)
         sync.run_slice(run.pk)
         run.refresh_from_db()

@@ -26,7 +26,10 @@ pytestmark = pytest.mark.django_db
 def draft(organization: Organization) -> Integration:
     install_chart(organization)
     return register.create(
-        organization, "stripe", name="Stripe", settings={"api_key": " sk_test_1 ", "charges_count_as": "sales"}
+        organization,
+        "stripe",
+        name="Stripe",
+        settings={"api_key": " sk_test_1 ", "charges_count_as": "sales"},
     )
 
 

@@ -108,10 +108,24 @@ class Snapshot:
                 shutil.copyfile(source + suffix, target + suffix)
 
     def _clone(self, source: str, target: str) -> None:
-        server = {name.lower(): connection.settings_dict[name] for name in ("HOST", "PORT", "USER")}
-        with psycopg.connect(**server, dbname="template1", autocommit=True) as admin:
+        with _administration() as admin:
             admin.execute(f'DROP DATABASE IF EXISTS "{target}" WITH (FORCE)'.encode())
             admin.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"'.encode())
+
+
+def make_database() -> None:
+    """An empty database of the installation's name, on PostgreSQL."""
+    name = connection.settings_dict["NAME"]
+    with _administration() as admin:
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+        admin.execute(f'CREATE DATABASE "{name}"'.encode())
+
+
+def _administration() -> psycopg.Connection[Any]:
+    known = connection.settings_dict
+    return psycopg.connect(
+        host=known["HOST"], port=known["PORT"], user=known["USER"], dbname="postgres", autocommit=True
+    )
 
 
 def count(work: Work) -> tuple[Any, int]:

@@ -27,6 +27,13 @@ from ledgerhub.ledger.queries import Balance
 
 PAGE = 50
 _CREDIT_TYPES = {Account.Type.LIABILITY, Account.Type.EQUITY, Account.Type.INCOME}
+_GROUPS = {
+    Account.Type.ASSET: "Assets",
+    Account.Type.LIABILITY: "Liabilities",
+    Account.Type.EQUITY: "Equity",
+    Account.Type.INCOME: "Income",
+    Account.Type.EXPENSE: "Expenses",
+}
 _SHOWN = {"used": "In use", "all": "All", "archived": "Archived"}
 
 
@@ -73,10 +80,10 @@ def _is_shown(row: Balance, name: str) -> bool:
 
 def _groups(rows: list[Balance]) -> list[Group]:
     found = []
-    for kind in Account.Type:
+    for kind, label in _GROUPS.items():
         mine = [row for row in rows if row.account.type == kind]
         if mine:
-            found.append(Group(kind.label, mine, sum(row.base for row in mine)))
+            found.append(Group(label, mine, sum(row.base for row in mine)))
     return found
 
 
@@ -101,22 +108,23 @@ def _export_chart(request: OrgRequest, rows: list[Balance]) -> HttpResponseBase:
 @require_safe
 @member("viewer")
 def account(request: OrgRequest, pk: int) -> HttpResponseBase:
-    """The ledger of an account: postings newest first, each with the balance after it."""
+    """The ledger of an account: postings newest first, with the balance after each as the chart has it."""
     found = _account(request, pk)
     if request.GET.get("export") == "csv":
         return _export_ledger(request, found)
     on, problem = _on(request)
     before = _cursor(request.GET.get("before", "")) or ((on + dt.timedelta(days=1), 0) if on else None)
     rows = queries.account_ledger(found, before=before, limit=PAGE + 1)
+    sign = -1 if found.type in _CREDIT_TYPES else 1
     last = rows[PAGE - 1].posting if len(rows) > PAGE else None
     context = {
         "account": found,
-        "rows": rows[:PAGE],
+        "rows": [row._replace(balance=sign * row.balance) for row in rows[:PAGE]],
         "older": f"{last.date.isoformat()}.{last.pk}" if last else "",
         "newest": "before" not in request.GET,
         "on": on,
         "problem": problem,
-        "balance": queries.account_balance(found),
+        "balance": sign * queries.account_balance(found),
         "is_bank": found.role == "bank",
         "may_edit": request.membership.may(Role.BOOKKEEPER),
         "role": role_words(found.role),

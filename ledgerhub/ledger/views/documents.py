@@ -49,10 +49,9 @@ def documents(request: OrgRequest) -> HttpResponseBase:
     kind = request.GET.get("kind", "")
     kind = kind if kind in KINDS else ""
     rows = Document.objects.filter(organization=request.organization).select_related("contact")
-    currency = request.organization.base_currency
 
     def found(narrowed: QuerySet[Document], text: str) -> QuerySet[Document]:
-        return documents_with(narrowed, text, currency=currency)
+        return documents_with(narrowed, text, organization=request.organization)
 
     listing = table(
         request,

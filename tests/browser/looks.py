@@ -1,0 +1,59 @@
+"""How a page looks: nothing runs over the edge, nothing breaks accessibility, in two widths and two themes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+IMPACTS = ("serious", "critical")
+_OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# What takes us out of the flow on purpose, and so is not measured against the edge.
+_CULPRITS = """[...document.querySelectorAll("main *, header *")]
+  .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .slice(0, 5).map(e => e.tagName.toLowerCase() + "." + e.className)"""
+
+
+def faults(page: Page, name: str) -> list[str]:
+    """What is wrong with the page that is open, in words; screenshots go to LEDGERHUB_SCREENSHOTS."""
+    found = []
+    for width, size in (("wide", WIDE), ("narrow", NARROW)):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        found += _overflow(page, width)
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            # Widths do not change colours: the second look at dark would find what the first found.
+            if (width, theme) != ("narrow", "dark"):
+                found += _violations(page, f"{width} {theme}", only_colours=theme == "dark")
+            _keep(page, f"{name}-{width}-{theme}")
+    return found
+
+
+def _overflow(page: Page, where: str) -> list[str]:
+    if page.evaluate(_OVERFLOW) <= 0:
+        return []
+    return [f"{where}: the page runs over the edge by {page.evaluate(_OVERFLOW)} px: {page.evaluate(_CULPRITS)}"]
+
+
+def _violations(page: Page, where: str, *, only_colours: bool) -> list[str]:
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if only_colours:
+        options["runOnly"] = ["color-contrast"]
+    violations = Axe().run(page, options=options).response["violations"]
+    return [
+        f"{where}: {each['id']}: {node['target']} {node['html'][:160]}"
+        for each in violations
+        if each["impact"] in IMPACTS
+        for node in each["nodes"][:3]
+    ]
+
+
+def _keep(page: Page, name: str) -> None:
+    folder = os.environ.get("LEDGERHUB_SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)

@@ -1,0 +1,171 @@
+"""Every main page, wide and narrow, light and dark: fits its window, is accessible, keeps its console quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page
+
+from integrations.models import ApiCall, Integration, Quarantine, RawRecord, Stream, SyncRun, Upload
+from ledgerhub.access.models import AuditEvent, Organization, User
+from ledgerhub.ledger.models import Account, Contact, Document, Entry, StatementLine
+from reconciliation.models import Match
+from tests.browser.looks import faults
+
+pytestmark = pytest.mark.browser
+
+Find = Callable[[Organization], list[int | str]]
+
+
+def _stream(organization: Organization, key: str) -> Stream:
+    return Stream.objects.get(
+        integration__organization=organization, integration__connector="shopify", key=key
+    )
+
+
+def _integration(organization: Organization) -> list[int | str]:
+    return [Integration.objects.get(organization=organization, connector="stripe").pk]
+
+
+def _run(organization: Organization) -> list[int | str]:
+    return [SyncRun.objects.filter(stream=_stream(organization, "orders")).earliest("pk").pk]
+
+
+def _upload(organization: Organization) -> list[int | str]:
+    return [Upload.objects.filter(account__organization=organization).latest("pk").pk]
+
+
+def _files(organization: Organization) -> list[int | str]:
+    return [Integration.objects.get(organization=organization, connector="bank_file").pk]
+
+
+def _orders(organization: Organization) -> list[int | str]:
+    return [_stream(organization, "orders").pk]
+
+
+def _cause(organization: Organization) -> list[int | str]:
+    row = Quarantine.objects.filter(stream__integration__organization=organization).latest("pk")
+    return [row.stream_id, row.cause]
+
+
+def _quarantined(organization: Organization) -> list[int | str]:
+    return [Quarantine.objects.filter(stream__integration__organization=organization).latest("pk").pk]
+
+
+def _record(organization: Organization) -> list[int | str]:
+    return [RawRecord.objects.filter(stream=_stream(organization, "orders")).latest("pk").pk]
+
+
+def _call(organization: Organization) -> list[int | str]:
+    return [ApiCall.objects.filter(integration__organization=organization).latest("pk").pk]
+
+
+def _bank(organization: Organization) -> list[int | str]:
+    return [Account.objects.get(organization=organization, role="bank", qualifier="").pk]
+
+
+def _line(organization: Organization) -> list[int | str]:
+    [bank] = _bank(organization)
+    return [bank, StatementLine.objects.filter(account=bank).earliest("pk").pk]
+
+
+def _match(organization: Organization) -> list[int | str]:
+    return [Match.objects.filter(organization=organization).latest("pk").pk]
+
+
+def _sales(organization: Organization) -> list[int | str]:
+    return [Account.objects.get(organization=organization, role="sales").pk]
+
+
+def _clearing(organization: Organization) -> list[int | str]:
+    return [Account.objects.filter(organization=organization, role="clearing").latest("pk").pk]
+
+
+def _entry(organization: Organization) -> list[int | str]:
+    return [Entry.objects.filter(organization=organization).latest("pk").pk]
+
+
+def _payout(organization: Organization) -> list[int | str]:
+    return [Document.objects.filter(organization=organization, kind="payout").latest("pk").pk]
+
+
+def _invoice(organization: Organization) -> list[int | str]:
+    return [Document.objects.filter(organization=organization, kind="invoice").latest("pk").pk]
+
+
+def _contact(organization: Organization) -> list[int | str]:
+    return [Contact.objects.filter(organization=organization).latest("pk").pk]
+
+
+def _event(organization: Organization) -> list[int | str]:
+    return [AuditEvent.objects.filter(organization=organization).latest("pk").pk]
+
+
+def _nothing(organization: Organization) -> list[int | str]:
+    return []
+
+
+PAGES: dict[str, Find] = {
+    "dashboard": _nothing,
+    "search": _nothing,
+    "reports": _nothing,
+    "reconciliation:accounts": _nothing,
+    "reconciliation:workspace": _bank,
+    "reconciliation:line": _line,
+    "reconciliation:decided": _bank,
+    "reconciliation:match": _match,
+    "integrations:errors": _nothing,
+    "integrations:cause": _cause,
+    "integrations:quarantined": _quarantined,
+    "integrations:integrations": _nothing,
+    "integrations:catalogue": _nothing,
+    "integrations:new_integration": lambda organization: ["stripe"],
+    "integrations:integration": _integration,
+    "integrations:integration_settings": _integration,
+    "integrations:disconnection": _integration,
+    "integrations:uploads": _files,
+    "integrations:upload": _upload,
+    "integrations:runs": _nothing,
+    "integrations:run": _run,
+    "integrations:call": _call,
+    "integrations:records": _nothing,
+    "integrations:record": _record,
+    "integrations:alerts": _nothing,
+    "integrations:mappings": _nothing,
+    "integrations:mapping": _orders,
+    "integrations:mapping_draft": _orders,
+    "ledger:accounts": _nothing,
+    "ledger:new_account": _nothing,
+    "ledger:account": _sales,
+    "ledger:statement_lines": _bank,
+    "ledger:journal": _nothing,
+    "ledger:entry": _entry,
+    "ledger:new_entry": _nothing,
+    "ledger:documents": _nothing,
+    "ledger:document": _payout,
+    "ledger:contacts": _nothing,
+    "ledger:contact": _contact,
+    "ledger:rates": _nothing,
+    "ledger:trial_balance": _nothing,
+    "ledger:profit_and_loss": _nothing,
+    "ledger:balance_sheet": _nothing,
+    "ledger:clearing": _nothing,
+    "ledger:clearing_account": _clearing,
+    "access:settings": _nothing,
+    "access:audit": _nothing,
+    "access:audit_event": _event,
+    "access:people": _nothing,
+    "access:invitations": _nothing,
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page(visit: Callable[..., Page], harbor: Organization, owner: User, name: str) -> None:
+    page = visit(owner)
+    address = reverse(name, args=[harbor.slug, *PAGES[name](harbor)])
+    answer = page.goto(f"{address}?q=coffee" if name == "search" else address)
+    assert answer is not None
+    assert answer.status == 200
+    assert faults(page, name.replace(":", "-")) == []
