@@ -157,23 +157,27 @@ def _rows(organization: Organization, stream: Stream, orders: int) -> None:
 _STATEMENTS = (
     """INSERT INTO ledger_contact (organization_id, name, email, phone, tax_number, country, is_customer,
          is_supplier, created_at)
-       SELECT %(organization)s, 'Customer ' || n, 'customer' || n || '@example.com', '', '', '', true, false, now()
+       SELECT %(organization)s, 'Customer ' || n, 'customer' || n || '@example.com', '', '', '', true,
+         false, now()
        FROM generate_series(1, %(contacts)s) n""",
     """INSERT INTO integrations_rawrecord (stream_id, external_id, version, latest, content_hash, payload,
          fetched_at, origin)
        SELECT %(stream)s, (n + 1000000)::text, 1, true, md5(n::text),
          jsonb_build_object('id', n, 'name', '#' || n, 'total_price', '113.50'), now(), ''
        FROM generate_series(1, %(records)s) n""",
-    """INSERT INTO ledger_document (organization_id, source_id, output, external_id, kind, number, date, currency,
+    """INSERT INTO ledger_document (organization_id, source_id, output, external_id, kind, number, date,
+         currency,
          total, status, gateway, reference, contact_id, data, content_hash, raw_record_id, mapping_version_id,
          created_at, updated_at)
        SELECT %(organization)s, %(source)s, 'invoice', (n + 1000000)::text, 'invoice', '#' || n,
-         %(start)s::date + (n %% %(days)s), 'USD', 11350 + n %% 90, CASE WHEN n %% 10 = 0 THEN 'open' ELSE 'paid' END,
+         %(start)s::date + (n %% %(days)s), 'USD', 11350 + n %% 90,
+         CASE WHEN n %% 10 = 0 THEN 'open' ELSE 'paid' END,
          '', '', (SELECT min(id) FROM ledger_contact) + n %% %(contacts)s, '{}', md5(n::text),
          CASE WHEN n <= %(records)s THEN (SELECT min(id) FROM integrations_rawrecord) + n - 1 END,
          %(mapping)s, now(), now()
        FROM generate_series(1, %(orders)s) n""",
-    """INSERT INTO ledger_document (organization_id, source_id, output, external_id, kind, number, date, currency,
+    """INSERT INTO ledger_document (organization_id, source_id, output, external_id, kind, number, date,
+         currency,
          total, status, gateway, reference, data, content_hash, created_at, updated_at)
        SELECT %(organization)s, %(source)s, 'payout', 'po_' || n, 'payout', '', %(start)s::date + n, 'USD',
          3500000 + n, 'paid', 'shopify_payments', '', '{}', md5(n::text), now(), now()
@@ -196,19 +200,23 @@ _STATEMENTS = (
        WHERE d.kind = 'invoice' AND d.status = 'paid'""",
     """INSERT INTO ledger_entry (organization_id, document_id, part, revision, date, currency, rate, memo,
          content_hash, reason, created_at)
-       SELECT organization_id, id, CASE kind WHEN 'invoice' THEN 'sale' ELSE 'payout' END, 1, date, currency, 1,
-         CASE kind WHEN 'invoice' THEN 'Invoice ' || number ELSE 'Payout ' || external_id END, content_hash, '', now()
+       SELECT organization_id, id, CASE kind WHEN 'invoice' THEN 'sale' ELSE 'payout' END, 1, date,
+         currency, 1,
+         CASE kind WHEN 'invoice' THEN 'Invoice ' || number ELSE 'Payout ' || external_id END,
+         content_hash, '', now()
        FROM ledger_document ORDER BY date, id""",
     """INSERT INTO ledger_posting (organization_id, entry_id, account_id, contact_id, date, currency, amount,
          base_amount, memo)
-       SELECT %(organization)s, e.id, side.account, CASE WHEN side.account = %(receivable)s THEN d.contact_id END,
+       SELECT %(organization)s, e.id, side.account,
+         CASE WHEN side.account = %(receivable)s THEN d.contact_id END,
          e.date, 'USD', side.amount, side.amount, ''
        FROM ledger_entry e JOIN ledger_document d ON d.id = e.document_id,
        LATERAL (VALUES
          (CASE d.status WHEN 'open' THEN %(receivable)s ELSE %(clearing)s END, d.total),
          (%(sales)s, 1350 - d.total), (%(tax)s, -850), (%(shipping)s, -500)) side(account, amount)
        WHERE d.kind = 'invoice'""",
-    """INSERT INTO ledger_posting (organization_id, entry_id, account_id, date, currency, amount, base_amount, memo)
+    """INSERT INTO ledger_posting (organization_id, entry_id, account_id, date, currency, amount,
+         base_amount, memo)
        SELECT %(organization)s, e.id, side.account, e.date, 'USD', side.amount, side.amount, ''
        FROM ledger_entry e JOIN ledger_document d ON d.id = e.document_id,
        LATERAL (VALUES (%(bank)s, d.total), (%(clearing)s, -d.total)) side(account, amount)
@@ -216,9 +224,11 @@ _STATEMENTS = (
     """INSERT INTO ledger_dailytotal (account_id, date, currency, amount, base_amount)
        SELECT account_id, date, currency, sum(amount), sum(base_amount) FROM ledger_posting
        GROUP BY account_id, date, currency""",
-    """INSERT INTO ledger_statementline (organization_id, account_id, source_id, identity, date, amount, currency,
+    """INSERT INTO ledger_statementline (organization_id, account_id, source_id, identity, date, amount,
+         currency,
          description, counterparty, reference, kind, pending, position, note, created_at)
-       SELECT %(organization)s, %(bank)s, %(source)s, 'line' || n, %(start)s::date + n %% %(days)s, 1000 + n, 'USD',
+       SELECT %(organization)s, %(bank)s, %(source)s, 'line' || n, %(start)s::date + n %% %(days)s,
+         1000 + n, 'USD',
          'TRANSFER ' || n, 'Customer ' || n, '', '', false, n, '', now()
        FROM generate_series(1, %(lines)s) n""",
 )

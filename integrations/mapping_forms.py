@@ -138,7 +138,7 @@ def _named(form: OutputForm) -> OutputForm:
         for place, step in enumerate(row.steps):
             step.id = f"{row.id}-step-{place}"
             for each in step.fields:
-                each.id = f"{step.id}-{each.param.name}"
+                each.id = f"{step.id}-with-{each.param.name}"
     return form
 
 
@@ -183,7 +183,9 @@ def _sent_rule(tree: Entered) -> RuleRow:
 def _sent_step(tree: Entered) -> StepRow:
     name = text_at(tree, "name")
     known = TRANSFORMS.get(name)
-    fields = [mapping_params.from_entered(param, "", tree) for param in known.params] if known else []
+    given = tree.get("with")
+    given = given if isinstance(given, dict) else {}
+    fields = [mapping_params.from_entered(param, "", given) for param in known.params] if known else []
     return StepRow("", name, fields)
 
 

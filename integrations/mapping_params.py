@@ -11,7 +11,7 @@ from integrations.rule_words import text_of
 from integrations.transforms import Param
 from integrations.transforms.base import MAX_PARAM_TEXT
 
-# The inputs of a form as a tree: `rule-3-step-0-by` is tree["rule"]["3"]["step"]["0"]["by"].
+# The inputs of a form as a tree: `rule-3-step-0-with-by` is tree["rule"]["3"]["step"]["0"]["with"]["by"].
 Entered = dict[str, Any]
 
 LEFT_OUT: Final = object()

@@ -18,6 +18,8 @@ from ledgerhub.ledger import posting
 from ledgerhub.ledger.models import Account, Allocation, Document, Entry, Posting
 
 SHOWN = 5
+# Entries reversed in one go: each costs a few queries, and a page must answer in time.
+MOST_AT_ONCE = 1_000
 
 MATCHED = "Matched with a bank line. Undo the match first."
 SETTLED = "Settled by, or settling, another document. Undo that first."
@@ -76,9 +78,9 @@ def plan(run: SyncRun) -> Plan:
 
 
 def undo(run: SyncRun, *, request: HttpRequest, user: User) -> int:
-    """Reverse every standing entry the run first posted, all or none; gives how many.
+    """Reverse the standing entries the run first posted, all or none; gives how many.
 
-    Raises ConfigError while the run is under way and where nothing can be undone. The documents stay,
+    Of more than MOST_AT_ONCE the first are reversed; call it again for the rest. Raises ConfigError while the run is under way and where nothing can be undone. The documents stay,
     without entries, until their records change.
     """
     with transaction.atomic():
@@ -87,7 +89,7 @@ def undo(run: SyncRun, *, request: HttpRequest, user: User) -> int:
             raise ConfigError("This sync is under way. Cancel it first, then undo it.")
         kept = _kept(run)
         going = _standing(run).filter(document__in=_free(run).values("pk")).select_related("organization")
-        entries = list(going.order_by("pk"))
+        entries = list(going.order_by("document_id", "pk")[:MOST_AT_ONCE])
         if not entries:
             raise ConfigError("There is nothing to undo: no entry stands that this sync was first to post.")
         for entry in entries:

@@ -368,14 +368,35 @@ def _steps(organization: Organization) -> list[dict[str, str]]:
     """The way from nothing to reconciled books."""
     catalogue = page_url(organization, "integrations:catalogue")
     rows = (
-        ("plug", "Connect a shop or a payment processor", "Orders, refunds, fees and payouts arrive by themselves.",
-         catalogue, "Choose an integration"),
-        ("bank", "Bring in the bank", "Connect a bank or upload a statement as CSV or OFX.", catalogue, "Add a bank"),
-        ("book", "Look over the chart of accounts", "A usual chart is there already; names and codes are yours.",
-         page_url(organization, "ledger:accounts"), "Open the chart"),
-        ("users", "Invite the people you work with", "A viewer reads, a bookkeeper edits, an approver approves.",
-         page_url(organization, "access:people"), "Invite somebody"),
-    )  # fmt: skip
+        (
+            "plug",
+            "Connect a shop or a payment processor",
+            "Orders, refunds, fees and payouts arrive by themselves.",
+            catalogue,
+            "Choose an integration",
+        ),
+        (
+            "bank",
+            "Bring in the bank",
+            "Connect a bank or upload a statement as CSV or OFX.",
+            catalogue,
+            "Add a bank",
+        ),
+        (
+            "book",
+            "Look over the chart of accounts",
+            "A usual chart is there already; names and codes are yours.",
+            page_url(organization, "ledger:accounts"),
+            "Open the chart",
+        ),
+        (
+            "users",
+            "Invite the people you work with",
+            "A viewer reads, a bookkeeper edits, an approver approves.",
+            page_url(organization, "access:people"),
+            "Invite somebody",
+        ),
+    )
     return [dict(zip(("icon", "title", "text", "url", "action"), row, strict=True)) for row in rows]
 
 

@@ -18,7 +18,7 @@ from integrations.forms import SCHEDULES, IntegrationForm
 from integrations.models import Integration, Upload
 from integrations.spec import Connector
 from integrations.views.lookup import find_integration
-from integrations.views.wizard import brings, save_form, waits_for_consent
+from integrations.views.wizard import brings, by_consent, save_form, waits_for_consent
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
@@ -46,6 +46,7 @@ def integration(request: OrgRequest, pk: int) -> HttpResponse:
         "budget": _budget(found, card.spec),
         "calls": found.calls.order_by("-pk")[:CALLS_SHOWN],
         "events": _events(found),
+        "by_consent": card.spec is not None and by_consent(found),
         "waits_for_consent": card.spec is not None and waits_for_consent(found),
         "uploads": _uploads(found) if card.takes_files else [],
     }
@@ -138,7 +139,10 @@ def integration_settings(request: OrgRequest, pk: int) -> HttpResponse:
         return redirect("integrations:setup_settings", request.organization.slug, pk)
     spec = registry.connector(found)
     form = IntegrationForm(
-        request.POST or None, organization=request.organization, spec=spec, integration=found
+        request.POST if request.method == "POST" else None,
+        organization=request.organization,
+        spec=spec,
+        integration=found,
     )
     if request.method == "POST" and form.is_valid():
         save_form(request, found, form)

@@ -20,6 +20,7 @@ from integrations.models import Integration
 from integrations.oauth import Begun
 from integrations.spec import OAuth2
 from integrations.views.lookup import find_integration
+from integrations.views.wizard import by_consent
 from ledgerhub.access.audit import record
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import LedgerHubError
@@ -40,7 +41,7 @@ def oauth_consent(request: OrgRequest, pk: int) -> HttpResponse:
     not lead to another site."""
     integration = find_integration(request, pk)
     spec = registry.connector(integration)
-    if not isinstance(spec.auth, OAuth2) or spec.auth.grant != "authorization_code":
+    if not isinstance(spec.auth, OAuth2) or not by_consent(integration):
         raise Http404("This system is not connected by consent.")
     values = spec.with_defaults({**integration.settings, **secrets_of(integration)})
     begun = oauth.begin(spec.auth, values, redirect_uri=redirect_uri(request))

@@ -131,6 +131,7 @@ def reversal(request: OrgRequest, pk: int) -> HttpResponse:
         "run": found,
         "label": run_words.stream_label(found.stream),
         "plan": undo.plan(found),
+        "most": undo.MOST_AT_ONCE,
         "open": found.state in SyncRun.OPEN,
     }
     return render(request, "integrations/run_undo.html", context)
@@ -143,6 +144,10 @@ def _undo(request: OrgRequest, found: SyncRun) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("integrations:run_reversal", request.organization.slug, found.pk)
     words = run_words.plural(count, "entry", "entries")
+    rest = undo.plan(found).entries if count == undo.MOST_AT_ONCE else 0
+    if rest:
+        messages.warning(request, f"{words} reversed, {rest:,} are left: go on below.")
+        return redirect("integrations:run_reversal", request.organization.slug, found.pk)
     messages.success(request, f"{words} reversed. The records stay and can be looked at.")
     return _to_run(request, found)
 

@@ -39,8 +39,8 @@ def uploads(request: OrgRequest, pk: int) -> HttpResponseBase:
     if request.method == "POST" and not may_edit:
         return denied(request, Role.BOOKKEEPER)
     form = UploadForm(
-        request.POST or None,
-        request.FILES or None,
+        request.POST if request.method == "POST" else None,
+        request.FILES if request.method == "POST" else None,
         organization=request.organization,
         preselected=integration.bank_account,
     )
@@ -140,7 +140,7 @@ def upload_columns(request: OrgRequest, pk: int) -> HttpResponse:
         data = file.read()
     guessed, doubt = _guess(data)
     base = CsvLayout.from_dict(upload.layout) if upload.layout else guessed
-    form = ColumnsForm(request.POST or None, file=data, layout=base)
+    form = ColumnsForm(request.POST if request.method == "POST" else None, file=data, layout=base)
     valid = form.is_valid() if form.is_bound else not doubt
     layout = form.layout() if form.is_bound and valid else base
     if request.POST.get("step") == "import" and valid:

@@ -56,7 +56,10 @@ def new_integration(request: OrgRequest, connector: str) -> HttpResponse:
         raise Http404("There is no such connector.")
     spec = connectors.get(connector)
     form = IntegrationForm(
-        request.POST or None, organization=request.organization, spec=spec, integration=None
+        request.POST if request.method == "POST" else None,
+        organization=request.organization,
+        spec=spec,
+        integration=None,
     )
     if request.method == "POST" and form.is_valid():
         integration = _create(request, spec, form)
@@ -70,7 +73,10 @@ def setup_settings(request: OrgRequest, pk: int) -> HttpResponse:
     integration = find_draft(request, pk)
     spec = registry.connector(integration)
     form = IntegrationForm(
-        request.POST or None, organization=request.organization, spec=spec, integration=integration
+        request.POST if request.method == "POST" else None,
+        organization=request.organization,
+        spec=spec,
+        integration=integration,
     )
     if request.method == "POST" and form.is_valid():
         save_form(request, integration, form)
@@ -144,11 +150,15 @@ def _after_settings(request: OrgRequest, integration: Integration) -> HttpRespon
     return redirect("integrations:setup_connection", slug, integration.pk)
 
 
+def by_consent(integration: Integration) -> bool:
+    """Whether the access is given by a person at the other side."""
+    auth = registry.connector(integration).auth
+    return isinstance(auth, OAuth2) and auth.grant == "authorization_code"
+
+
 def waits_for_consent(integration: Integration) -> bool:
     """Whether a person must first sign in at the other side and allow the access."""
-    auth = registry.connector(integration).auth
-    interactive = isinstance(auth, OAuth2) and auth.grant == "authorization_code"
-    return interactive and not integration.secrets.filter(name=TOKEN).exclude(value="").exists()
+    return by_consent(integration) and not integration.secrets.filter(name=TOKEN).exclude(value="").exists()
 
 
 @member("admin")
@@ -175,7 +185,9 @@ def setup_streams(request: OrgRequest, pk: int) -> HttpResponse:
     integration = find_draft(request, pk)
     spec = registry.connector(integration)
     today = timezone.localdate(timezone=request.organization.zone)
-    form = StreamsForm(request.POST or None, integration=integration, today=today)
+    form = StreamsForm(
+        request.POST if request.method == "POST" else None, integration=integration, today=today
+    )
     if request.method == "POST" and form.is_valid():
         register.choose(integration, form.choices(), user=request.user)
         return redirect("integrations:setup_preview", request.organization.slug, pk)

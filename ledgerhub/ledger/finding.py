@@ -49,14 +49,14 @@ def documents_with(rows: QuerySet[Document], text: str, *, organization: Organiz
     """Documents with this number, id or amount, and newest ones with these words."""
     mine = Document.objects.filter(organization=organization)
     found = _known(organization, text)
-    found |= _newest(mine.order_by("-date", "-pk"), text, ("number", "reference", "contact__name"))
+    found |= _newest(mine, "date", text, ("number", "reference", "contact__name"))
     return rows.filter(pk__in=found)
 
 
 def entries_with(rows: QuerySet[Entry], text: str, *, organization: Organization) -> QuerySet[Entry]:
     """Entries with this id, of documents with this number, id or amount, and newest ones with these words."""
     mine = Entry.objects.filter(organization=organization)
-    found = _newest(mine.order_by("-date", "-pk"), text, ("memo",))
+    found = _newest(mine, "date", text, ("memo",))
     number = read_entry_id(text)
     if number is not None:
         found.add(number)
@@ -81,7 +81,7 @@ def contacts_with(organization: Organization, text: str) -> QuerySet[Contact]:
 def lines_with(organization: Organization, text: str) -> QuerySet[StatementLine]:
     """Statement lines of this amount, and newest ones with these words."""
     mine = StatementLine.objects.filter(organization=organization)
-    found = _newest(mine.order_by("-pk"), text, ("description", "counterparty", "reference"))
+    found = _newest(mine, "pk", text, ("description", "counterparty", "reference"))
     amount = read_amount(text, organization.base_currency)
     if amount is not None:
         accounts = list(Account.objects.filter(organization=organization).values_list("pk", flat=True))
@@ -97,10 +97,12 @@ def _numbers(text: str) -> list[str]:
     return list(dict.fromkeys([text, bare, f"#{bare}", bare.upper()]))
 
 
-def _newest(rows: QuerySet[Any], text: str, paths: tuple[str, ...]) -> set[int]:
-    """Ids of those with every word in one of the fields, among the first NEWEST of `rows`."""
-    window = rows.model._default_manager.filter(pk__in=rows.values("pk")[:NEWEST])
-    return set(window.filter(_words(text, paths)).values_list("pk", flat=True)[:MOST])
+def _newest(rows: QuerySet[Any], order: str, text: str, paths: tuple[str, ...]) -> set[int]:
+    """Ids of those with every word in one of the fields, among the NEWEST ones by a column with an index."""
+    last = rows.order_by(f"-{order}", "-pk").values_list(order, flat=True)[NEWEST : NEWEST + 1]
+    for oldest in last:
+        rows = rows.filter(**{f"{order}__gte": oldest})
+    return set(rows.filter(_words(text, paths)).order_by().values_list("pk", flat=True)[:MOST])
 
 
 def _words(text: str, paths: tuple[str, ...]) -> Q:

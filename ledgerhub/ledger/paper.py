@@ -94,7 +94,7 @@ def _currency(document: Document, field: Field) -> str:
 
 
 def _items(document: Document, lines: list[DocumentLine]) -> list[Item]:
-    """An item names a document by its id at the source, by its own id, or by the id of one of its payments."""
+    """An item names a document by its id at the source, its own id, or the id of one of its payments."""
     names = {line.source_ref for line in lines} | {line.external_id for line in lines}
     names.discard("")
     if not names:

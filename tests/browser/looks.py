@@ -40,7 +40,7 @@ def _overflow(page: Page, where: str) -> list[str]:
 
 
 def _violations(page: Page, where: str, *, only_colours: bool) -> list[str]:
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
     if only_colours:
         options["runOnly"] = ["color-contrast"]
     violations = Axe().run(page, options=options).response["violations"]

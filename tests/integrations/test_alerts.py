@@ -1,4 +1,4 @@
-"""Alerts: one message an incident and one when it is over; channels, signatures, private addresses; the page."""
+"""Alerts: told once and once when over; channels, signatures, private addresses; the page."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ def test_over_before_it_was_told_is_not_told(integration: Integration, email: Al
 
 def test_same_cause_of_several_streams_is_one_alert(integration: Integration, email: AlertChannel) -> None:
     for name in ("charges", "refunds", "payouts"):
-        alerts.raise_incident(integration, key=f"stream:{name}", message=f"{integration} {name}: Key revoked.")
+        alerts.raise_incident(
+            integration, key=f"stream:{name}", message=f"{integration} {name}: Key revoked."
+        )
     alerts.raise_incident(integration, key="health", message=f"{integration}: Key revoked.")
     alerts.raise_incident(integration, key="stream:disputes", message=f"{integration} disputes: Other.")
     assert sorted(Incident.objects.values_list("key", flat=True)) == ["stream:charges", "stream:disputes"]
@@ -159,7 +161,9 @@ def test_webhook_is_signed_as_standard_webhooks(
     [request] = seen
     body = json.loads(request.data)
     assert (body["type"], body["data"]["message"]) == ("incident.opened", "No key.")
-    signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.data
+    signed = (
+        f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.data
+    )
     key = base64.b64decode(secret.removeprefix("whsec_"))
     expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     assert request.headers["webhook-signature"] == f"v1,{expected}"
@@ -222,7 +226,8 @@ def test_alert_is_given_up_after_a_day(
 
 
 @pytest.mark.parametrize(
-    "target", ["https://10.0.0.1/x", "https://192.168.1.1/", "https://169.254.169.254/latest", "https://[::1]/"]
+    "target",
+    ["https://10.0.0.1/x", "https://192.168.1.1/", "https://169.254.169.254/latest", "https://[::1]/"],
 )
 def test_private_addresses_are_not_called(
     organization: Organization, settings: Settings, target: str
@@ -294,7 +299,9 @@ def test_admin_adds_tests_and_removes_a_webhook(
     assert json.loads(httpserver.log[0][0].data)["type"] == "incident.test"
     client.post(reverse("integrations:alert_channel_removal", args=[organization.slug, channel.pk]))
     assert not AlertChannel.objects.exists()
-    said = list(AuditEvent.objects.filter(action__startswith="alert_channel").values_list("action", flat=True))
+    said = list(
+        AuditEvent.objects.filter(action__startswith="alert_channel").values_list("action", flat=True)
+    )
     assert sorted(said) == ["alert_channel.added", "alert_channel.removed"]
     assert channel.secret not in json.dumps(list(AuditEvent.objects.values_list("after", "before")))
 

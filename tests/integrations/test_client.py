@@ -344,6 +344,9 @@ class _Open:
     def learn(self, learned: Learned) -> None:
         self.learned.append(learned)
 
+    def release(self) -> None:
+        """Nothing is held."""
+
 
 def test_every_page_of_a_records_children_is_read(httpserver: HTTPServer) -> None:
     payout = {"id": "po_1", "created": 1, "automatic": True, "balance_transaction": "txn_0"}

@@ -95,6 +95,9 @@ class Unlimited:
     def learn(self, learned: object) -> None:
         """Nothing to learn."""
 
+    def release(self) -> None:
+        """Nothing is held."""
+
 
 def ids(records: list[Record]) -> list[str]:
     return [row["id"] for row in records]

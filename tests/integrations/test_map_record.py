@@ -1,4 +1,4 @@
-"""map_record: what a connector's mapping makes of records in a file, as JSON, without touching the database."""
+"""map_record: what a connector's mapping makes of records in a file, as JSON, without any database."""
 
 from __future__ import annotations
 

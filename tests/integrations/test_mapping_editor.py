@@ -1,4 +1,4 @@
-"""The mapping pages as people use them: the editor with and without htmx, publishing, versions, who may what."""
+"""The mapping pages as people use them: the editor with and without htmx, publishing, versions, roles."""
 
 from __future__ import annotations
 
@@ -262,9 +262,9 @@ def test_each_rule_shows_what_it_gives(editor: Editor) -> None:
         (line.account, line.debit, line.credit) for line in editing.result.documents[0].entries[0].lines
     ] == [
         ("1100 Shopify Payments clearing", 10850, None),
-        ("2100 Sales tax payable", None, 850),
         ("4000 Sales", None, 10000),
-    ] or [line.account for line in editing.result.documents[0].entries[0].lines]
+        ("2100 Sales tax payable", None, 850),
+    ]
 
 
 def test_lists_are_explained(editor: Editor) -> None:
@@ -325,10 +325,10 @@ def test_buttons_change_steps_and_pairs(editor: Editor) -> None:
     data = editor.press(data, f"pair-add:{number}:1:values")
     data = {
         **data,
-        f"{row}-step-1-values-pair-0-from": "A",
-        f"{row}-step-1-values-pair-0-to": "B",
-        f"{row}-step-1-otherwise-mode": "value",
-        f"{row}-step-1-otherwise-text": "C",
+        f"{row}-step-1-with-values-pair-0-from": "A",
+        f"{row}-step-1-with-values-pair-0-to": "B",
+        f"{row}-step-1-with-otherwise-mode": "value",
+        f"{row}-step-1-with-otherwise-text": "C",
     }
     data = editor.press(data, f"pair-remove:{number}:1:values:1")
     data = editor.press(data, f"step-up:{number}:1")
@@ -385,8 +385,8 @@ def test_problems_stand_beside_their_inputs(editor: Editor) -> None:
     data = editor.press({**data, f"{number}-add": "extract"}, f"step-add:{place}")
     data = editor.press({**data, f"{number}-add": "split"}, f"step-add:{place}")
     data |= {
-        f"{number}-step-0-pattern": "(",
-        f"{number}-step-1-separator": "",
+        f"{number}-step-0-with-pattern": "(",
+        f"{number}-step-1-with-separator": "",
         f"{memo}-target": "invoice.nonsense",
         f"{total}-source": "a..b",
         f"{tax}-source": "tax_lines[].price",
@@ -395,7 +395,9 @@ def test_problems_stand_beside_their_inputs(editor: Editor) -> None:
     rows = {row.id: row for row in form.rules}
     pattern, separator = rows[number].steps
     assert [each.errors for each in separator.fields] == [["'Split' needs 'Separator'"], []]
-    assert rows[memo].target_errors == ["'invoice.nonsense' is not a field of Invoice"]
+    assert rows[memo].target_errors == [
+        "'invoice.nonsense' is not a field of Invoice; did you mean invoice.status?"
+    ]
     assert rows[total].source_errors == ["'a..b' has an empty step; write keys with single dots between them"]
     assert rows[tax].source_errors == [
         "tax_lines[].price is a list; add Sum, Count, First, Last or Join to make it one value"
@@ -419,20 +421,16 @@ def test_a_path_no_record_has_is_noticed(editor: Editor) -> None:
     row = prefix_of(data, "invoice.reference")
     shown = {each.id: each for each in editor.shown({**data, f"{row}-source": "order_reference"}).form.rules}
     assert shown[row].notice == "None of the newest records has this field."
-    assert [each.source for each in editor.shown(data).form.rules if each.notice] == [
-        "customer.phone",
-        "customer.default_address.country_code",
-        "payments[].reference",
-    ] or True
+    assert (shown["rule-0"].source, shown["rule-0"].notice) == ("id", "")
 
 
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
         ("source", "x" * 10_000, "10,000 characters; at most 500"),
-        ("step-0-find", "x" * 10_000, "10,000 characters; at most 1,000"),
-        ("step-1-index", "two", "'two' is not a whole number"),
-        ("step-2-values-pair-1-from", "a", "'a' is listed twice"),
+        ("step-0-with-find", "x" * 10_000, "10,000 characters; at most 1,000"),
+        ("step-1-with-index", "two", "'two' is not a whole number"),
+        ("step-2-with-values-pair-1-from", "a", "'a' is listed twice"),
     ],
 )
 def test_what_cannot_be_stored_is_not_saved_and_not_lost(
@@ -443,7 +441,7 @@ def test_what_cannot_be_stored_is_not_saved_and_not_lost(
     number = row.removeprefix("rule-")
     for added in ("replace", "split", "map_values"):
         data = editor.press({**data, f"{row}-add": added}, f"step-add:{number}")
-    data |= {f"{row}-step-1-separator": "-", f"{row}-step-2-values-pair-0-from": "a"}
+    data |= {f"{row}-step-1-with-separator": "-", f"{row}-step-2-with-values-pair-0-from": "a"}
     response = editor.save({**data, f"{row}-{name}": text})
     assert response.status_code == 422
     assert words in response.content.decode().replace("&#x27;", "'")

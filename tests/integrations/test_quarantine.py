@@ -51,7 +51,10 @@ def held(stream: Stream, external_id: str = "ch_1", *, cause: str = CAUSE, **fie
     record, _ = RawRecord.objects.get_or_create(
         stream=stream,
         external_id=external_id,
-        defaults={"content_hash": external_id, "payload": {"id": external_id, "amount": "x", "status": "paid"}},
+        defaults={
+            "content_hash": external_id,
+            "payload": {"id": external_id, "amount": "x", "status": "paid"},
+        },
     )
     given = {
         "output": "payment",
@@ -97,7 +100,10 @@ def test_account_of_another_currency_is_mended_in_the_chart(organization: Organi
     [
         ("'x' is not a whole number", "mapping"),
         ("The record has no id, so it could be booked twice.", "source"),
-        ("No bank account is chosen for this integration. Choose one on the integration's page.", "integration"),
+        (
+            "No bank account is chosen for this integration. Choose one on the integration's page.",
+            "integration",
+        ),
     ],
 )
 def test_remedies(message: str, place: str) -> None:
@@ -283,7 +289,9 @@ def test_record_page_marks_the_value(
 ) -> None:
     older, row, newer = (held(stream, f"ch_{number}") for number in range(3))
     page = signed_in(viewer).get(url("quarantined", organization, row.pk))
-    assert '<mark class="json-mark"><span class="json-text">&quot;x&quot;</span></mark>' in page.content.decode()
+    assert (
+        '<mark class="json-mark"><span class="json-text">&quot;x&quot;</span></mark>' in page.content.decode()
+    )
     assert page.context["mend"].url == url("mapping", organization, stream.pk) + f"?record={row.record_id}"
     assert (page.context["before"], page.context["after"]) == (newer, older)
 

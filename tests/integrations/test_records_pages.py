@@ -31,7 +31,12 @@ def url(name: str, organization: Organization, *args: object) -> str:
 
 def version(stream: Stream, number: int, payload: dict[str, object], *, latest: bool) -> RawRecord:
     return RawRecord.objects.create(
-        stream=stream, external_id="ch_1", version=number, latest=latest, content_hash=str(number), payload=payload
+        stream=stream,
+        external_id="ch_1",
+        version=number,
+        latest=latest,
+        content_hash=str(number),
+        payload=payload,
     )
 
 
@@ -119,7 +124,9 @@ def test_record_takes_few_queries(
     signed_in: SignIn,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    rows = [version(stream, number, {"id": "ch_1", "n": number}, latest=number == 30) for number in range(1, 31)]
+    rows = [
+        version(stream, number, {"id": "ch_1", "n": number}, latest=number == 30) for number in range(1, 31)
+    ]
     client = signed_in(viewer)
     client.get(url("record", organization, rows[-1].pk))
     with django_assert_max_num_queries(18):

@@ -40,7 +40,9 @@ def url(name: str, organization: Organization, *args: object) -> str:
 # ── the list ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_list_shows_and_narrows(organization: Organization, stream: Stream, viewer: User, signed_in: SignIn) -> None:
+def test_list_shows_and_narrows(
+    organization: Organization, stream: Stream, viewer: User, signed_in: SignIn
+) -> None:
     done = SyncRun.objects.create(stream=stream, state="succeeded", read=12, new=3, posted=2)
     failed = SyncRun.objects.create(stream=stream, state="failed", error="No.")
     page = signed_in(viewer).get(url("runs", organization))
@@ -66,7 +68,9 @@ def test_list_refreshes_itself_only_while_something_runs(
     assert b"<html" not in fragment
 
 
-def test_list_is_exported(organization: Organization, stream: Stream, viewer: User, signed_in: SignIn) -> None:
+def test_list_is_exported(
+    organization: Organization, stream: Stream, viewer: User, signed_in: SignIn
+) -> None:
     SyncRun.objects.create(stream=stream, state="succeeded", read=12, new=3)
     answer = signed_in(viewer).get(url("runs", organization), {"export": "csv"})
     head, row = b"".join(answer.streaming_content).decode("utf-8-sig").splitlines()  # type: ignore[attr-defined]
@@ -209,7 +213,9 @@ def test_undo_reverses_what_the_sync_posted(
     for account, amount in Posting.objects.values_list("account", "base_amount"):
         totals[account] = totals.get(account, 0) + amount
     assert set(totals.values()) == {0}
-    assert {entry.reason for entry in Entry.objects.filter(reverses__isnull=False)} == {f"Sync {run.pk} undone"}
+    assert {entry.reason for entry in Entry.objects.filter(reverses__isnull=False)} == {
+        f"Sync {run.pk} undone"
+    }
     run.refresh_from_db()
     assert run.undone_at is not None
     event = AuditEvent.objects.get(action="sync.undone")
@@ -256,6 +262,20 @@ def _match(organization: Organization, document: Document) -> None:
     )
     MatchLine.objects.create(match=match, posting=posting, amount=posting.amount, confirmed=True)
     MatchLine.objects.create(match=match, statement_line=line, amount=posting.amount, confirmed=True)
+
+
+def test_large_undo_goes_in_steps(
+    organization: Organization, approver: User, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync_charges(organization)
+    run, posted = SyncRun.objects.get(), standing(organization)
+    monkeypatch.setattr(undo, "MOST_AT_ONCE", posted - 2)
+    first = signed_in(approver).post(url("run_reversal", organization, run.pk), follow=True)
+    assert first.redirect_chain[0][0] == url("run_reversal", organization, run.pk)
+    assert f"{posted - 2} entries reversed, 2 are left: go on below." in first.content.decode()
+    signed_in(approver).post(url("run_reversal", organization, run.pk))
+    assert standing(organization) == 0
+    assert AuditEvent.objects.filter(action="sync.undone").count() == 2
 
 
 def test_undo_waits_for_the_end(

@@ -214,7 +214,9 @@ class TestColumns:
         guess = guess_layout(data)
         values = form_data(ColumnsForm(file=data, layout=guess)) | {"delimiter": "|"}
         form = ColumnsForm(sent(values), file=data, layout=guess)
-        assert form.errors == {"date": ["This field is required."]}
+        assert form.errors == {
+            "amount": ["Say which column holds the amount, or which hold money out and money in."]
+        }
         assert form.rare_changed
 
     def test_a_codec_from_elsewhere_is_not_tried(self) -> None:

@@ -90,7 +90,7 @@ def test_who_saves_over_somebody_else_is_told(stream: Stream, bookkeeper: User, 
     seen = versions.token(draft)
     edited(stream, approver, MEMO)
     mine = with_rule(outputs_from_dict(draft.rules), rule("invoice.total", "subtotal_price"))
-    with pytest.raises(versions.Outdated, match="Ann Approver .* saved this draft after you opened it"):
+    with pytest.raises(versions.Outdated, match=r"Ann Approver .* saved this draft after you opened it"):
         versions.save(draft, mine, seen=seen, request=request_of(bookkeeper, organization))
     draft.refresh_from_db()
     assert [each.target for each in versions.changes(stream, draft)] == ["Memo"]
@@ -281,7 +281,8 @@ def test_a_preview_names_fields_entries_and_accounts(stream: Stream, bookkeeper:
         ("4000 Sales", -20000, 0, 20000),
     ]
     assert shown.sentence == (
-        "Of all 3 records, 3 change, most often Invoice: Lines: Kind of line (3), 2 journal entries with them."
+        "Of all 3 records, 3 change, most often Invoice: Lines: Kind of line (3), "
+        "2 journal entries with them."
     )
     assert shown.examples[0].rows == [
         {"field": "Lines: Kind of line 1", "before": "product", "after": "gift_card"}

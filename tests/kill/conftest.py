@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests import postgres
@@ -34,22 +35,26 @@ def installation(tables: Path, tmp_path: Path) -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """A PostgreSQL of our own."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of our own; its database `tables` is that of an empty installation."""
     try:
         postgres.find_binaries()
     except postgres.NoPostgres as reason:
         pytest.skip(str(reason))
     with postgres.server() as url:
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute("CREATE DATABASE tables")
+        Installation(tmp_path_factory.mktemp("postgres"), f"{url.removesuffix('postgres')}tables").prepare()
         yield url
 
 
 @pytest.fixture
 def on_postgres(server: str, tmp_path: Path) -> Iterator[Installation]:
-    """A private installation on PostgreSQL, its tables made anew."""
-    made = Installation(tmp_path, server.replace("/postgres", "/private"))
-    made.run("-m", "tests.kill.inside", "tests.kill.steps.make_database")
-    made.prepare()
+    """A private installation on PostgreSQL."""
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("DROP DATABASE IF EXISTS private WITH (FORCE)")
+        admin.execute("CREATE DATABASE private TEMPLATE tables")
+    made = Installation(tmp_path, f"{server.removesuffix('postgres')}private")
     try:
         yield made
     finally:

@@ -113,14 +113,6 @@ class Snapshot:
             admin.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"'.encode())
 
 
-def make_database() -> None:
-    """An empty database of the installation's name, on PostgreSQL."""
-    name = connection.settings_dict["NAME"]
-    with _administration() as admin:
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
-        admin.execute(f'CREATE DATABASE "{name}"'.encode())
-
-
 def _administration() -> psycopg.Connection[Any]:
     known = connection.settings_dict
     return psycopg.connect(

@@ -32,9 +32,8 @@ def check_all_or_nothing(found: dict[str, Any]) -> None:
     """Up to some step everything is as before, from there on everything is done."""
     done = [left == found["undisturbed"] for left in found["killed"].values()]
     assert done == sorted(done)
-    assert [left for left, is_done in zip(found["killed"].values(), done, strict=True) if not is_done] == [
-        found["before"]
-    ] * done.count(False)
+    half = [left for left in found["killed"].values() if left not in (found["before"], found["undisturbed"])]
+    assert half == []
 
 
 def check_truth(state: dict[str, Any], *systems: str) -> None:
@@ -44,7 +43,7 @@ def check_truth(state: dict[str, Any], *systems: str) -> None:
     assert {version for _, _, version, _ in state["records"]} == {1}
 
 
-@pytest.mark.parametrize(("system", "most"), [("stripe", "24"), ("shopify", "16")])
+@pytest.mark.parametrize(("system", "most"), [("stripe", "16"), ("shopify", "10")])
 def test_sync(installation: Installation, sandbox: str, system: str, most: str) -> None:
     found = killed(installation, "sync", sandbox, most, system)
     check_truth(found["undisturbed"], system)
@@ -52,14 +51,14 @@ def test_sync(installation: Installation, sandbox: str, system: str, most: str) 
 
 
 def test_sync_on_postgres(on_postgres: Installation, sandbox: str) -> None:
-    found = killed(on_postgres, "sync", sandbox, "8", "stripe")
+    found = killed(on_postgres, "sync", sandbox, "6", "stripe")
     check_truth(found["undisturbed"], "stripe")
     check_same_end(found)
 
 
 def test_webhook(installation: Installation, sandbox: str) -> None:
     business = simulate(7, orders=ORDERS)
-    check_same_end(killed(installation, "webhook", sandbox, CHARGE, business.charges[0].id, "40"))
+    check_same_end(killed(installation, "webhook", sandbox, CHARGE, business.charges[0].id, "30"))
 
 
 def test_webhook_on_postgres(on_postgres: Installation, sandbox: str) -> None:
@@ -68,7 +67,7 @@ def test_webhook_on_postgres(on_postgres: Installation, sandbox: str) -> None:
 
 
 def test_matching(installation: Installation) -> None:
-    check_same_end(killed(installation, "matching", "40"))
+    check_same_end(killed(installation, "matching", "16"))
 
 
 @pytest.mark.parametrize("work", ["confirmation", "undoing"])
@@ -78,4 +77,4 @@ def test_decision(installation: Installation, work: str) -> None:
 
 @pytest.mark.parametrize("work", ["confirmation", "undoing"])
 def test_decision_on_postgres(on_postgres: Installation, work: str) -> None:
-    check_all_or_nothing(killed(on_postgres, work, "16"))
+    check_all_or_nothing(killed(on_postgres, work, "8"))

@@ -54,14 +54,14 @@ def _check_database() -> None:
 
 def _sandbox(url: str) -> Program:
     port = urlsplit(url).port or 80
-    claim = _claimed(f"sandbox-{port}", "The demo's sandbox")
+    claim = _claimed(f"sandbox-{port}")
     hint = "Stop that one, or choose another port for the demo's sandbox: SANDBOX_URL in .env."
     _check_port("127.0.0.1", port, hint)
     return Program("sandbox", _manage("sandbox", "--port", str(port)), claim=claim)
 
 
 def _jobs(late_after: int) -> Program:
-    claim = _claimed("jobs", "LedgerHub's background jobs")
+    claim = _claimed("jobs")
 
     def is_stuck(running: float) -> str:
         return _silence(running, late_after)
@@ -73,18 +73,18 @@ def _web(bind: str, threads: int) -> Program:
     host, _, port = bind.rpartition(":")
     if not port.isdigit():
         raise CommandError(f"--bind takes host:port, for example 127.0.0.1:8000, not '{bind}'.")
-    claim = _claimed(f"web-{port}", "LedgerHub")
+    claim = _claimed(f"web-{port}")
     _check_port(host.strip("[]"), int(port), "Stop that one, or choose another port: make run PORT=8080.")
     return Program("web", _gunicorn(bind, threads), claim=claim)
 
 
-def _claimed(name: str, what: str) -> int:
+def _claimed(name: str) -> int:
     try:
         return supervise.claim(settings.VAR_DIR / "run", name)
     except AlreadyRunning as running:
         raise CommandError(
-            f"{what} runs here already (process {running.pid}). Stop it first: Ctrl-C in its window, "
-            f"or kill {running.pid}."
+            f"LedgerHub runs already on this machine (process {running.pid}). "
+            f"Stop that first: Ctrl-C in its window, or `kill {running.pid}`."
         ) from None
 
 

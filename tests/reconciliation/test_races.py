@@ -1,0 +1,77 @@
+"""Two people at once, each with a connection of their own: one wins, the other is told (PostgreSQL)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connection
+
+from ledgerhub.access.models import Role
+from ledgerhub.core.errors import RecordError
+from ledgerhub.ledger import queries
+from ledgerhub.ledger.models import Allocation
+from reconciliation import decisions, open_rows, runs
+from reconciliation.models import Match, MatchLine
+from reconciliation.selection import Payment, Selection
+from tests.factories import make_organization, make_user
+from tests.reconciliation.factories import account, make_bank, make_invoice, make_line, make_payout
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(
+        connection.vendor == "sqlite", reason="SQLite takes one writer at a time: run tests.on_postgres"
+    ),
+]
+
+
+def at_once(*acts: Callable[[], object]) -> list[str]:
+    """Run all at the same moment; gives what each was told, empty where it went through."""
+    start = Barrier(len(acts))
+
+    def act(one: Callable[[], object]) -> str:
+        start.wait(timeout=20)
+        try:
+            one()
+        except RecordError as error:
+            return str(error)
+        finally:
+            connection.close()
+        return ""
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return sorted(pool.map(act, acts))
+
+
+def test_the_same_proposal_is_confirmed_once() -> None:
+    organization = make_organization()
+    make_bank(organization)
+    bank = account(organization, "bank")
+    people = [make_user(organization=organization, role=Role.APPROVER) for _ in range(4)]
+    make_payout(bank, 9700)
+    make_line(bank, 9700)
+    runs.propose(bank)
+    made = Match.objects.select_related("account__organization").get()
+    told = at_once(*(lambda person=person: decisions.confirm(made, user=person) for person in people))
+    assert told[0] == ""
+    assert [words[:30] for words in told[1:]] == ["This match is not open any mor"] * 3
+    assert MatchLine.objects.filter(confirmed=True).count() == 2
+
+
+def test_an_invoice_is_not_paid_twice_from_two_accounts() -> None:
+    organization = make_organization()
+    make_bank(organization)
+    banks = [account(organization, "bank"), account(organization, "transfers")]
+    person = make_user(organization=organization, role=Role.APPROVER)
+    invoice = make_invoice(organization, 5000)
+    chosen = [
+        Selection(bank, [make_line(bank, 5000)], [], [Payment(open_rows.documents(bank)[0], 5000)])
+        for bank in banks
+    ]
+    told = at_once(*(lambda one=one: decisions.match_by_hand(one, user=person) for one in chosen))
+    assert told[0] == ""
+    assert "not open any more" in told[1]
+    assert Allocation.objects.get().document == invoice
+    assert list(queries.open_items(organization)) == []
