@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
+
+from django.core.files.storage import default_storage
 
 from integrations import statements
 from integrations.models import SyncRun, Upload
@@ -20,15 +23,25 @@ from ledgerhub.ledger.bank_accounts import currency_of
 from ledgerhub.ledger.models import Account, Statement, StatementLine
 
 PAGE_LINES = 1000
+KEPT_BYTES = 4 * 1024 * 1024
 
 
 def parts(upload: Upload, layout: CsvLayout | None = None) -> list[ParsedStatement]:
     """One statement for each account in the file; raises StatementError, in words."""
-    with upload.file.open("rb") as file:
-        data = file.read()
     if upload.format == "csv" and layout is None:
         layout = CsvLayout.from_dict(upload.layout)
-    return statements.read(data, format=upload.format, layout=layout, currency=currency_of(upload.account))
+    read = _read_once if upload.size <= KEPT_BYTES else _read
+    return list(read(upload.file.name or "", upload.format, layout, currency_of(upload.account)))
+
+
+def _read(name: str, format: str, layout: CsvLayout | None, currency: str) -> tuple[ParsedStatement, ...]:
+    with default_storage.open(name, "rb") as file:
+        data = file.read()
+    return tuple(statements.read(data, format=format, layout=layout, currency=currency))
+
+
+# A file is looked at, asked about and imported within seconds: the last one is read once for all of that.
+_read_once = lru_cache(maxsize=1)(_read)
 
 
 def chosen(upload: Upload, found: Sequence[ParsedStatement]) -> ParsedStatement:

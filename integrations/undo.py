@@ -80,8 +80,9 @@ def plan(run: SyncRun) -> Plan:
 def undo(run: SyncRun, *, request: HttpRequest, user: User) -> int:
     """Reverse the standing entries the run first posted, all or none; gives how many.
 
-    Of more than MOST_AT_ONCE the first are reversed; call it again for the rest. Raises ConfigError while the run is under way and where nothing can be undone. The documents stay,
-    without entries, until their records change.
+    Of more than MOST_AT_ONCE the first are reversed; call it again for the rest. Raises ConfigError while
+    the run is under way and where nothing can be undone. The documents stay, without entries, until their
+    records change.
     """
     with transaction.atomic():
         locked = SyncRun.objects.select_for_update(of=("self",)).get(pk=run.pk)

@@ -230,9 +230,12 @@ def _proposals(organization: Organization) -> list[Task]:
 
 def _unexplained(organization: Organization) -> list[Task]:
     """Bank lines in no confirmed and no proposed match: all less those in one."""
-    lines = StatementLine.objects.filter(account__organization=organization, pending=False)
-    counted = (
-        lines.order_by().values("account", "account__name").annotate(count=Count("id"), oldest=Min("date"))
+    banks = dict(Account.objects.filter(organization=organization, role="bank").values_list("pk", "name"))
+    counted = dict(
+        StatementLine.objects.filter(account__in=list(banks), pending=False)
+        .order_by()
+        .values_list("account")
+        .annotate(Count("id"))
     )
     held = MatchLine.objects.filter(
         Q(confirmed=True) | Q(match__state=Match.State.PROPOSED),
@@ -245,15 +248,15 @@ def _unexplained(organization: Organization) -> list[Task]:
     return [
         Task(
             "unmatched",
-            f"bank lines without a proposal on {row['account__name']}",
+            f"bank lines without a proposal on {banks[account]}",
             "Match them with the books, or create what is missing from the line.",
-            page_url(organization, "reconciliation:account", row["account"])
+            page_url(organization, "reconciliation:account", account)
             or page_url(organization, "reconciliation:accounts"),
             "Reconcile",
             left,
         )
-        for row in counted
-        if (left := row["count"] - matched.get(row["account"], 0)) > 0
+        for account, count in sorted(counted.items())
+        if (left := count - matched.get(account, 0)) > 0
     ]
 
 

@@ -249,15 +249,16 @@ def _entry(
     bases = base_amounts(
         [line.amount for line in draft.lines], currency=draft.currency, base=rates.base, rate=rate
     )
+    found = [accounts.find(line.account, currency=draft.currency) for line in draft.lines]
     sides = [
         _Side(
-            accounts.find(line.account, currency=draft.currency).pk,
-            document.contact_id if line.account.role in _OF_CONTACTS else None,
+            account.pk,
+            document.contact_id if account.role in _OF_CONTACTS else None,
             line.amount,
             base,
             line.memo[:240],
         )
-        for line, base in zip(draft.lines, bases, strict=True)
+        for line, account, base in zip(draft.lines, found, bases, strict=True)
     ]
     return entry, sides
 

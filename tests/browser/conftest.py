@@ -57,6 +57,7 @@ def harbor(site: Site) -> Organization:
     stage.wait_for_syncs(organization)
     stage.match_bank(organization)
     stage.spoil_a_charge(organization, site.sandbox)
+    stage.draft_a_mapping(organization)
     return organization
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db.models import Sum
 from django.test import Client
+from django.urls import reverse
 
 from integrations import connectors, register, sync
 from integrations.models import Integration, Quarantine, Stream, SyncRun
@@ -100,6 +101,16 @@ def spoil_a_charge(organization: Organization, sandbox: str) -> Quarantine:
     )  # fmt: skip
     sync_now(organization, "charges")
     return Quarantine.objects.get(stream__integration__organization=organization, stream__key="charges")
+
+
+def draft_a_mapping(organization: Organization) -> None:
+    """Somebody begins to edit how Shopify's orders are mapped."""
+    stream = Stream.objects.get(
+        integration__organization=organization, integration__connector="shopify", key="orders"
+    )
+    client = sign_in(Client(), person(organization, Role.BOOKKEEPER))
+    answer = client.post(reverse("integrations:mapping_drafts", args=[organization.slug, stream.pk]))
+    assert answer.status_code == 302
 
 
 def sync_now(organization: Organization, stream: str) -> SyncRun:

@@ -47,7 +47,9 @@ def start(stream: Stream, *, trigger: str = "person") -> SyncRun:
 
 
 def again(run: SyncRun) -> SyncRun:
+    """The next slice, when its time has come."""
     SyncRun.objects.filter(pk=run.pk).update(not_before=None)
+    Integration.objects.update(blocked_until=None)
     sync.run_slice(run.pk)
     run.refresh_from_db()
     return run

@@ -46,6 +46,14 @@ def sync(address: str, most: str, *keys: str) -> dict[str, Any]:
     return kill_at_steps(drain, after=recover, look=scene.state, most=int(most))
 
 
+def undisturbed(address: str, *keys: str) -> dict[str, Any]:
+    """What the same syncs leave where nothing is killed."""
+    scene.connect(address, *keys)
+    drain()
+    recover()
+    return scene.state()
+
+
 def webhook(address: str, stream: str, record: str, most: str) -> dict[str, Any]:
     """One message about a record that is not known yet."""
     scene.connect(address, "stripe")

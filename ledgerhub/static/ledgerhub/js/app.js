@@ -348,7 +348,10 @@
     if (place >= 0 && document.activeElement === document.body) goTo(place);
   });
   document.addEventListener("htmx:responseError", (event) => {
-    showProblem(`That did not work (the server answered ${event.detail.xhr.status}). Nothing was changed; reload the page and try again.`);
+    const { status, responseText } = event.detail.xhr;
+    const reason = status === 403 && new DOMParser().parseFromString(responseText, "text/html").querySelector("main h1");
+    showProblem(reason ? `${reason.textContent}. Nothing was changed.`
+      : `That did not work (the server answered ${status}). Nothing was changed; reload the page and try again.`);
   });
   document.addEventListener("htmx:sendError", () => {
     showProblem("The server could not be reached. Check your connection and try again.");

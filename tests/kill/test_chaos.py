@@ -1,0 +1,109 @@
+"""Random processes are killed while everything is synced: the books equal the truth to the cent."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integrations.sandbox import truth
+from integrations.sandbox.business import simulate
+from tests.processes import Installation, answers, descendants, free_port, is_alive, wait_until, words
+
+pytestmark = pytest.mark.kill
+SEED, ORDERS, SYSTEMS = 7, 300, ("stripe", "shopify")
+KILLING_SECONDS = 25
+# Time passes that much faster for leases and retries, so that minutes of waiting fit into the test.
+FACTOR = "40"
+SAME = ("balances", "records", "documents", "entries", "unbalanced", "quarantine", "incidents")
+
+
+@pytest.fixture
+def business(tables: Path, tmp_path: Path) -> Iterator[str]:
+    """The sandbox with several hundred orders."""
+    keeper = Installation(tmp_path / "sandbox", port=free_port())
+    keeper.home.mkdir()
+    keeper.start("manage.py", "sandbox", "--port", str(keeper.port), "--orders", str(ORDERS))
+    try:
+        wait_until(lambda: answers(keeper.port), seconds=30, what="the sandbox answers")
+        yield f"http://127.0.0.1:{keeper.port}"
+    finally:
+        keeper.end()
+
+
+@pytest.fixture
+def other(tables: Path, tmp_path: Path) -> Installation:
+    """A second installation, in which nothing is killed."""
+    shutil.copytree(tables, tmp_path / "other")
+    return Installation(tmp_path / "other")
+
+
+def kill_one(supervisor: subprocess.Popen[bytes], dice: random.Random) -> str:
+    """SIGKILL to a process below the supervisor, or to one of their whole groups; says whom it hit."""
+    victims = descendants(supervisor.pid)
+    if not victims:
+        return ""
+    pid = dice.choice(victims)
+    name = words(pid)
+    try:
+        if dice.random() < 0.15 and os.getpgid(pid) != supervisor.pid:
+            os.killpg(os.getpgid(pid), signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return ""
+    return name
+
+
+def disturb(installation: Installation, supervisor: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    """Kill for a while, the supervisor itself once; gives the supervisor that runs afterwards."""
+    dice = random.Random(SEED)
+    begun = time.monotonic()
+    hit, replaced = 0, False
+    while (passed := time.monotonic() - begun) < KILLING_SECONDS:
+        time.sleep(dice.uniform(0.7, 1.7))
+        if not replaced and passed > KILLING_SECONDS / 2:
+            supervisor.kill()
+            supervisor.wait()
+            supervisor, replaced = installation.supervise(), True
+        hit += bool(kill_one(supervisor, dice))
+    assert hit >= 8
+    return supervisor
+
+
+def ask(installation: Installation, function: str, *arguments: str) -> dict[str, object]:
+    answer: dict[str, object] = installation.ask("tests.kill.inside", f"tests.kill.{function}", *arguments)
+    return answer
+
+
+def is_done(installation: Installation) -> bool:
+    left = ask(installation, "scene.progress")
+    return (left["open runs"], left["open events"]) == (0, 0)
+
+
+def test_nothing_is_lost_and_nothing_doubled(
+    installation: Installation, other: Installation, business: str
+) -> None:
+    ask(installation, "scene.connect", business, *SYSTEMS)
+    supervisor = installation.supervise()
+    hurry = installation.start("-m", "tests.kill.inside", "tests.kill.scene.hasten", "110", FACTOR)
+    supervisor = disturb(installation, supervisor)
+    wait_until(lambda: is_done(installation), seconds=75, what="everything finishes by itself")
+    hurry.terminate()
+    wait_until(lambda: answers(installation.port), seconds=40, what="the web server is back")
+    supervisor.terminate()
+    assert supervisor.wait(40) == 0
+    state = ask(installation, "scene.state")
+    expected = ask(other, "works.undisturbed", business, *SYSTEMS)
+    simulated = simulate(7, orders=ORDERS)
+    assert state["balances"] == truth.balances(simulated, clock=simulated.clock, systems=SYSTEMS)
+    assert {name: state[name] for name in SAME} == {name: expected[name] for name in SAME}
+    assert {state for _, state, _ in state["runs"]} == {"succeeded"}  # type: ignore[attr-defined]
+    assert not any(is_alive(pid) for pid in descendants(supervisor.pid))
