@@ -248,6 +248,8 @@ def _settle_quarantine(
             stream=stream, external_id__in={record.external_id for record in records}, state="open"
         )
     }
+    for key in _dismissed(stream, failing):
+        failing.pop(key)
     mended = [row.pk for key, row in held.items() if key not in failing]
     Quarantine.objects.filter(pk__in=mended).update(state="resolved", closed_at=timezone.now())
     fresh, again = [], []
@@ -265,3 +267,15 @@ def _settle_quarantine(
     Quarantine.objects.bulk_create(fresh)
     Quarantine.objects.bulk_update(again, ["record", "cause", "cause_label", "errors", "attempts"])
     outcome.quarantined = len(fresh)
+
+
+def _dismissed(
+    stream: Stream, failing: dict[tuple[str, str], tuple[RawRecord, list[FieldError]]]
+) -> list[tuple[str, str]]:
+    """Failures that a person put aside for good, as long as the source says nothing new of the record."""
+    if not failing:
+        return []
+    rows = Quarantine.objects.filter(
+        stream=stream, state="dismissed", record__in=[record.pk for record, _ in failing.values()]
+    )
+    return [key for key in rows.values_list("external_id", "output") if key in failing]

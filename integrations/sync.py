@@ -51,14 +51,18 @@ class Slice:
 # ── asking for a run ────────────────────────────────────────────────────────────────────────────────
 
 
-def request_run(stream: Stream, *, trigger: str, user: User | None = None) -> SyncRun:
-    """Queue a run, or return the one that is open: a stream has one at a time. `trigger` is schedule,
-    person, replay (map what we hold again) or file."""
+def request_run(
+    stream: Stream, *, trigger: str, user: User | None = None, checkpoint: dict[str, Any] | None = None
+) -> SyncRun:
+    """Queue a run, or return the one that is open, untouched: a stream has one at a time. `trigger` is
+    schedule, person, replay (map what we hold again) or file; `checkpoint` is where it begins."""
     open_runs = SyncRun.objects.filter(stream=stream, state__in=SyncRun.OPEN)
     while (run := open_runs.first()) is None:
         try:
             with transaction.atomic():
-                run = SyncRun.objects.create(stream=stream, trigger=trigger, requested_by=user)
+                run = SyncRun.objects.create(
+                    stream=stream, trigger=trigger, requested_by=user, checkpoint=checkpoint or {}
+                )
                 enqueue(run)
         except IntegrityError:
             continue  # somebody asked at the same moment: theirs is the open one, unless it is over already
@@ -281,6 +285,8 @@ def _finish(run: SyncRun, *, cursor: dict[str, Any] | None) -> None:
     run.lease, run.leased_until, run.error, run.error_kind, run.checkpoint = "", None, "", "", {}
     if cursor is not None:
         stream.cursor = cursor
+    if run.trigger == "replay":
+        return  # says nothing about the connection, nor about what is new there
     if run.new or run.changed:
         stream.last_record_at = now
     stream.next_run_at = _next_run(stream, now)
@@ -342,17 +348,11 @@ def _fail(run: SyncRun, kind: str, message: str) -> None:
 
 
 def resume(run: SyncRun, *, user: User | None = None) -> SyncRun:
-    """A new run that begins where a failed or canceled one stopped."""
-    with transaction.atomic():
-        fresh = request_run(run.stream, trigger=run.trigger, user=user)
-        SyncRun.objects.filter(pk=fresh.pk, state=SyncRun.State.QUEUED, pages=0).update(checkpoint=run.checkpoint)
-    return fresh
+    """A new run that begins where a failed or canceled one stopped; the open one where there is one."""
+    return request_run(run.stream, trigger=run.trigger, user=user, checkpoint=run.checkpoint)
 
 
 def replay(stream: Stream, *, only: list[str] | None = None, user: User | None = None) -> SyncRun:
-    """Map held records again: all of the stream, or those with the given external ids."""
-    with transaction.atomic():
-        run = request_run(stream, trigger="replay", user=user)
-        if only:
-            SyncRun.objects.filter(pk=run.pk, state=SyncRun.State.QUEUED).update(checkpoint={"only": only})
-    return run
+    """Map held records again: all of the stream, or those with the given external ids. Look at what comes
+    back: where another run is open it is that one, and the replay has to be asked for again."""
+    return request_run(stream, trigger="replay", user=user, checkpoint={"only": only} if only else None)

@@ -19,7 +19,7 @@ from ledgerhub.ledger.models import Account, Allocation, Document, Entry, Postin
 
 SHOWN = 5
 # Entries reversed in one go: each costs a few queries, and a page must answer in time.
-MOST_AT_ONCE = 1_000
+MOST_AT_ONCE = 10_000
 
 MATCHED = "Matched with a bank line. Undo the match first."
 SETTLED = "Settled by, or settling, another document. Undo that first."
@@ -93,8 +93,7 @@ def undo(run: SyncRun, *, request: HttpRequest, user: User) -> int:
         entries = list(going.order_by("document_id", "pk")[:MOST_AT_ONCE])
         if not entries:
             raise ConfigError("There is nothing to undo: no entry stands that this sync was first to post.")
-        for entry in entries:
-            posting.reverse(entry, actor=user, reason=f"Sync {run.pk} undone")
+        posting.reverse_many(entries, actor=user, reason=f"Sync {run.pk} undone")
         SyncRun.objects.filter(pk=run.pk).update(undone_at=timezone.now())
         record(
             request,

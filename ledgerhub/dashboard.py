@@ -219,7 +219,7 @@ def _proposals(organization: Organization) -> list[Task]:
             "proposed",
             f"matches to approve on {row['account__name']}",
             "Proposed by the matching engine, each with its reasons.",
-            page_url(organization, "reconciliation:account", row["account"])
+            page_url(organization, "reconciliation:workspace", row["account"])
             or page_url(organization, "reconciliation:accounts"),
             "Review",
             row["count"],
@@ -250,7 +250,7 @@ def _unexplained(organization: Organization) -> list[Task]:
             "unmatched",
             f"bank lines without a proposal on {banks[account]}",
             "Match them with the books, or create what is missing from the line.",
-            page_url(organization, "reconciliation:account", account)
+            page_url(organization, "reconciliation:workspace", account)
             or page_url(organization, "reconciliation:accounts"),
             "Reconcile",
             left,

@@ -94,7 +94,7 @@ class Trace:
         match = self.matches[0]
         more = f" and {len(self.matches) - 1} more" if len(self.matches) > 1 else ""
         url = self._url("reconciliation:match", match.pk) or self._url(
-            "reconciliation:account", match.account_id
+            "reconciliation:workspace", match.account_id
         )
         return [Step("Match", f"{match.get_state_display()}{more}", url, "reconcile")]
 

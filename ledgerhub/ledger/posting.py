@@ -120,16 +120,25 @@ def reverse(entry: Entry, *, actor: User | None, reason: str, date: dt.date | No
     An entry reversed by hand stays so until its document changes. Raises RecordError when it is a
     reversal itself or reversed already.
     """
-    if entry.reverses_id is not None:
+    return reverse_many([entry], actor=actor, reason=reason, date=date)[0]
+
+
+def reverse_many(
+    entries: Sequence[Entry], *, actor: User | None, reason: str, date: dt.date | None = None
+) -> list[Entry]:
+    """`reverse` for entries of one organization, all or none, in a handful of queries."""
+    if not entries:
+        return []
+    if any(entry.reverses_id is not None for entry in entries):
         raise RecordError("This entry is a reversal. Change the document instead, which posts it anew")
-    batch = _batch(entry.organization, actor)
-    _reverse(batch, {entry.pk: reason}, on=date)
+    batch = _batch(entries[0].organization, actor)
+    _reverse(batch, dict.fromkeys((entry.pk for entry in entries), reason), on=date)
     try:
         with transaction.atomic():
             _write(batch)
     except IntegrityError:
         raise RecordError("This entry has been reversed already") from None
-    return batch.rows[0][0]
+    return [made for made, _ in batch.rows]
 
 
 def _wanted(

@@ -15,8 +15,8 @@ from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, Document, DocumentLine, Posting
 from ledgerhub.ledger.queries import Balance, CurrencyBalance
 
-_CHUNK = 250
-_CHUNKS = 16
+_CHUNK = 150
+_CHUNKS = 24
 _MARGIN = dt.timedelta(days=3)  # a payout may be dated before what it settles, in another zone
 
 
@@ -139,7 +139,7 @@ class Unsettled(NamedTuple):
     complete: bool
 
 
-def unsettled(clearing: Account, *, on: dt.date | None = None, limit: int = 100) -> Unsettled:
+def unsettled(clearing: Account, *, on: dt.date | None = None, limit: int = 60) -> Unsettled:
     """What payouts up to a day have not settled, newest first; postings are compared a chunk at a time.
 
     A payout item names a document by the id of its charge or refund at the source (the document's own or

@@ -94,10 +94,10 @@ def match_bank(organization: Organization) -> None:
 
 
 def spoil_a_charge(organization: Organization, sandbox: str) -> Quarantine:
-    """Stripe says a charge is in a currency we have no rate of: its record is kept apart."""
+    """Stripe says its newest charge is in euros, of which we have no rate: the record is kept apart."""
     tell_sandbox(
         sandbox, "POST", "/faults", system="stripe", kind="malformed", path="/v1/charges",
-        field="currency", value="isk",
+        field="currency", value="eur",
     )  # fmt: skip
     sync_now(organization, "charges")
     return Quarantine.objects.get(stream__integration__organization=organization, stream__key="charges")

@@ -24,16 +24,16 @@ def source(organization: Organization) -> Source:
     return Source.objects.create(organization=organization, key="s", label="S")
 
 
-def document(source: Source, number: int, **fields: Any) -> Document:
+def document(source: Source, order: int, **fields: Any) -> Document:
     made = Document(
         organization_id=source.organization_id,
         source_id=source.pk,
         output="invoice",
-        external_id=str(number),
+        external_id=str(order),
         kind="invoice",
         date=dt.date(2026, 3, 2),
         currency="USD",
-        **{"data": {"n": number}, "total": number, **fields},
+        **{"data": {"n": order}, "total": order, **fields},
     )
     bulk.stamp([made], "created_at", "updated_at")
     return made

@@ -19,7 +19,7 @@ from tests.processes import Installation, answers, descendants, free_port, is_al
 
 pytestmark = pytest.mark.kill
 SEED, ORDERS, SYSTEMS = 7, 300, ("stripe", "shopify")
-KILLING_SECONDS = 25
+KILLS, KILLING_SECONDS = 10, 60
 # Time passes that much faster for leases and retries, so that minutes of waiting fit into the test.
 FACTOR = "40"
 SAME = ("balances", "records", "documents", "entries", "unbalanced", "quarantine", "incidents")
@@ -45,36 +45,42 @@ def other(tables: Path, tmp_path: Path) -> Installation:
     return Installation(tmp_path / "other")
 
 
-def kill_one(supervisor: subprocess.Popen[bytes], dice: random.Random) -> str:
-    """SIGKILL to a process below the supervisor, or to one of their whole groups; says whom it hit."""
+def kill_one(supervisor: subprocess.Popen[bytes], dice: random.Random) -> None:
+    """SIGKILL to a process below the supervisor, most often one of the jobs, or to all of its group."""
     victims = descendants(supervisor.pid)
+    workers = [pid for pid in victims if "manage.py jobs" in words(pid)]
     if not victims:
-        return ""
-    pid = dice.choice(victims)
-    name = words(pid)
+        return
+    pid = dice.choice(workers if workers and dice.random() < 0.8 else victims)
     try:
-        if dice.random() < 0.15 and os.getpgid(pid) != supervisor.pid:
+        if dice.random() < 0.2:
             os.killpg(os.getpgid(pid), signal.SIGKILL)
         else:
             os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return ""
-    return name
+        return
+
+
+def calls(installation: Installation) -> int:
+    """How many calls to the sandbox the log tells of: a sync is under way."""
+    return installation.log.read_bytes().count(b"INFO integrations.client call")
 
 
 def disturb(installation: Installation, supervisor: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-    """Kill for a while, the supervisor itself once; gives the supervisor that runs afterwards."""
+    """Kill in the midst of syncing, the supervisor itself once; gives the one that runs afterwards."""
     dice = random.Random(SEED)
-    begun = time.monotonic()
-    hit, replaced = 0, False
-    while (passed := time.monotonic() - begun) < KILLING_SECONDS:
-        time.sleep(dice.uniform(0.7, 1.7))
-        if not replaced and passed > KILLING_SECONDS / 2:
+    end = time.monotonic() + KILLING_SECONDS
+    for kill in range(KILLS):
+        seen, patience = calls(installation), min(time.monotonic() + 15, end)
+        while calls(installation) == seen and time.monotonic() < patience:
+            time.sleep(0.02)
+        time.sleep(dice.uniform(0.0, 0.5))
+        if kill == KILLS // 2:
             supervisor.kill()
             supervisor.wait()
-            supervisor, replaced = installation.supervise(), True
-        hit += bool(kill_one(supervisor, dice))
-    assert hit >= 8
+            supervisor = installation.supervise()
+        else:
+            kill_one(supervisor, dice)
     return supervisor
 
 
@@ -93,7 +99,7 @@ def test_nothing_is_lost_and_nothing_doubled(
 ) -> None:
     ask(installation, "scene.connect", business, *SYSTEMS)
     supervisor = installation.supervise()
-    hurry = installation.start("-m", "tests.kill.inside", "tests.kill.scene.hasten", "110", FACTOR)
+    hurry = installation.start("-m", "tests.kill.inside", "tests.kill.scene.hasten", "150", FACTOR)
     supervisor = disturb(installation, supervisor)
     wait_until(lambda: is_done(installation), seconds=75, what="everything finishes by itself")
     hurry.terminate()

@@ -19,6 +19,7 @@ from ledgerhub.ledger.reports import Report
 from ledgerhub.ledger.views.periods import chosen_day, chosen_period
 
 PAYOUTS_SHOWN = 20
+EXPORTED = 10_000
 
 
 @require_safe
@@ -109,13 +110,13 @@ def clearing_account(request: OrgRequest, pk: int) -> HttpResponseBase:
     """One gateway: what it holds, what that is made of, its payouts."""
     account = get_object_or_404(Account, organization=request.organization, role="clearing", pk=pk)
     on, problem = chosen_day(request)
-    waiting = reports.unsettled(account, on=on)
     if request.GET.get("export") == "csv":
         base = request.organization.base_currency
+        whole = reports.unsettled(account, on=on, limit=EXPORTED)
         return csv_response(
             f"unsettled-{account.qualifier}-{on}",
             ["Date", "Document", "Contact", "Amount", "Currency", f"Amount {base}"],
-            waiting.postings,
+            whole.postings,
             lambda row: [
                 row.date,
                 str(row.entry.document),
@@ -125,6 +126,7 @@ def clearing_account(request: OrgRequest, pk: int) -> HttpResponseBase:
                 from_minor(row.base_amount, base),
             ],
         )
+    waiting = reports.unsettled(account, on=on)
     balance = queries.account_balance(account, on=on)
     explained = sum(row.base_amount for row in waiting.postings)
     context = {
