@@ -24,7 +24,9 @@ from typing import Any
 
 from tests import postgres
 
-PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY"
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY"
+)
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
@@ -90,7 +92,9 @@ def report(figures: dict[str, Any], *, load: tuple[float, float]) -> None:
         f"load {load[0]:.1f} to {load[1]:.1f}"
     )
     print(f"  peak memory {figures['peak']:.0f} MB ({figures['peak_before']:.0f} MB before the first page)")
-    print(f"  {sum(rows.values()):,} rows in {figures['pages']} pages, {figures['quarantined']} orders refused:")
+    print(
+        f"  {sum(rows.values()):,} rows in {figures['pages']} pages, {figures['quarantined']} orders refused:"
+    )
     print("   ", ", ".join(f"{count:,} {table.partition('_')[2]}" for table, count in rows.items()))
 
 

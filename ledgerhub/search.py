@@ -45,17 +45,18 @@ def search(organization: Organization, text: str) -> list[Group]:
     text = clean(text)
     if not text:
         return []
+    known = finding.known_documents(organization, text)
     groups = (
         Group(
             "Documents",
             "document",
-            list(_documents(organization, text)),
+            list(_documents(organization, text, known)),
             page_url(organization, "ledger:documents"),
         ),
         Group(
             "Journal entries",
             "book",
-            list(_entries(organization, text)),
+            list(_entries(organization, text, known)),
             page_url(organization, "ledger:journal"),
         ),
         Group(
@@ -71,18 +72,20 @@ def search(organization: Organization, text: str) -> list[Group]:
     return [group for group in groups if group.hits]
 
 
-def _documents(organization: Organization, text: str) -> Iterator[Hit]:
+def _documents(organization: Organization, text: str, known: set[int]) -> Iterator[Hit]:
     rows = Document.objects.filter(organization=organization).select_related("contact")
-    found = finding.documents_with(rows, text, organization=organization)
+    found = finding.documents_with(rows, text, organization=organization, known=known)
     for row in found.order_by("-date", "-pk")[:EACH]:
         detail = row.contact.name if row.contact else row.reference
         url = page_url(organization, "ledger:document", row.pk)
         yield Hit(str(row), detail, url, row.date, row.total, row.currency, row.status)
 
 
-def _entries(organization: Organization, text: str) -> Iterator[Hit]:
+def _entries(organization: Organization, text: str, known: set[int]) -> Iterator[Hit]:
     rows = Entry.objects.filter(organization=organization).select_related("document", "reversed_by")
-    for row in finding.entries_with(rows, text, organization=organization).order_by("-date", "-pk")[:EACH]:
+    for row in finding.entries_with(rows, text, organization=organization, known=known).order_by(
+        "-date", "-pk"
+    )[:EACH]:
         state = "reversed" if hasattr(row, "reversed_by") else ""
         url = page_url(organization, "ledger:entry", row.pk)
         yield Hit(f"Entry {row.pk}", row.memo, url, row.date, row.document.total, row.currency, state)

@@ -33,9 +33,9 @@ class PublishForm(forms.Form):
     """Why a mapping is published, and whether past records are mapped again."""
 
     note = forms.CharField(
-        label="What changes and why",
+        label="Note",
         max_length=versions.LONGEST_NOTE,
-        help_text="Kept with the version, for whoever asks in a year",
+        help_text="What changes and why; kept with the version, for whoever asks in a year",
         error_messages={"required": "Write a note: what changes, and why."},
     )
     replay = forms.BooleanField(label="Map the records we already hold again", required=False)

@@ -47,9 +47,7 @@ def _plain(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} cannot stand in a draft")
 
 
-_CANONICAL = json.JSONEncoder(
-    sort_keys=True, default=_plain, separators=(",", ":"), ensure_ascii=False
-)
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=_plain, separators=(",", ":"), ensure_ascii=False)
 
 
 @lru_cache(maxsize=64)

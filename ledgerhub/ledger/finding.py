@@ -16,7 +16,7 @@ from ledgerhub.access.models import Organization
 from ledgerhub.core.money import Inexact, to_minor
 from ledgerhub.ledger.models import Account, Contact, Document, Entry, StatementLine
 
-NEWEST = 5_000
+NEWEST = 3_000
 MOST = 500
 _AMOUNT = re.compile(r"[-+−]?[\d.,' ]*\d(?:[.,]\d+)?")
 _ID = re.compile(r"(?:je|entry)?[\s\-#]*(\d{1,18})", re.IGNORECASE)
@@ -45,25 +45,32 @@ def read_entry_id(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def documents_with(rows: QuerySet[Document], text: str, *, organization: Organization) -> QuerySet[Document]:
-    """Documents with this number, id or amount, and newest ones with these words."""
+def documents_with(
+    rows: QuerySet[Document], text: str, *, organization: Organization, known: set[int] | None = None
+) -> QuerySet[Document]:
+    """Documents with this number, id or amount, and newest ones with these words.
+
+    `known` is what `known_documents` gave for the text, where it was asked before.
+    """
     mine = Document.objects.filter(organization=organization)
-    found = _known(organization, text)
-    found |= _newest(mine, "date", text, ("number", "reference", "contact__name"))
-    return rows.filter(pk__in=found)
+    found = known_documents(organization, text) if known is None else known
+    return rows.filter(pk__in=found | _newest(mine, "date", text, ("number", "reference", "contact__name")))
 
 
-def entries_with(rows: QuerySet[Entry], text: str, *, organization: Organization) -> QuerySet[Entry]:
+def entries_with(
+    rows: QuerySet[Entry], text: str, *, organization: Organization, known: set[int] | None = None
+) -> QuerySet[Entry]:
     """Entries with this id, of documents with this number, id or amount, and newest ones with these words."""
     mine = Entry.objects.filter(organization=organization)
     found = _newest(mine, "date", text, ("memo",))
     number = read_entry_id(text)
     if number is not None:
         found.add(number)
-    return rows.filter(Q(pk__in=found) | Q(document__in=_known(organization, text)))
+    documents = known_documents(organization, text) if known is None else known
+    return rows.filter(Q(pk__in=found) | Q(document__in=documents))
 
 
-def _known(organization: Organization, text: str) -> set[int]:
+def known_documents(organization: Organization, text: str) -> set[int]:
     """Documents of this number, id or amount; each looked up by its own index, the newest of very many."""
     mine = Document.objects.filter(organization=organization).order_by("-pk").values_list("pk", flat=True)
     found = {*mine.filter(number__in=_numbers(text))[:MOST], *mine.filter(external_id=text)[:MOST]}

@@ -46,7 +46,10 @@ def line(document_id: int, position: int, **fields: Any) -> bulk.Values:
 
 
 def test_insert_writes_every_kind_of_value_and_sets_keys(source: Source) -> None:
-    rows = [document(source, 1, occurred_at=NOON, due_date=dt.date(2026, 4, 1)), document(source, 2, number="é'\"%s")]
+    rows = [
+        document(source, 1, occurred_at=NOON, due_date=dt.date(2026, 4, 1)),
+        document(source, 2, number="é'\"%s"),
+    ]
     bulk.insert(rows)
     first, second = Document.objects.order_by("pk")
     assert ([row.pk for row in rows], rows[0]._state.adding) == ([first.pk, second.pk], False)
@@ -67,7 +70,9 @@ def test_more_rows_than_a_statement_takes_keep_their_order(
     monkeypatch.setattr(bulk, "MOST_PARAMETERS", 60)
     rows = [document(source, number) for number in range(25)]
     bulk.insert(rows)
-    assert dict(Document.objects.values_list("pk", "external_id")) == {row.pk: row.external_id for row in rows}
+    assert dict(Document.objects.values_list("pk", "external_id")) == {
+        row.pk: row.external_id for row in rows
+    }
 
 
 def test_nothing_is_nothing() -> None:

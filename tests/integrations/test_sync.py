@@ -34,7 +34,9 @@ def shop(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, settings: Sett
 def stream(organization: Organization, shop: TinyShop) -> Stream:
     install_chart(organization)
     address = shop.server.url_for("").rstrip("/")
-    integration = register.create(organization, "tiny", name="Tiny", settings={"key": "k-1", "base_url": address})
+    integration = register.create(
+        organization, "tiny", name="Tiny", settings={"key": "k-1", "base_url": address}
+    )
     register.activate(integration, [register.Choice("orders")], start=False)
     return integration.streams.get()
 
@@ -216,7 +218,12 @@ def test_bug_writes_nothing_of_its_page_and_can_be_resumed(stream: Stream, shop:
     with pytest.raises(ZeroDivisionError):
         start(stream)
     run = SyncRun.objects.get()
-    assert (run.state, run.error_kind, run.pages, RawRecord.objects.count()) == ("failed", "bug", page, 2 * page)
+    assert (run.state, run.error_kind, run.pages, RawRecord.objects.count()) == (
+        "failed",
+        "bug",
+        page,
+        2 * page,
+    )
     assert Incident.objects.filter(closed_at=None).count() == 1
     fresh = again(sync.resume(run))
     assert (fresh.state, fresh.pages, fresh.read) == ("succeeded", 3 - page, 6 - 2 * page)

@@ -19,7 +19,13 @@ Order = dict[str, Any]
 
 def order(number: int, *, amount: str = "10.00", updated: str = "", **fields: Any) -> Order:
     stamp = updated or f"2026-03-02T12:{number:02}:00Z"
-    return {"id": number, "updated_at": stamp, "currency": "USD", "lines": [{"title": "Mug", "amount": amount}], **fields}
+    return {
+        "id": number,
+        "updated_at": stamp,
+        "currency": "USD",
+        "lines": [{"title": "Mug", "amount": amount}],
+        **fields,
+    }
 
 
 def two_a_page(count: int) -> list[list[Order]]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.db.models import DateTimeField
+from django.test import Client
+from django.urls import reverse
 
 from integrations import sweep, webhooks
 from integrations.models import Integration, SyncRun, WebhookEvent
-from ledgerhub.access.models import Role, User
-from ledgerhub.ledger.models import Account
+from ledgerhub.access.models import AuditEvent, Role, User
+from ledgerhub.ledger.models import Account, Allocation, Entry
 from reconciliation import decisions, runs
 from reconciliation.models import Match
-from tests.factories import make_user
+from tests.factories import make_user, sign_in
 from tests.jobs import drain
 from tests.kill import scene
 from tests.kill.steps import kill_at_steps
@@ -146,3 +149,30 @@ def rows(*tables: str) -> dict[str, list[dict[str, Any]]]:
 
 def _nothing() -> None:
     """A decision is all or nothing: there is nothing to be taken up."""
+
+
+def pile(count: str) -> dict[str, Any]:
+    """Proposals of an invoice each, and somebody signed in who may confirm them: cookie and paths to post to."""
+    bank = make_bank(scene.found_bare())
+    user = make_user(email="ann@example.com", organization=bank.organization, role=Role.APPROVER)
+    for number in range(1, int(count) + 1):
+        text = f"INV-{number:05d}"
+        make_invoice(bank.organization, 10000 + 7 * number, number=text)
+        make_line(bank, 10000 + 7 * number, description=f"{text} ANN LEE", reference=text)
+    runs.propose(bank)
+    client = sign_in(Client(), user)
+    slug = bank.organization.slug
+    paths = [reverse("reconciliation:confirmation", args=[slug, made.pk]) for made in Match.objects.order_by("pk")]
+    return {"session": client.cookies[settings.SESSION_COOKIE_NAME].value, "paths": paths}
+
+
+def decided() -> list[list[Any]]:
+    """Of each match: state, confirmed rows, entries of its document, settled documents, and what is recorded."""
+    found = []
+    for made in Match.objects.order_by("pk"):
+        audit = AuditEvent.objects.filter(action="match.confirmed", object_id=str(made.pk))
+        entries = Entry.objects.filter(document=made.document) if made.document else Entry.objects.none()
+        settled = Allocation.objects.filter(by=made.document) if made.document else Allocation.objects.none()
+        counts = [rows.count() for rows in (entries, settled, made.confirmations.all(), audit)]
+        found.append([made.state, made.rows.filter(confirmed=True).count(), *counts])
+    return found

@@ -129,6 +129,16 @@ def test_check_books_names_what_does_not_balance(shop: Organization) -> None:
         f"Entry {broken.entry_id} of corner-shop ('Invoice #1001'): off by 0.01 EUR, "
         "and by 2 minor units in base currency",
         f"Entry {moved.entry_id}: posting {moved.pk} has another date, currency or organization",
+        *(
+            f"Account {account}: the totals of {day} in {currency} are not the sum of its postings"
+            for account, day, currency in sorted(
+                [
+                    (broken.account_id, broken.date, "EUR"),
+                    (moved.account_id, moved.date, moved.currency),
+                    (moved.account_id, DAY, moved.currency),
+                ]
+            )
+        ),
     ]
 
 

@@ -201,7 +201,7 @@ def _sum(form: EntryForm, lines: EntryLines) -> Sum:
 
 def _post(request: OrgRequest, form: EntryForm, lines: EntryLines) -> Entry | None:
     """Through documents and posting like every other record; problems become errors of the form."""
-    draft = _draft(form, lines)
+    draft = _draft(form, lines, number=_next_number(request.organization))
     problems = [error.message for error in validate(draft, today=timezone.localdate())]
     if lines.is_valid() and not problems:
         try:
@@ -213,13 +213,19 @@ def _post(request: OrgRequest, form: EntryForm, lines: EntryLines) -> Entry | No
     return None
 
 
-def _draft(form: EntryForm, lines: EntryLines) -> Draft:
+def _next_number(organization: Organization) -> str:
+    """What people call an entry they gave no number: J-1, J-2 and so on."""
+    made = Document.objects.filter(organization=organization, source__key=BY_HAND).count()
+    return f"J-{made + 1}"
+
+
+def _draft(form: EntryForm, lines: EntryLines, *, number: str) -> Draft:
     typed = form.cleaned_data
     amounts = lines.amounts(typed["currency"])
     return {
         "kind": "journal_entry",
         "external_id": uuid.uuid4().hex,
-        "number": typed["number"],
+        "number": typed["number"] or number,
         "date": typed["date"],
         "currency": typed["currency"],
         "memo": typed["memo"],
