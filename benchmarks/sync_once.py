@@ -1,6 +1,7 @@
-"""One measured sync, in a process of its own: `python -m benchmarks.sync_once ADDRESS` prints figures as JSON.
+"""One measured sync, in a process of its own: `python -m benchmarks.sync_once ADDRESS` prints JSON.
 
-Uses the database of DATABASE_URL, which must be empty, or SQLite in VAR_DIR. `--profile` shows where time goes.
+Uses the database of DATABASE_URL, which must be empty, or SQLite in VAR_DIR; `--profile` shows where the
+time goes.
 """
 
 from __future__ import annotations

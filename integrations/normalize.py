@@ -114,9 +114,16 @@ def normalize(normalizer: Normalizer, rows: Sequence[Row], *, run: SyncRun | Non
     _write_contacts(normalizer, by_kind.pop("contact", []))
     _write_items(normalizer, by_kind.pop("item", []))
     _write_lines(normalizer, by_kind.pop("bank_transaction", []), outcome)
-    _write_documents(normalizer, [draft for drafts in by_kind.values() for draft in drafts], records, outcome)
+    again = [record.external_id for record in records if record.version > 1 or is_replay(run)]
+    _write_documents(
+        normalizer, [draft for drafts in by_kind.values() for draft in drafts], records, outcome, again=again
+    )
     _settle_quarantine(normalizer.stream, records, outcome, run)
     return outcome
+
+
+def is_replay(run: SyncRun | None) -> bool:
+    return run is not None and run.trigger == "replay"
 
 
 def cause_of(errors: Sequence[FieldError]) -> tuple[str, str]:
@@ -187,6 +194,8 @@ def _write_documents(
     rows: list[tuple[RawRecord, str, Draft]],
     records: Sequence[RawRecord],
     outcome: Outcome,
+    *,
+    again: Sequence[str],
 ) -> None:
     stream = normalizer.stream
     organization = stream.integration.organization
@@ -196,7 +205,7 @@ def _write_documents(
         organization, stream.source, incoming, scope=registry.scope(stream.integration)
     )
     outcome.documents = sum(item.state != "same" for item in stored)
-    withdrawn = _withdrawn(stream, records, {item.document.pk for item in stored}, outcome)
+    withdrawn = _withdrawn(stream, again, {item.document.pk for item in stored}, outcome)
     documents.withdraw(withdrawn)
     if stream.mode != Stream.Mode.LIVE:
         return
@@ -217,16 +226,15 @@ def _fail_document(
 
 
 def _withdrawn(
-    stream: Stream, records: Sequence[RawRecord], produced: set[int], outcome: Outcome
+    stream: Stream, again: Sequence[str], produced: set[int], outcome: Outcome
 ) -> list[Document]:
-    """Documents of earlier versions of these records that the new version no longer yields. One that
-    only fails now is kept as it was: the failure waits in quarantine."""
-    changed = [record.external_id for record in records if record.version > 1]
+    """Documents that records mapped `again` (external ids: changed at the source, or under a changed
+    mapping) no longer yield. One that only fails now is kept as it was: the failure waits in quarantine."""
     failed = {(record.external_id, output) for record, output, _ in outcome.failures}
-    if not changed:
+    if not again:
         return []
     versions = dict(
-        RawRecord.objects.filter(stream=stream, external_id__in=changed).values_list("pk", "external_id")
+        RawRecord.objects.filter(stream=stream, external_id__in=again).values_list("pk", "external_id")
     )
     held = Document.objects.filter(source=stream.source, raw_record_id__in=versions).exclude(status="void")
     return [

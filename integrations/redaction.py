@@ -31,8 +31,8 @@ _VALUE = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
     re.IGNORECASE,
 )
-# What a text must hold, in small letters, before the patterns need to look at it: most hold none, and looking
-# for these is thirty times faster.
+# What a text must hold, in small letters, before the patterns need to look at it: most texts hold none of
+# these, and looking for them is thirty times faster.
 _VALUE_MARKS = ("sk_", "rk_", "pk_", "whsec_", "shp", "bearer", "basic", "eyj", "akia", "-----begin")
 _NAME_MARKS = (
     "authori", "secret", "passw", "passphrase", "token", "api", "private", "access", "credential", "signature",

@@ -38,6 +38,10 @@ class LeaseLost(Exception):
     """Another worker took the run over (we were too slow, or it was canceled): write nothing more."""
 
 
+class MappingChanged(Exception):
+    """Another mapping was published meanwhile: what this slice would write is out of date."""
+
+
 @dataclass(frozen=True)
 class Slice:
     """A worker's hold on a run."""
@@ -65,7 +69,7 @@ def request_run(
                 )
                 enqueue(run)
         except IntegrityError:
-            continue  # somebody asked at the same moment: theirs is the open one, unless it is over already
+            continue  # somebody asked at the same moment: theirs is the open one, unless it is over by now
         return run
     return run
 
@@ -97,6 +101,8 @@ def run_slice(run_id: int) -> None:
         _work(run)
     except LeaseLost:
         log.info("run=%s was taken over", run_id)
+    except MappingChanged:
+        _hand_over(run)
     except TransientError as error:
         _wait(run, error)
     except OperationalError as error:
@@ -108,7 +114,8 @@ def run_slice(run_id: int) -> None:
     except Exception as error:
         # A bug: the run stops where it is, says so, and can be resumed from its checkpoint.
         log.exception("run=%s stopped", run_id)
-        _fail(run, "bug", f"LedgerHub made a mistake here ({type(error).__name__}). Nothing was half-written.")
+        name = type(error).__name__
+        _fail(run, "bug", f"LedgerHub made a mistake here ({name}). Nothing was half-written.")
         raise
 
 
@@ -215,6 +222,7 @@ def _write_page(piece: Slice, page: Page, calls: Calls, *, origin: str = "") -> 
     run, stream = piece.run, piece.stream
     with transaction.atomic():
         _hold(run)
+        _check_mapping(stream)
         call = calls.save()
         arrived = raw.store(stream, piece.normalizer.spec, page.records, run=run, call=call, origin=origin)
         outcome = normalize.normalize(piece.normalizer, arrived.rows, run=run)
@@ -242,6 +250,7 @@ def _replay(piece: Slice) -> None:
         )
         with _uncollected(), transaction.atomic():
             _hold(run)
+            _check_mapping(stream)
             outcome = normalize.normalize(piece.normalizer, raw.reread(piece.normalizer.spec, rows), run=run)
             run.pages += 1
             run.read += len(rows)
@@ -272,6 +281,11 @@ def _hold(run: SyncRun) -> None:
         raise LeaseLost
     run.leased_until = timezone.now() + LEASE
     run.attempts = 1
+
+
+def _check_mapping(stream: Stream) -> None:
+    if not Stream.objects.filter(pk=stream.pk, mapping=stream.mapping_id).exists():
+        raise MappingChanged
 
 
 def _count(run: SyncRun, outcome: normalize.Outcome) -> None:

@@ -105,7 +105,9 @@ class Installation:
         }
         if self.database_url:
             mine["DATABASE_URL"] = self.database_url
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+        kept = {
+            name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")
+        }
         return {**kept, **mine, **self.extra}
 
     @property
@@ -118,7 +120,7 @@ class Installation:
         self.run("manage.py", "createcachetable")
 
     def run(self, *arguments: str, seconds: float = 120) -> str:
-        """Run `python <arguments>` to its end; gives what it printed. Raises AssertionError with its words."""
+        """Run `python <arguments>` to its end; gives what it printed. Raises AssertionError."""
         done = self.attempt(*arguments, seconds=seconds)
         assert done.returncode == 0, f"{arguments}: code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -126,7 +128,13 @@ class Installation:
     def attempt(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=seconds, check=False
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
 
     def ask(self, module: str, *arguments: str, seconds: float = 120) -> Any:

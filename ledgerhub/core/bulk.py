@@ -1,4 +1,4 @@
-"""Writing many rows at once: plain INSERTs, several times faster than building and compiling them by the ORM."""
+"""Writing many rows at once: plain INSERTs, several times faster than building them by the ORM."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def main(lifeline: int, grace: float, command: Sequence[str]) -> None:
     threading.Thread(target=follow, args=(lifeline, grace, child), daemon=True).start()
     code = child.wait()
     if code:
-        sys.stderr.write(f"{' '.join(command)}: {ending(code)}\n")
+        sys.stderr.write(f"{' '.join(command[1:4])}: {ending(code)}\n")
         sys.stderr.flush()
     os.killpg(0, signal.SIGKILL)  # a killed program leaves workers that would go on by themselves
 

@@ -41,7 +41,7 @@ class Stored:
 def store(
     organization: Organization, source: Source, incoming: Sequence[Incoming], *, scope: str
 ) -> list[Stored]:
-    """Write a page of drafts of one source; the last of equal ids in the page wins. In order of first sight."""
+    """Write a page of drafts of one source, in order of first sight; the last of equal ids wins."""
     latest = {(item.output, str(item.draft["external_id"])): item for item in incoming}
     existing = _existing(source, latest)
     contacts = _contacts(organization, list(latest.values()), scope)
@@ -104,7 +104,8 @@ def _fill(document: Document, item: Incoming, contact: Contact | None, text: str
     document.total = draft.get("total") or _lines_total(draft)
     document.status = draft.get("status") or ""
     document.gateway = draft.get("gateway") or ""
-    document.reference = str(draft.get("reference") or draft.get("invoice") or draft.get("source") or "")[:240]
+    reference = draft.get("reference") or draft.get("invoice") or draft.get("source")
+    document.reference = str(reference or "")[:240]
     document.contact_id = contact.pk if contact else None
     document.data = text if document.pk is None else json.loads(text)
     document.content_hash = digest

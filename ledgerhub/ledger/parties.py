@@ -26,7 +26,8 @@ def resolve(
     by_id = _by_identity(organization, scope, {str(p["external_id"]) for p in named if p.get("external_id")})
     unknown = [person for person in named if str(person.get("external_id") or "") not in by_id]
     by_email = _by_email(organization, {_email(p) for p in unknown if _email(p)})
-    by_name = _by_name(organization, {_label(p) for p in unknown if not p.get("external_id") and not _email(p)})
+    nameless = (person for person in unknown if not person.get("external_id") and not _email(person))
+    by_name = _by_name(organization, {_label(person) for person in nameless})
     missing: dict[tuple[str, str], Contact] = {}
     new_ids: dict[str, Contact] = {}
     found: list[Contact | None] = []

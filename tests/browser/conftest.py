@@ -42,11 +42,14 @@ def site(
 ) -> Iterator[Site]:
     """The whole product as `make run` starts it, with a second factor demanded; its database is ours too."""
     home, sandbox = tmp_path_factory.mktemp("site"), f"http://127.0.0.1:{free_port()}"
-    switches = {"LEDGERHUB_DEMO": "true", "REQUIRE_MFA": "true", "SANDBOX_URL": sandbox}
+    switches = {"DJANGO_SETTINGS_MODULE": "tests.browser.settings", "DEBUG": "false", "LEDGERHUB_DEMO": "true",
+                "REQUIRE_MFA": "true", "SANDBOX_URL": sandbox}  # fmt: skip
     with installation(home, **switches) as made, _database_of(home, django_db_blocker):
+        made.run("manage.py", "collectstatic", "--noinput", "--verbosity", "0")
         made.run("manage.py", "demo")
         made.supervise()
         wait_until(lambda: answers(made.port), seconds=60, what="the web server answers")
+        stage.wait_for_syncs(Organization.objects.get(slug=DEMO_SLUG))
         yield Site(f"http://127.0.0.1:{made.port}", sandbox, made)
 
 
@@ -54,7 +57,6 @@ def site(
 def harbor(site: Site) -> Organization:
     """The demo's organization: synced, its bank lines matched, one record in quarantine, one mapping drafted."""
     organization = Organization.objects.get(slug=DEMO_SLUG)
-    stage.wait_for_syncs(organization)
     stage.match_bank(organization)
     stage.spoil_a_charge(organization, site.sandbox)
     stage.draft_a_mapping(organization)

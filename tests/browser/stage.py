@@ -32,7 +32,7 @@ _numbers = count(1)
 
 def found(name: str) -> Organization:
     """An organization with the default chart of accounts and nothing in its books."""
-    organization = make_organization(name=name, slug=f"shop-{next(_numbers)}")
+    organization = make_organization(name=name)
     install_chart(organization)
     return organization
 
@@ -94,10 +94,10 @@ def match_bank(organization: Organization) -> None:
 
 
 def spoil_a_charge(organization: Organization, sandbox: str) -> Quarantine:
-    """Stripe says its newest charge is in euros, of which we have no rate: the record is kept apart."""
+    """Stripe says its newest charge was settled in euros, of which we have no rate: it is kept apart."""
     tell_sandbox(
         sandbox, "POST", "/faults", system="stripe", kind="malformed", path="/v1/charges",
-        field="currency", value="eur",
+        field="balance_transaction.currency", value="eur",
     )  # fmt: skip
     sync_now(organization, "charges")
     return Quarantine.objects.get(stream__integration__organization=organization, stream__key="charges")

@@ -51,13 +51,14 @@ def give_payout(bank: Account, amount: int, name: str, *, after: int = 0) -> Sta
     return make_line(bank, amount, date=day(after + 1), description=f"STRIPE TRANSFER {name}")
 
 
-def open_workspace(visit: Visit, user: User, bank: Account, *, proposals: int) -> Page:
+def open_workspace(visit: Visit, user: User, bank: Account) -> Page:
     """The workspace once the cluster has done the pass that the button asks for."""
     page = visit(user)
     page.goto(f"/o/{bank.organization.slug}/reconcile/{bank.pk}/")
     page.get_by_role("button", name="Match now").click()
-    if proposals:
-        page.get_by_role("link", name=f"{proposals} proposal").click()
+    done = page.get_by_role("link", name=re.compile(r"^\d+ proposals?: show them$"))
+    with page.expect_navigation():
+        done.click()
     return page
 
 
@@ -77,7 +78,7 @@ def test_approve_and_undo_by_keyboard(visit: Visit, bank: Account, approver: Use
     first = give_payout(bank, 9700, "po_1N3AAA")
     second = give_payout(bank, 4200, "po_1N3BBB", after=3)
     make_statement(bank, opening=0, closing=13900, start=DAY, end=day(9))
-    page = open_workspace(visit, approver, bank, proposals=2)
+    page = open_workspace(visit, approver, bank)
     progress(page, 0, 2)
 
     page.keyboard.press("j")
@@ -113,9 +114,7 @@ def test_reject_then_find_and_match(visit: Visit, bank: Account, approver: User)
     invoices = [make_invoice(bank.organization, 7000), make_invoice(bank.organization, 5000)]
     refused = give_payout(bank, 4200, "po_1N3CCC")
     line = make_line(bank, 12000, date=day(5), description="WIRE FROM A CUSTOMER")
-    page = open_workspace(visit, approver, bank, proposals=0)
-    expect(pair(page, refused)).to_be_visible()
-    page.reload()
+    page = open_workspace(visit, approver, bank)
     pair(page, refused).focus()
     page.keyboard.press("r")
     expect(pair(page, refused)).to_have_count(0)
@@ -127,7 +126,7 @@ def test_reject_then_find_and_match(visit: Visit, bank: Account, approver: User)
     page.get_by_label("Search entries and documents").fill("|".join(each.number for each in invoices))
     panel = page.locator("#panel")
     page.get_by_label(f"Invoice {invoices[0].number}").check()
-    expect(panel.get_by_text("5,000.00".replace("5,000.00", "50.00"))).to_be_visible()
+    expect(panel.get_by_text("50.00")).to_be_visible()
     page.get_by_label(f"Invoice {invoices[1].number}").check()
     expect(panel.locator(".left")).to_contain_text(re.compile(r"Left to explain\s*0\.00"))
     expect(panel.get_by_text("Will be posted on").first).to_be_visible()
@@ -141,7 +140,7 @@ def test_reject_then_find_and_match(visit: Visit, bank: Account, approver: User)
 def test_create_from_a_line(visit: Visit, bank: Account, approver: User) -> None:
     line = make_line(bank, -185000, description="RENT PIER 9")
     rent = Account.objects.filter(organization=bank.organization, type="expense").order_by("code")[0]
-    page = open_workspace(visit, approver, bank, proposals=0)
+    page = open_workspace(visit, approver, bank)
     pair(page, line).focus()
     page.keyboard.press("c")
     page.get_by_label("Account", exact=True).select_option(label=f"{rent.code} {rent.name}")
@@ -162,7 +161,7 @@ def test_create_from_a_line(visit: Visit, bank: Account, approver: User) -> None
 def test_split_a_line(visit: Visit, bank: Account, approver: User) -> None:
     line = make_line(bank, -10001, description="OFFICE AND POSTAGE")
     first, second = Account.objects.filter(organization=bank.organization, type="expense").order_by("code")[:2]
-    page = open_workspace(visit, approver, bank, proposals=0)
+    page = open_workspace(visit, approver, bank)
     pair(page, line).focus()
     page.keyboard.press("s")
     accounts = page.get_by_label("Account", exact=True)
@@ -179,7 +178,7 @@ def test_split_a_line(visit: Visit, bank: Account, approver: User) -> None:
 
 def test_bulk_approval(visit: Visit, bank: Account, approver: User) -> None:
     lines = [give_payout(bank, 1000 + n, f"po_1N3{n:03}", after=4 * n) for n in range(3)]
-    page = open_workspace(visit, approver, bank, proposals=3)
+    page = open_workspace(visit, approver, bank)
     for line in lines[:2]:
         pair(page, line).get_by_role("checkbox").check()
     expect(page.get_by_text("2 selected")).to_be_visible()
@@ -193,7 +192,7 @@ def test_bulk_approval(visit: Visit, bank: Account, approver: User) -> None:
 def test_a_bookkeeper_prepares_and_may_not_approve(visit: Visit, bank: Account) -> None:
     line = give_payout(bank, 9700, "po_1N3DDD")
     user = stage.person(bank.organization, Role.APPROVER)
-    page = open_workspace(visit, user, bank, proposals=1)
+    page = open_workspace(visit, user, bank)
     expect(pair(page, line).get_by_role("button", name="Approve")).to_be_visible()
     Membership.objects.filter(user=user).update(role=Role.BOOKKEEPER)
     pair(page, line).focus()

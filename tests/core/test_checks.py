@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.core.checks import CheckMessage
 from pytest_django import Settings
 
 from ledgerhub.core.checks import check_keys, check_queue, check_sqlite
 
 
-def ids(messages: list[object]) -> list[str]:
-    return [str(message.id) for message in messages]  # type: ignore[attr-defined]
+def ids(messages: list[CheckMessage]) -> list[str]:
+    return [str(message.id) for message in messages]
 
 
 def test_our_own_settings_pass() -> None:

@@ -1,4 +1,4 @@
-"""The supervisor with real, small programs: restarts, orders of ending, and what is left when it is killed."""
+"""The supervisor with small programs: restarts, orderly ends, and what is left when it is killed."""
 
 from __future__ import annotations
 

@@ -102,9 +102,7 @@ def state() -> dict[str, Any]:
             Document.objects.values_list("source__key", "output", "external_id", "status", "total")
         ),
         "entries": entries(),
-        "unbalanced": list(
-            Posting.objects.values("entry").annotate(left=Sum("base_amount")).exclude(left=0)
-        ),
+        "unbalanced": list(Posting.objects.values("entry").annotate(left=Sum("base_amount")).exclude(left=0)),
         "quarantine": sorted(Quarantine.objects.values_list("stream__key", "external_id", "output", "state")),
         "runs": sorted(SyncRun.objects.values_list("stream__key", "state").annotate(Count("pk"))),
         "events": sorted(WebhookEvent.objects.values_list("state").annotate(Count("pk"))),
@@ -125,9 +123,7 @@ def entries() -> list[list[Any]]:
     for row in Posting.objects.values_list("entry", "account__code", "amount", "base_amount"):
         lines.setdefault(row[0], []).append(list(row[1:]))
     columns = ("pk", "document__output", "document__external_id", "part", "date", "currency")
-    return sorted(
-        [*map(str, row[1:]), sorted(lines[row[0]])] for row in standing.values_list(*columns)
-    )
+    return sorted([*map(str, row[1:]), sorted(lines[row[0]])] for row in standing.values_list(*columns))
 
 
 def beats() -> list[float]:

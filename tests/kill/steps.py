@@ -40,14 +40,14 @@ class Steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def watch(self) -> None:
-        commit = connection._commit
+        commit = connection.commit
 
         def counted() -> None:
             self.step()
             commit()
             self.step()
 
-        connection._commit = counted  # type: ignore[method-assign]
+        connection.commit = counted  # type: ignore[method-assign]
         connection.execute_wrappers.append(self)
 
 
@@ -76,7 +76,7 @@ def _child(work: Work, kill_at: int, answer: int) -> None:
         connections.close_all()
         os.write(answer, json.dumps([result, steps.count], default=str).encode())
         code = 0
-    except BaseException:
+    except Exception:  # noqa: BLE001 (a child must never return into what its parent does)
         traceback.print_exc(file=sys.stderr)
     finally:
         sys.stderr.flush()

@@ -15,11 +15,12 @@ import pytest
 
 from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
+from tests.kill.conftest import ORDERS
 from tests.processes import Installation, answers, descendants, free_port, is_alive, wait_until, words
 
 pytestmark = pytest.mark.kill
-SEED, ORDERS, SYSTEMS = 7, 300, ("stripe", "shopify")
-KILLS, KILLING_SECONDS = 10, 60
+SEED, MANY_ORDERS, SYSTEMS = 7, 300, ("stripe", "shopify")
+KILLING_SECONDS = 60
 # Time passes that much faster for leases and retries, so that minutes of waiting fit into the test.
 FACTOR = "40"
 SAME = ("balances", "records", "documents", "entries", "unbalanced", "quarantine", "incidents")
@@ -30,7 +31,7 @@ def business(tables: Path, tmp_path: Path) -> Iterator[str]:
     """The sandbox with several hundred orders."""
     keeper = Installation(tmp_path / "sandbox", port=free_port())
     keeper.home.mkdir()
-    keeper.start("manage.py", "sandbox", "--port", str(keeper.port), "--orders", str(ORDERS))
+    keeper.start("manage.py", "sandbox", "--port", str(keeper.port), "--orders", str(MANY_ORDERS))
     try:
         wait_until(lambda: answers(keeper.port), seconds=30, what="the sandbox answers")
         yield f"http://127.0.0.1:{keeper.port}"
@@ -66,16 +67,18 @@ def calls(installation: Installation) -> int:
     return installation.log.read_bytes().count(b"INFO integrations.client call")
 
 
-def disturb(installation: Installation, supervisor: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+def disturb(
+    installation: Installation, supervisor: subprocess.Popen[bytes], *, kills: int
+) -> subprocess.Popen[bytes]:
     """Kill in the midst of syncing, the supervisor itself once; gives the one that runs afterwards."""
     dice = random.Random(SEED)
     end = time.monotonic() + KILLING_SECONDS
-    for kill in range(KILLS):
+    for kill in range(kills):
         seen, patience = calls(installation), min(time.monotonic() + 15, end)
         while calls(installation) == seen and time.monotonic() < patience:
             time.sleep(0.02)
         time.sleep(dice.uniform(0.0, 0.5))
-        if kill == KILLS // 2:
+        if kill == kills // 2:
             supervisor.kill()
             supervisor.wait()
             supervisor = installation.supervise()
@@ -94,22 +97,32 @@ def is_done(installation: Installation) -> bool:
     return (left["open runs"], left["open events"]) == (0, 0)
 
 
-def test_nothing_is_lost_and_nothing_doubled(
-    installation: Installation, other: Installation, business: str
-) -> None:
-    ask(installation, "scene.connect", business, *SYSTEMS)
+def check(installation: Installation, other: Installation, address: str, *, orders: int, kills: int) -> None:
+    """Sync under kills in the one installation, undisturbed in the other; compare, also with the truth."""
+    ask(installation, "scene.connect", address, *SYSTEMS)
     supervisor = installation.supervise()
     hurry = installation.start("-m", "tests.kill.inside", "tests.kill.scene.hasten", "150", FACTOR)
-    supervisor = disturb(installation, supervisor)
+    supervisor = disturb(installation, supervisor, kills=kills)
     wait_until(lambda: is_done(installation), seconds=75, what="everything finishes by itself")
     hurry.terminate()
     wait_until(lambda: answers(installation.port), seconds=40, what="the web server is back")
+    everything = descendants(supervisor.pid)
     supervisor.terminate()
     assert supervisor.wait(40) == 0
+    assert [words(pid) for pid in everything if is_alive(pid)] == []
     state = ask(installation, "scene.state")
-    expected = ask(other, "works.undisturbed", business, *SYSTEMS)
-    simulated = simulate(7, orders=ORDERS)
-    assert state["balances"] == truth.balances(simulated, clock=simulated.clock, systems=SYSTEMS)
+    expected = ask(other, "works.undisturbed", address, *SYSTEMS)
+    business = simulate(7, orders=orders)
+    assert state["balances"] == truth.balances(business, clock=business.clock, systems=SYSTEMS)
     assert {name: state[name] for name in SAME} == {name: expected[name] for name in SAME}
-    assert {state for _, state, _ in state["runs"]} == {"succeeded"}  # type: ignore[attr-defined]
-    assert not any(is_alive(pid) for pid in descendants(supervisor.pid))
+    assert {how for _, how, _ in state["runs"]} == {"succeeded"}  # type: ignore[attr-defined]
+
+
+def test_nothing_is_lost_and_nothing_doubled(
+    installation: Installation, other: Installation, business: str
+) -> None:
+    check(installation, other, business, orders=MANY_ORDERS, kills=10)
+
+
+def test_on_postgres(on_postgres: Installation, other: Installation, sandbox: str) -> None:
+    check(on_postgres, other, sandbox, orders=ORDERS, kills=5)

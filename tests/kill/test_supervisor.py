@@ -27,15 +27,17 @@ def healthy(installation: Installation, supervisor: int) -> None:
     wait_until(lambda: works(installation, supervisor), seconds=40, what=installation.log.read_text())
 
 
+def wait_until_gone(pids: list[int]) -> None:
+    wait_until(lambda: not any(map(is_alive, pids)), seconds=40, what="the cluster is replaced")
+
+
 def test_it_comes_up_heals_and_stops(installation: Installation) -> None:
     supervisor = installation.supervise()
     healthy(installation, supervisor.pid)
     for place in (1, 2, 4):  # sentinel, idle worker, monitor: whichever dies, all are replaced
         before = below(supervisor.pid, "manage.py jobs")
         os.kill(before[place], signal.SIGKILL)
-        wait_until(
-            lambda before=before: not any(is_alive(pid) for pid in before), seconds=20, what=f"{place} is replaced"
-        )
+        wait_until_gone(before)
         healthy(installation, supervisor.pid)
     everything = descendants(supervisor.pid)
     os.killpg(supervisor.pid, signal.SIGINT)
@@ -61,7 +63,7 @@ def test_a_cluster_that_hangs_is_replaced(installation: Installation) -> None:
     before = below(supervisor.pid, "manage.py jobs")
     for pid in before[1:]:
         os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: not any(is_alive(pid) for pid in before), seconds=40, what="the cluster is replaced")
+    wait_until_gone(before)
     healthy(installation, supervisor.pid)
     assert "jobs gave no sign of life for 8 s; restarting it" in installation.log.read_text()
 

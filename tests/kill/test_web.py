@@ -23,7 +23,11 @@ WHOLE = ["confirmed", 3, 1, 1, 1, 1]
 
 def post(port: int, path: str, session: str) -> int:
     """The status of a form posted by somebody who is signed in; 0 where nobody answered."""
-    headers = {"Cookie": f"sessionid={session}; csrftoken={TOKEN}", "X-CSRFToken": TOKEN, "Content-Length": "0"}
+    headers = {
+        "Cookie": f"sessionid={session}; csrftoken={TOKEN}",
+        "X-CSRFToken": TOKEN,
+        "Content-Length": "0",
+    }
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request("POST", path, headers=headers)
@@ -46,7 +50,11 @@ def kill_while(posting: Sequence[threading.Thread], supervisor: int) -> int:
     dice, hit = random.Random(11), 0
     while any(thread.is_alive() for thread in posting):
         time.sleep(dice.uniform(0.05, 0.5))
-        web = [pid for pid in descendants(supervisor) if "gunicorn" in words(pid) and "guard.py" not in words(pid)]
+        web = [
+            pid
+            for pid in descendants(supervisor)
+            if "gunicorn" in words(pid) and "guard.py" not in words(pid)
+        ]
         if web:
             os.kill(dice.choice(web), signal.SIGKILL)
             hit += 1

@@ -15,7 +15,7 @@ from integrations.models import Integration, SyncRun, WebhookEvent
 from ledgerhub.access.models import AuditEvent, Role, User
 from ledgerhub.ledger.models import Account, Allocation, Entry
 from reconciliation import decisions, runs
-from reconciliation.models import Match
+from reconciliation.models import Match, MatchRun
 from tests.factories import make_user, sign_in
 from tests.jobs import drain
 from tests.kill import scene
@@ -112,7 +112,7 @@ def matching(most: str) -> dict[str, Any]:
 
 
 def _state(run_id: int) -> str:
-    return str(runs.MatchRun.objects.get(pk=run_id).state)
+    return str(MatchRun.objects.get(pk=run_id).state)
 
 
 def unmatched() -> Account:
@@ -152,7 +152,7 @@ def _nothing() -> None:
 
 
 def pile(count: str) -> dict[str, Any]:
-    """Proposals of an invoice each, and somebody signed in who may confirm them: cookie and paths to post to."""
+    """Proposals of an invoice each; cookie of somebody who may confirm them, and where to post."""
     bank = make_bank(scene.found_bare())
     user = make_user(email="ann@example.com", organization=bank.organization, role=Role.APPROVER)
     for number in range(1, int(count) + 1):
@@ -162,12 +162,13 @@ def pile(count: str) -> dict[str, Any]:
     runs.propose(bank)
     client = sign_in(Client(), user)
     slug = bank.organization.slug
-    paths = [reverse("reconciliation:confirmation", args=[slug, made.pk]) for made in Match.objects.order_by("pk")]
+    matches = Match.objects.order_by("pk")
+    paths = [reverse("reconciliation:confirmation", args=[slug, made.pk]) for made in matches]
     return {"session": client.cookies[settings.SESSION_COOKIE_NAME].value, "paths": paths}
 
 
 def decided() -> list[list[Any]]:
-    """Of each match: state, confirmed rows, entries of its document, settled documents, and what is recorded."""
+    """Of each match: state, confirmed rows, entries, settled documents, confirmations, audit events."""
     found = []
     for made in Match.objects.order_by("pk"):
         audit = AuditEvent.objects.filter(action="match.confirmed", object_id=str(made.pk))

@@ -554,7 +554,9 @@ def test_periods() -> None:
 def test_clearing_lists_what_no_payout_names(shop: Organization, viewer: User, signed_in: SignedIn) -> None:
     book(shop, invoice(external_id="5003", number="#1003", tenders=[tender(10850, id="t3")]))
     item = {"external_id": "i1", "category": "charge", "source": "t1", "amount": 10850, "net": 10850}
-    [made] = book(shop, payout(external_id="po_1", total=10850, gateway="stripe", itemized=True, items=[item]))
+    [made] = book(
+        shop, payout(external_id="po_1", total=10850, gateway="stripe", itemized=True, items=[item])
+    )
     made.gateway = "stripe"
     made.save()
     clearing = account(shop, "clearing")

@@ -1,0 +1,6 @@
+"""Settings of the installation the browser drives: as in use, but for a fast queue and a folder of its own."""
+
+from tests.kill.settings import *  # noqa: F403
+from tests.kill.settings import VAR_DIR
+
+STATIC_ROOT = VAR_DIR / "static"
