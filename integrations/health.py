@@ -12,7 +12,7 @@ from integrations.connection import TOKEN, connect
 from integrations.models import Integration, RawRecord, Secret, Stream, SyncRun
 from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import ConfigError, LedgerHubError
-from ledgerhub.ledger import queries
+from ledgerhub.ledger import queries, totals
 
 EXPIRY_WARNING = dt.timedelta(days=14)
 STALE_FACTOR = 3
@@ -66,7 +66,7 @@ def _forget_switched_off(integration: Integration) -> None:
 def check_books() -> None:
     """Every entry sums to zero and its postings agree with it, or an alert says where not."""
     for organization in Organization.objects.all():
-        problems = [_unbalanced(organization), _misfiled(organization)]
+        problems = [_unbalanced(organization), _misfiled(organization), _wrong_totals(organization)]
         message = " ".join(problem for problem in problems if problem)
         if message:
             alerts.open_incident(organization, key="books", message=message)
@@ -78,6 +78,11 @@ def _unbalanced(organization: Organization) -> str:
     wrong = queries.unbalanced(organization)
     ids = ", ".join(str(row.entry_id) for row in wrong[:EXAMPLES])
     return f"{len(wrong)} journal entries do not balance: {ids}." if wrong else ""
+
+
+def _wrong_totals(organization: Organization) -> str:
+    days = totals.wrong(organization)
+    return f"{len(days)} daily totals are not the sum of their postings." if days else ""
 
 
 def _misfiled(organization: Organization) -> str:

@@ -68,6 +68,8 @@ _LINKS: tuple[_Link | tuple[_Link, tuple[_Link, ...]], ...] = (
             _Link("Journal", "ledger:journal"),
             _Link("Documents", "ledger:documents"),
             _Link("Trial balance", "ledger:trial_balance"),
+            _Link("Contacts", "ledger:contacts"),
+            _Link("Exchange rates", "ledger:rates"),
         ),
     ),
     _Link("Reports", "reports", "report"),

@@ -8,10 +8,11 @@ from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest
 
 _TABS = (
-    ("settings", "Organization", Role.VIEWER),
-    ("people", "People", Role.VIEWER),
-    ("invitations", "Invitations", Role.ADMIN),
-    ("audit", "Audit trail", Role.ADMIN),
+    ("access:settings", "Organization", Role.VIEWER),
+    ("access:people", "People", Role.VIEWER),
+    ("access:invitations", "Invitations", Role.ADMIN),
+    ("integrations:alerts", "Alerts", Role.VIEWER),
+    ("access:audit", "Audit trail", Role.ADMIN),
 )
 
 
@@ -20,8 +21,8 @@ def settings_tabs(request: OrgRequest, active: str) -> list[dict[str, object]]:
     return [
         {
             "label": label,
-            "url": reverse(f"access:{name}", args=[request.organization.slug]),
-            "active": name == active,
+            "url": reverse(name, args=[request.organization.slug]),
+            "active": name == f"access:{active}",
         }
         for name, label, role in _TABS
         if request.membership.may(role)

@@ -10,6 +10,7 @@ from ledgerhub.core import bulk
 from ledgerhub.ledger.models import Contact, ContactIdentity
 
 Person = dict[str, Any]
+_UPDATED = ("name", "phone", "tax_number", "country")
 
 
 def resolve(
@@ -26,8 +27,8 @@ def resolve(
     by_id = _by_identity(organization, scope, {str(p["external_id"]) for p in named if p.get("external_id")})
     unknown = [person for person in named if str(person.get("external_id") or "") not in by_id]
     by_email = _by_email(organization, {_email(p) for p in unknown if _email(p)})
-    nameless = (person for person in unknown if not person.get("external_id") and not _email(person))
-    by_name = _by_name(organization, {_label(person) for person in nameless})
+    name_only = (person for person in unknown if not person.get("external_id") and not _email(person))
+    by_name = _by_name(organization, {_label(person) for person in name_only})
     missing: dict[tuple[str, str], Contact] = {}
     new_ids: dict[str, Contact] = {}
     found: list[Contact | None] = []
@@ -62,12 +63,12 @@ def update(organization: Organization, people: Sequence[Person], *, scope: str) 
     contacts = [contact for contact in resolve(organization, people, scope=scope) if contact]
     changed = []
     for contact, person in zip(contacts, [p for p in people if _label(p)], strict=True):
-        wanted = {f: str(person.get(f) or getattr(contact, f)) for f in ("name", "phone", "tax_number", "country")}
+        wanted = {name: str(person.get(name) or getattr(contact, name)) for name in _UPDATED}
         if any(getattr(contact, name) != value for name, value in wanted.items()):
             for name, value in wanted.items():
                 setattr(contact, name, value)
             changed.append(contact)
-    Contact.objects.bulk_update(changed, ["name", "phone", "tax_number", "country"])
+    Contact.objects.bulk_update(changed, _UPDATED)
     return contacts
 
 
@@ -89,13 +90,13 @@ def _by_identity(organization: Organization, scope: str, ids: set[str]) -> dict[
 
 
 def _by_email(organization: Organization, emails: set[str]) -> dict[str, Contact]:
-    rows = Contact.objects.filter(organization=organization, email__in=emails).order_by("-id") if emails else []
-    return {contact.email: contact for contact in rows}
+    rows = Contact.objects.filter(organization=organization, email__in=emails).order_by("-id")
+    return {contact.email: contact for contact in rows} if emails else {}
 
 
 def _by_name(organization: Organization, names: set[str]) -> dict[str, Contact]:
-    rows = Contact.objects.filter(organization=organization, name__in=names).order_by("-id") if names else []
-    return {contact.name: contact for contact in rows}
+    rows = Contact.objects.filter(organization=organization, name__in=names).order_by("-id")
+    return {contact.name: contact for contact in rows} if names else {}
 
 
 def _new(organization: Organization, person: Person, *, supplier: bool) -> Contact:

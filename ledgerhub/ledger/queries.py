@@ -13,7 +13,6 @@ from django.db.models import (
     BigIntegerField,
     Case,
     DecimalField,
-    Exists,
     ExpressionWrapper,
     F,
     OuterRef,
@@ -25,7 +24,7 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce
 
 from ledgerhub.access.models import Organization
-from ledgerhub.ledger.models import Account, Allocation, DailyTotal, Document, DocumentLine, Entry, Posting
+from ledgerhub.ledger.models import Account, Allocation, DailyTotal, Document, Entry, Posting
 
 Dated = TypeVar("Dated", Posting, DailyTotal)
 
@@ -253,24 +252,6 @@ def _open_base() -> Case:
 def clearing_balances(organization: Organization, *, on: dt.date | None = None) -> list[CurrencyBalance]:
     """What every gateway holds, by currency: what `unsettled` lists, plus what has no item list."""
     return currency_balances(organization, on=on, role="clearing")
-
-
-def unsettled(clearing: Account, *, on: dt.date | None = None) -> QuerySet[Posting]:
-    """Postings to a gateway's clearing account of documents that no payout's items name, newest first.
-
-    A payout item names a document by its id at the source, or by the id of one of its payments.
-    """
-    items = DocumentLine.objects.filter(section="items", document__organization=clearing.organization_id)
-    tenders = DocumentLine.objects.filter(section="tenders", document=OuterRef("entry__document"))
-    return (
-        _until(Posting.objects.filter(account=clearing), on)
-        .exclude(entry__document__kind="payout")
-        .filter(entry__reverses__isnull=True, entry__reversed_by__isnull=True)
-        .filter(~Exists(items.filter(source_ref=OuterRef("entry__document__external_id"))))
-        .filter(~Exists(tenders.filter(Exists(items.filter(source_ref=OuterRef("external_id"))))))
-        .select_related("entry__document")
-        .order_by("-date", "-pk")
-    )
 
 
 def unbalanced(organization: Organization | None = None) -> list[Unbalanced]:

@@ -89,8 +89,8 @@ def exact_instant(instant: datetime, zone: tzinfo) -> str:
 
 
 def format_distance(instant: datetime, *, now: datetime, locale: str = DEFAULT_LOCALE) -> str:
-    """ "12 minutes ago" or "in 2 hours"."""
+    """ "12 minutes ago", "in 2 hours" or "just now"."""
     distance = instant - now
     if abs(distance) < timedelta(seconds=5):
-        distance = timedelta(seconds=0)
+        return "just now"
     return format_timedelta(distance, add_direction=True, threshold=1.2, locale=parse_locale(locale))
