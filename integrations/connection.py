@@ -73,11 +73,14 @@ class Calls:
         self._pending.append(record)
 
     def save(self) -> ApiCall | None:
-        """Write what was collected; the last call is the one that brought the answer."""
+        """Write what was collected; gives the last call that brought records themselves rather than
+        what belongs to them (those have a purpose like `payouts: lines`)."""
         rows = [self._row(record) for record in self._pending]
         self._pending = []
         bulk.insert(rows)
-        return rows[-1] if rows else None
+        answers = [row for row in rows if row.status == 200 and ": " not in row.purpose]
+        found = answers or rows
+        return found[-1] if found else None
 
     def _row(self, record: CallRecord) -> ApiCall:
         return ApiCall(

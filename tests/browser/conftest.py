@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,12 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+AS_IN_USE = {
+    "DJANGO_SETTINGS_MODULE": "tests.browser.settings",
+    "DEBUG": "false",
+    "LEDGERHUB_DEMO": "true",
+    "REQUIRE_MFA": "true",
+}
 PATIENCE_MS = 30_000
 
 
@@ -37,14 +44,11 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(
-    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
-) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Site]:
     """The whole product as `make run` starts it, with a second factor demanded; its database is ours too."""
     home, sandbox = tmp_path_factory.mktemp("site"), f"http://127.0.0.1:{free_port()}"
-    switches = {"DJANGO_SETTINGS_MODULE": "tests.browser.settings", "DEBUG": "false", "LEDGERHUB_DEMO": "true",
-                "REQUIRE_MFA": "true", "SANDBOX_URL": sandbox}  # fmt: skip
-    with installation(home, **switches) as made, _database_of(home, django_db_blocker):
+    switches = {**AS_IN_USE, "SANDBOX_URL": sandbox}
+    with installation(home, **switches) as made, _database(home, django_db_blocker):
         made.run("manage.py", "collectstatic", "--noinput", "--verbosity", "0")
         made.run("manage.py", "demo")
         made.supervise()
@@ -55,7 +59,7 @@ def site(
 
 @pytest.fixture(scope="session")
 def harbor(site: Site) -> Organization:
-    """The demo's organization: synced, its bank lines matched, one record in quarantine, one mapping drafted."""
+    """The demo's organization: synced, bank lines matched, a record in quarantine, a mapping drafted."""
     organization = Organization.objects.get(slug=DEMO_SLUG)
     stage.match_bank(organization)
     stage.spoil_a_charge(organization, site.sandbox)
@@ -109,7 +113,8 @@ class Visitors:
 
     def _listen(self, page: Page) -> None:
         def on_console(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning") and "status of 4" not in message.text:
+            refused = "status of 4" in message.text or "Status Error Code 4" in message.text
+            if message.type in ("error", "warning") and not refused:
                 self.complaints.append(f"{page.url}: {message.text}")
 
         def on_response(response: Response) -> None:
@@ -139,20 +144,17 @@ def visit(visitors: Visitors) -> Callable[..., Page]:
     return visitors.open
 
 
-class _database_of:
+@contextmanager
+def _database(home: Path, blocker: DjangoDbBlocker) -> Iterator[None]:
     """Our own queries go to the installation's database, also while Playwright's event loop runs."""
-
-    def __init__(self, home: Path, blocker: DjangoDbBlocker) -> None:
-        self._name, self._blocker = str(home / "ledgerhub.sqlite3"), blocker
-
-    def __enter__(self) -> None:
-        self._before = connection.settings_dict["NAME"]
-        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-        connection.settings_dict["NAME"] = self._name
-        self._blocker.unblock()
-
-    def __exit__(self, *error: object) -> None:
+    database = connection.settings_dict
+    before, database["NAME"] = database["NAME"], str(home / "ledgerhub.sqlite3")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    blocker.unblock()
+    try:
+        yield
+    finally:
         connection.close()
-        self._blocker.restore()
-        connection.settings_dict["NAME"] = self._before
+        blocker.restore()
+        database["NAME"] = before
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]

@@ -1,4 +1,4 @@
-"""How a page looks: nothing runs over the edge, nothing breaks accessibility, in two widths and two themes."""
+"""How a page looks: nothing over the edge, nothing inaccessible, in two widths and two themes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -19,7 +19,7 @@ _RULES: dict[tuple[str, str], list[str] | None] = {
     ("narrow", "dark"): [],
 }
 _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-# What takes us out of the flow on purpose, and so is not measured against the edge.
+# The first few elements that reach past the edge, for the message.
 _CULPRITS = """[...document.querySelectorAll("main *, header *")]
   .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .slice(0, 5).map(e => e.tagName.toLowerCase() + "." + e.className)"""
@@ -40,9 +40,8 @@ def faults(page: Page, name: str) -> list[str]:
 
 
 def _overflow(page: Page, where: str) -> list[str]:
-    if page.evaluate(_OVERFLOW) <= 0:
-        return []
-    return [f"{where}: the page runs over the edge by {page.evaluate(_OVERFLOW)} px: {page.evaluate(_CULPRITS)}"]
+    pixels = page.evaluate(_OVERFLOW)
+    return [f"{where}: {pixels} px over the edge: {page.evaluate(_CULPRITS)}"] if pixels > 0 else []
 
 
 def _violations(page: Page, where: str, *, rules: list[str] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Settings of the installation the browser drives: as in use, but for a fast queue and a folder of its own."""
+"""Settings of the installation the browser drives: as in use, but with a fast queue and own folders."""
 
 from tests.kill.settings import *  # noqa: F403
 from tests.kill.settings import VAR_DIR

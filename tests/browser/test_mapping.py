@@ -1,4 +1,4 @@
-"""Editing a mapping: the live preview, the draft's effect on real records, publishing, replaying, the books."""
+"""Editing a mapping: live preview, the draft's effect on real records, publishing, replay, the books."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_unpaid_orders_become_receivables(visit: Callable[..., Page], site: Site
     page.goto(f"/o/{organization.slug}/mappings/")
     page.get_by_role("link", name=re.compile("Orders")).click()
     page.get_by_role("button", name="Edit").click()
-    page.get_by_label("or id").fill(record.external_id)
+    page.get_by_role("textbox", name="or id", exact=True).fill(record.external_id)
     page.get_by_role("button", name="Show", exact=True).click()
     rule = page.get_by_role("listitem", name=re.compile("^Rule for .*status", re.IGNORECASE)).first
     value = rule.locator(".mapping-value")

@@ -1,4 +1,4 @@
-"""The reconciliation workspace, by keyboard and by mouse: approve, reject, find, create, split, undo, bulk."""
+"""The reconciliation workspace by keyboard and mouse: approve, reject, find, create, split, undo, bulk."""
 
 from __future__ import annotations
 
@@ -70,8 +70,15 @@ def progress(page: Page, explained: int, lines: int) -> None:
     expect(page.locator("#header").get_by_text(f"{explained} of {lines} lines explained")).to_be_visible()
 
 
+def two_expenses(bank: Account) -> tuple[Account, Account]:
+    expenses = Account.objects.filter(organization=bank.organization, type="expense")
+    first, second = expenses.order_by("code")[:2]
+    return first, second
+
+
 def states(organization: Organization) -> list[str]:
-    return list(Match.objects.filter(organization=organization).order_by("pk").values_list("state", flat=True))
+    rows = Match.objects.filter(organization=organization).order_by("pk")
+    return list(rows.values_list("state", flat=True))
 
 
 def test_approve_and_undo_by_keyboard(visit: Visit, bank: Account, approver: User) -> None:
@@ -125,9 +132,9 @@ def test_reject_then_find_and_match(visit: Visit, bank: Account, approver: User)
     page.keyboard.press("f")
     page.get_by_label("Search entries and documents").fill("|".join(each.number for each in invoices))
     panel = page.locator("#panel")
-    page.get_by_label(f"Invoice {invoices[0].number}").check()
+    page.get_by_role("checkbox", name=f"Invoice {invoices[0].number}").check()
     expect(panel.get_by_text("50.00")).to_be_visible()
-    page.get_by_label(f"Invoice {invoices[1].number}").check()
+    page.get_by_role("checkbox", name=f"Invoice {invoices[1].number}").check()
     expect(panel.locator(".left")).to_contain_text(re.compile(r"Left to explain\s*0\.00"))
     expect(panel.get_by_text("Will be posted on").first).to_be_visible()
     panel.get_by_role("button", name="Post and match").click()
@@ -139,7 +146,7 @@ def test_reject_then_find_and_match(visit: Visit, bank: Account, approver: User)
 
 def test_create_from_a_line(visit: Visit, bank: Account, approver: User) -> None:
     line = make_line(bank, -185000, description="RENT PIER 9")
-    rent = Account.objects.filter(organization=bank.organization, type="expense").order_by("code")[0]
+    rent, _ = two_expenses(bank)
     page = open_workspace(visit, approver, bank)
     pair(page, line).focus()
     page.keyboard.press("c")
@@ -160,7 +167,7 @@ def test_create_from_a_line(visit: Visit, bank: Account, approver: User) -> None
 
 def test_split_a_line(visit: Visit, bank: Account, approver: User) -> None:
     line = make_line(bank, -10001, description="OFFICE AND POSTAGE")
-    first, second = Account.objects.filter(organization=bank.organization, type="expense").order_by("code")[:2]
+    first, second = two_expenses(bank)
     page = open_workspace(visit, approver, bank)
     pair(page, line).focus()
     page.keyboard.press("s")

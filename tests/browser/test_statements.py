@@ -30,8 +30,11 @@ def lines(organization: Organization) -> list[tuple[str, int, str]]:
 
 def upload(page: Page, name: str, rows: list[str], account: str) -> None:
     text = (HEAD + "".join(rows)).encode()
-    page.get_by_label("Statement file").set_input_files({"name": name, "mimeType": "text/csv", "buffer": text})
-    page.get_by_label("Bank account", exact=True).select_option(label=account)
+    form = page.locator("form", has=page.get_by_label("Statement file"))
+    form.get_by_label("Statement file").set_input_files(
+        {"name": name, "mimeType": "text/csv", "buffer": text}
+    )
+    form.get_by_label("Bank account", exact=True).select_option(label=account)
     page.get_by_role("button", name="Upload").click()
 
 
@@ -54,13 +57,13 @@ def test_columns_once_and_no_line_twice(visit: Callable[..., Page], site: Site) 
     expect(page.get_by_role("cell", name="2026-10-01")).to_be_visible()
     assert lines(organization) == []
     page.get_by_role("button", name="Import 3 lines").click()
-    expect(page.get_by_text("New lines")).to_be_visible()
+    expect(page.get_by_text("New lines", exact=True)).to_be_visible()
     old = [("2026-10-01", -125000), ("2026-10-03", -450), ("2026-10-03", -450)]
     assert [row[:2] for row in lines(organization)] == old
 
     page.goto(f"/o/{organization.slug}/integrations/{integration.pk}/files/")
     upload(page, "october-2.csv", BOTH + NEW, f"{bank.code} {bank.name}")
-    expect(page.get_by_text("Known already")).to_be_visible()
+    expect(page.get_by_text("Known already", exact=True)).to_be_visible()
     assert [row[:2] for row in lines(organization)] == [*old, ("2026-10-05", 125025)]
     report = Upload.objects.filter(stream__integration=integration).latest("pk")
     assert (report.state, report.report["lines"]) == ("imported", 3)

@@ -12,6 +12,7 @@ from integrations.management.commands import demo
 from integrations.models import Integration, SyncRun, Upload
 from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
+from ledgerhub.ledger import queries
 from ledgerhub.ledger.bank_accounts import bank_accounts
 from ledgerhub.ledger.models import Statement, StatementLine
 
@@ -32,6 +33,12 @@ def test_the_statements_are_those_of_the_sandbox() -> None:
         assert (owner.opening + moved, last.closing) == (closing[owner.id], closing[owner.id])
     assert {upload.state for upload in Upload.objects.all()} == {"imported"}
     assert "difference" not in {files.check_balance(upload).state for upload in Upload.objects.all()}
+
+
+def test_the_books_open_with_what_the_bank_held() -> None:
+    organization = demo.make("a password")
+    [bank, card] = bank_accounts(organization)
+    assert (queries.account_balance(bank), queries.account_balance(card)) == (2_500_000, 0)
 
 
 def test_integrations_are_live_with_their_first_sync_queued() -> None:

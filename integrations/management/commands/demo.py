@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 from typing import Any
 
@@ -21,9 +22,11 @@ from integrations.sandbox.systems import bank as bank_system
 from integrations.sandbox.web import System
 from integrations.statements import CsvLayout
 from ledgerhub.access.models import Membership, Organization, Role, User
+from ledgerhub.ledger import documents, posting
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.bank_accounts import use_as_bank_account
-from ledgerhub.ledger.models import Account
+from ledgerhub.ledger.kinds import Draft
+from ledgerhub.ledger.models import Account, Source
 
 EMAIL = "admin@harbor.example"
 SLUG = "harbor-coffee"
@@ -90,10 +93,36 @@ def give_statements(organization: Organization, *, bank: Account, admin: User) -
     (stream,) = register.activate(integration, [Choice("statements")], user=admin)
     business = simulate()
     for account, owner, style in zip((bank, card), ACCOUNTS, ("us", "ofx1"), strict=True):
+        if owner.opening:
+            open_account(account, owner.opening, on=business.start - dt.timedelta(days=1))
         for month in bank_system.months(business, business.clock):
             period = bank_system.period(business, owner, month, business.clock)
             name = bank_system.file_name(owner, month, style)
             give(stream, account, ContentFile(STYLES[style].render(period), name), admin)
+
+
+def open_account(account: Account, balance: int, *, on: dt.date) -> None:
+    """What the account held before the first statement, as a bookkeeper would enter it by hand."""
+    organization = account.organization
+    equity = Account.objects.get(organization=organization, role="opening_balances")
+    draft: Draft = {
+        "kind": "journal_entry",
+        "external_id": f"opening:{account.code}",
+        "number": f"Opening {account.code}",
+        "date": on,
+        "currency": organization.base_currency,
+        "memo": f"Opening balance of {account.name}",
+        "lines": [
+            {"account": account.code, "amount": balance},
+            {"account": equity.code, "amount": -balance},
+        ],
+    }
+    source, _ = Source.objects.get_or_create(
+        organization=organization, key="by-hand", defaults={"label": "By hand"}
+    )
+    incoming = [documents.Incoming("journal_entry", draft)]
+    [stored] = documents.store(organization, source, incoming, scope="by-hand")
+    posting.post_document(stored.document, draft)
 
 
 def give(stream: Stream, account: Account, file: ContentFile[bytes], admin: User) -> None:
