@@ -24,7 +24,7 @@ def main(lifeline: int, grace: float, command: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, lambda signum, frame: child.terminate())
     threading.Thread(target=follow, args=(lifeline, grace, child), daemon=True).start()
     code = child.wait()
-    if code:
+    if code not in (0, -signal.SIGTERM):  # that is how we ask it to end
         sys.stderr.write(f"{' '.join(command[1:4])}: {ending(code)}\n")
         sys.stderr.flush()
     os.killpg(0, signal.SIGKILL)  # a killed program leaves workers that would go on by themselves

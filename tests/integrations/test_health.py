@@ -221,7 +221,8 @@ def test_unbalanced_and_misfiled_are_told_and_recover(organization: Organization
     health.check_books()
     assert open_incidents() == [
         f"1 journal entries do not balance: {first.entry_id}. "
-        f"1 postings differ from their entry in currency, day or organization; entries: {last.entry_id}."
+        f"1 postings differ from their entry in currency, day or organization; entries: {last.entry_id}. "
+        "3 daily totals are not the sum of their postings."
     ]
     Posting.objects.filter(pk=first.pk).update(amount=first.amount)
     Posting.objects.filter(pk=last.pk).update(date=last.date)

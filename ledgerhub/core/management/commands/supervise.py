@@ -42,6 +42,7 @@ class Command(BaseCommand):
         if options["only"] != "jobs":
             programs.append(_web(options["bind"], options["threads"]))
             self.stdout.write(f"LedgerHub is at http://{options['bind']}  (Ctrl-C stops everything)\n")
+        self.stdout.flush()
         schedules.ensure()
         supervise.run(programs)
 
