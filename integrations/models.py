@@ -1,4 +1,4 @@
-"""Tables of getting data in: integrations, streams, runs, calls, raw records, mappings, quarantine, alerts."""
+"""Tables of getting data in: integrations, streams, runs, raw records, mappings, quarantine, alerts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ class Integration(models.Model):
     settings = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=14, choices=State, default=State.DRAFT)
     bank_account = models.ForeignKey(
-        "ledger.Account", on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        "ledger.Account",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
         help_text="Where its payouts arrive, or which account its statements are of",
     )
     health = models.CharField(max_length=12, default="unknown")
@@ -203,9 +207,7 @@ class RawRecord(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["stream", "external_id", "version"], name="one_record_a_version"
-            ),
+            models.UniqueConstraint(fields=["stream", "external_id", "version"], name="one_record_a_version"),
             models.UniqueConstraint(
                 fields=["stream", "external_id"], condition=Q(latest=True), name="one_latest_version"
             ),
@@ -364,7 +366,9 @@ class Incident(models.Model):
     """Something that went wrong for good, told once, and its recovery."""
 
     organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
-    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, null=True, related_name="incidents")
+    integration = models.ForeignKey(
+        Integration, on_delete=models.CASCADE, null=True, related_name="incidents"
+    )
     key = models.CharField(max_length=120, help_text="Same key, same incident")
     message = models.CharField(max_length=1000)
     opened_at = models.DateTimeField(default=timezone.now)
@@ -394,7 +398,9 @@ class AlertChannel(models.Model):
     kind = models.CharField(max_length=8, choices=Kind)
     target = models.CharField(max_length=500)
     secret = EncryptedTextField(blank=True, default="")
-    problem = models.CharField(max_length=300, blank=True, help_text="Why the last message did not get through")
+    problem = models.CharField(
+        max_length=300, blank=True, help_text="Why the last message did not get through"
+    )
     worked_at = models.DateTimeField(null=True, blank=True, help_text="When a message last got through")
     created_at = models.DateTimeField(auto_now_add=True)
 

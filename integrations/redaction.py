@@ -35,8 +35,8 @@ _VALUE = re.compile(
 # these, and looking for them is thirty times faster.
 _VALUE_MARKS = ("sk_", "rk_", "pk_", "whsec_", "shp", "bearer", "basic", "eyj", "akia", "-----begin")
 _NAME_MARKS = (
-    "authori", "secret", "passw", "passphrase", "token", "api", "private", "access", "credential", "signature",
-    "hmac", "cookie", "session", "assertion", "card", "account", "iban", "cvc", "cvv", "ssn",
+    "authori", "secret", "passw", "passphrase", "token", "api", "private", "access", "credential",
+    "signature", "hmac", "cookie", "session", "assertion", "card", "account", "iban", "cvc", "cvv", "ssn",
 )  # fmt: skip
 
 

@@ -24,12 +24,6 @@ SCHEDULES = {
 }
 
 
-def ensure_schedules() -> None:
-    """The few static schedules of the queue; people's schedules are rows of Stream."""
-    for func, fields in SCHEDULES.items():
-        Schedule.objects.get_or_create(func=func, defaults={**fields, "repeats": -1, "name": func})
-
-
 def sweep() -> None:
     now = timezone.now()
     _start_due_streams(now)

@@ -78,7 +78,7 @@ TEMPLATES = [
     }
 ]
 
-# --- database ---------------------------------------------------------------------------------------------
+# --- database
 
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 DATABASE: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'ledgerhub.sqlite3'}")
@@ -90,9 +90,12 @@ if SQLITE:
     DATABASE["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA cache_size=-65536;PRAGMA temp_store=MEMORY;",
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
+        "PRAGMA cache_size=-65536;PRAGMA temp_store=MEMORY;",
     }
-    DATABASE["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")} if env.bool("TEST_DB_FILE", default=False) else {}
+    DATABASE["TEST"] = (
+        {"NAME": str(VAR_DIR / "test.sqlite3")} if env.bool("TEST_DB_FILE", default=False) else {}
+    )
 else:
     DATABASE["CONN_HEALTH_CHECKS"] = True
 DATABASES = {"default": DATABASE}
@@ -100,7 +103,7 @@ DATABASES = {"default": DATABASE}
 # Covering indexes are for PostgreSQL; SQLite ignores the extra columns, which is fine.
 SILENCED_SYSTEM_CHECKS = ["models.W040"]
 
-# --- cache, sessions ----------------------------------------------------------------------------------------
+# --- cache, sessions
 
 REDIS_URL = env.str("REDIS_URL", default="")
 CACHES = {
@@ -117,7 +120,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 IDLE_TIMEOUT_SECONDS = env.int("IDLE_TIMEOUT_SECONDS", default=30 * 60)
 
-# --- sign-in ----------------------------------------------------------------------------------------------
+# --- sign-in
 
 AUTH_USER_MODEL = "access.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -151,14 +154,14 @@ AUTH_PASSWORD_VALIDATORS = [
 # Whether a second factor is demanded of everybody; off only for the demo and development.
 REQUIRE_MFA = env.bool("REQUIRE_MFA", default=not (DEBUG or DEMO))
 
-# --- mail ---------------------------------------------------------------------------------------------------
+# --- mail
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="LedgerHub <ledgerhub@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
-# --- jobs -------------------------------------------------------------------------------------------------
+# --- jobs
 
 Q_WORKERS = env.int("Q_WORKERS", default=2 if SQLITE else 4)
 Q_TIMEOUT = 120
@@ -181,7 +184,7 @@ Q_CLUSTER = {
     "poll": 0.5,
 }
 
-# --- language, time, files ------------------------------------------------------------------------------------
+# --- language, time, files
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -204,7 +207,7 @@ UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=50 * 1024 * 1024)
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-# --- security ---------------------------------------------------------------------------------------------
+# --- security
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=HTTPS)
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)

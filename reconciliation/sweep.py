@@ -12,12 +12,6 @@ from reconciliation.models import MatchRun
 SCHEDULES = {"reconciliation.tasks.sweep": {"schedule_type": Schedule.MINUTES, "minutes": 1}}
 
 
-def ensure_schedules() -> None:
-    """The static schedule of this app; called beside that of integrations by whoever sets the queue up."""
-    for func, fields in SCHEDULES.items():
-        Schedule.objects.get_or_create(func=func, defaults={**fields, "repeats": -1, "name": func})
-
-
 def sweep() -> None:
     runs.take_up_dropped()
     for account in due():

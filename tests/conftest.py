@@ -14,7 +14,6 @@ from ledgerhub.access.models import Organization, Role, User
 from tests.factories import make_organization, make_user, sign_in
 
 
-
 @pytest.fixture(scope="session")
 def reference() -> Path:
     """The folder of vendors' specifications and samples; tests that need it skip where it is absent."""

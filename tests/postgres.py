@@ -35,10 +35,39 @@ def server() -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="ledgerhub-pg-"))
     data, port = home / "data", _free_port()
     runner = _as_unprivileged(home)
-    options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    options = (
+        f"-p {port} -k {home} -c listen_addresses=127.0.0.1"
+        " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    )
     try:
-        _run([*runner, str(binaries / "initdb"), "-D", str(data), "-U", "ledgerhub", "-A", "trust", "-E", "UTF8"])
-        _run([*runner, str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(home / "log"), "-o", options, "start"])
+        _run(
+            [
+                *runner,
+                str(binaries / "initdb"),
+                "-D",
+                str(data),
+                "-U",
+                "ledgerhub",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+            ]
+        )
+        _run(
+            [
+                *runner,
+                str(binaries / "pg_ctl"),
+                "-D",
+                str(data),
+                "-w",
+                "-l",
+                str(home / "log"),
+                "-o",
+                options,
+                "start",
+            ]
+        )
         try:
             yield f"postgres://ledgerhub@127.0.0.1:{port}/postgres"
         finally:
@@ -74,4 +103,6 @@ def _exists(name: str) -> bool:
 
 
 def _run(command: list[str]) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, cwd="/")
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, cwd="/"
+    )

@@ -16,4 +16,4 @@ os.environ.update(
     }
 )
 
-from ledgerhub.settings import *  # noqa: E402, F403 (the environment has to be there first)
+from ledgerhub.settings import *  # noqa: F403 (the environment has to be there first)

@@ -17,5 +17,7 @@ def health(request: HttpRequest) -> HttpResponse:
     except DatabaseError:
         return HttpResponse("The database does not answer.\n", status=503, content_type="text/plain")
     if late:
-        return HttpResponse("The background jobs give no sign of life.\n", status=503, content_type="text/plain")
+        return HttpResponse(
+            "The background jobs give no sign of life.\n", status=503, content_type="text/plain"
+        )
     return HttpResponse("ok\n", content_type="text/plain")

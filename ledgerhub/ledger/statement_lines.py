@@ -31,8 +31,7 @@ def store(
         for draft, raw_id in zip(drafts, raw_record_ids, strict=True)
     }
     known = {
-        line.identity: line
-        for line in StatementLine.objects.filter(account=account, identity__in=incoming)
+        line.identity: line for line in StatementLine.objects.filter(account=account, identity__in=incoming)
     }
     fresh = [line for identity, line in incoming.items() if identity not in known]
     changed = [old for identity, old in known.items() if _take_over(old, incoming[identity])]
@@ -71,7 +70,9 @@ def _take_over(old: StatementLine, new: StatementLine) -> bool:
 
 def _number(account: Account, lines: Sequence[StatementLine]) -> None:
     """Positions keep the order in which the bank listed equal dates."""
-    last = StatementLine.objects.filter(account=account).order_by("-position").values_list("position", flat=True)
+    last = (
+        StatementLine.objects.filter(account=account).order_by("-position").values_list("position", flat=True)
+    )
     start = (last.first() or 0) + 1
     for position, line in enumerate(lines, start):
         line.position = position

@@ -12,6 +12,7 @@ from django_q.signing import SignedPackage
 from integrations import sweep
 from integrations.models import ApiCall, Incident, Integration, RawRecord, Stream, SyncRun, WebhookEvent
 from ledgerhub.access.models import Organization
+from ledgerhub.core import schedules
 from tests.integrations.syncing import connect
 
 pytestmark = pytest.mark.django_db
@@ -179,11 +180,12 @@ def test_old_calls_go_but_not_those_that_brought_records(stream: Stream) -> None
     assert set(ApiCall.objects.values_list("pk", flat=True)) == {kept.pk, recent.pk}
 
 
-def test_schedules_are_made_once(db: None) -> None:
-    sweep.ensure_schedules()
+def test_schedules_are_made_once_and_say_what_the_code_says(db: None) -> None:
+    schedules.ensure()
     Schedule.objects.filter(func="integrations.tasks.nightly").update(cron="0 1 * * *")
-    sweep.ensure_schedules()
+    schedules.ensure()
     assert sorted(Schedule.objects.values_list("func", "cron")) == [
         ("integrations.tasks.minute", None),
-        ("integrations.tasks.nightly", "0 1 * * *"),
+        ("integrations.tasks.nightly", "10 3 * * *"),
+        ("reconciliation.tasks.sweep", None),
     ]

@@ -19,7 +19,9 @@ INVOICE = {
     "status": "paid",
     "total": 10850,
     "customer": {"external_id": "7", "name": "Ann Lée"},
-    "lines": [{"description": "Mug", "quantity": Decimal("2.000"), "unit_price": Decimal("50"), "amount": 10000}],
+    "lines": [
+        {"description": "Mug", "quantity": Decimal("2.000"), "unit_price": Decimal("50"), "amount": 10000}
+    ],
     "tenders": [{"external_id": "t1", "gateway": "stripe", "amount": 10850, "date": dt.date(2026, 3, 2)}],
 }
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 from django.utils import timezone
-from django_q.models import OrmQ, Schedule
+from django_q.models import OrmQ
 
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.core.errors import RecordError
@@ -172,9 +172,6 @@ def test_the_sweep_asks_where_something_new_is_open(bank: Account) -> None:
     assert Match.objects.count() == 1
     make_invoice(bank.organization, 500)
     assert sweep.due() == [bank]
-    sweep.ensure_schedules()
-    sweep.ensure_schedules()
-    assert [s.func for s in Schedule.objects.all()] == ["reconciliation.tasks.sweep"]
 
 
 # ── deciding ────────────────────────────────────────────────────────────────────────────────────────────

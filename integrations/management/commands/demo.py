@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from integrations import connectors, files, register, sweep
+from integrations import connectors, files, register
 from integrations.models import Integration, Stream
 from integrations.register import Choice
 from integrations.sandbox import catalog
@@ -40,14 +40,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEMO:
             raise CommandError("The demo is made only where LEDGERHUB_DEMO is true.")
-        sweep.ensure_schedules()
         password_file = settings.VAR_DIR / "demo-password.txt"
         if not Organization.objects.filter(slug=SLUG).exists():
             password = secrets.token_urlsafe(9)
             with transaction.atomic():
                 make(password)
-            password_file.write_text(password)
-            password_file.chmod(0o600)
+                password_file.touch(mode=0o600)
+                password_file.write_text(password)
         password = password_file.read_text().strip() if password_file.exists() else "(as you set it)"
         self.stdout.write(f"\n  Sign in as  {EMAIL}\n  Password    {password}\n\n")
 

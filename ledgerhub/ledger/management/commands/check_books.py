@@ -28,7 +28,8 @@ class Command(BaseCommand):
             for posting in misfiled(organization)
         ]
         faults += [
-            f"Account {row.account_id}: the totals of {row.date} in {row.currency} are not the sum of its postings"
+            f"Account {row.account_id}: the totals of {row.date} in {row.currency} "
+            "are not the sum of its postings"
             for row in totals.wrong(organization)
         ]
         for fault in faults:
