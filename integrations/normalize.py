@@ -160,9 +160,7 @@ def _write_items(normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]
     )
 
 
-def _write_lines(
-    normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]], outcome: Outcome
-) -> None:
+def _write_lines(normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]], outcome: Outcome) -> None:
     """Statement lines, by the bank account each draft names."""
     organization = normalizer.stream.integration.organization
     by_account: dict[str, list[tuple[RawRecord, str, Draft]]] = defaultdict(list)
@@ -201,9 +199,7 @@ def _write_documents(
     organization = stream.integration.organization
     version_id = normalizer.version.pk if normalizer.version else None
     incoming = [Incoming(output, draft, record.pk, version_id) for record, output, draft in rows]
-    stored = documents.store(
-        organization, stream.source, incoming, scope=registry.scope(stream.integration)
-    )
+    stored = documents.store(organization, stream.source, incoming, scope=registry.scope(stream.integration))
     outcome.documents = sum(item.state != "same" for item in stored)
     withdrawn = _withdrawn(stream, again, {item.document.pk for item in stored}, outcome)
     documents.withdraw(withdrawn)
@@ -225,9 +221,7 @@ def _fail_document(
         outcome.failures.append((by_record[document.raw_record_id], document.output, error.field_errors))
 
 
-def _withdrawn(
-    stream: Stream, again: Sequence[str], produced: set[int], outcome: Outcome
-) -> list[Document]:
+def _withdrawn(stream: Stream, again: Sequence[str], produced: set[int], outcome: Outcome) -> list[Document]:
     """Documents that records mapped `again` (external ids: changed at the source, or under a changed
     mapping) no longer yield. One that only fails now is kept as it was: the failure waits in quarantine."""
     failed = {(record.external_id, output) for record, output, _ in outcome.failures}

@@ -245,8 +245,9 @@ def _replay(piece: Slice) -> None:
     while True:
         after = run.checkpoint.get("after", 0)
         rows = list(
-            RawRecord.objects.filter(stream=stream, latest=True, pk__gt=after, **_chosen(run))
-            .order_by("pk")[:REPLAY_PAGE]
+            RawRecord.objects.filter(stream=stream, latest=True, pk__gt=after, **_chosen(run)).order_by("pk")[
+                :REPLAY_PAGE
+            ]
         )
         with _uncollected(), transaction.atomic():
             _hold(run)

@@ -91,7 +91,7 @@ if SQLITE:
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
-        "PRAGMA cache_size=-65536;PRAGMA temp_store=MEMORY;",
+        "PRAGMA cache_size=-65536;PRAGMA temp_store=MEMORY;PRAGMA wal_autocheckpoint=4000;",
     }
     DATABASE["TEST"] = (
         {"NAME": str(VAR_DIR / "test.sqlite3")} if env.bool("TEST_DB_FILE", default=False) else {}

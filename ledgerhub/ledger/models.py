@@ -136,9 +136,7 @@ class Item(OrganizationOwned):
 class Document(OrganizationOwned):
     """What happened in business terms; `data` is the validated draft, money in minor units."""
 
-    source = models.ForeignKey(
-        Source, on_delete=models.PROTECT, related_name="documents", db_index=False
-    )
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="documents", db_index=False)
     output = models.CharField(max_length=60, help_text="Which output of the mapping made it")
     external_id = models.CharField(max_length=120)
     kind = models.CharField(max_length=20)
@@ -271,13 +269,9 @@ class Entry(OrganizationOwned):
 class Posting(models.Model):
     """One debit (positive) or credit (negative) of an entry; amounts in minor units."""
 
-    organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False)
     entry = models.ForeignKey(Entry, on_delete=models.PROTECT, related_name="postings")
-    account = models.ForeignKey(
-        Account, on_delete=models.PROTECT, related_name="postings", db_index=False
-    )
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="postings", db_index=False)
     contact = models.ForeignKey(
         Contact, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
@@ -295,7 +289,8 @@ class Posting(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(
-                fields=["account", "date", "id"], include=["amount", "base_amount", "currency"],
+                fields=["account", "date", "id"],
+                include=["amount", "base_amount", "currency"],
                 name="posting_account_date",
             ),
             models.Index(fields=["contact"], name="posting_contact", condition=Q(contact__isnull=False)),
@@ -331,7 +326,8 @@ class DailyTotal(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["account", "date"], include=["currency", "amount", "base_amount"],
+                fields=["account", "date"],
+                include=["currency", "amount", "base_amount"],
                 name="daily_total_account_date",
             ),
         ]
@@ -411,8 +407,6 @@ class StatementLine(OrganizationOwned):
 
     def __str__(self) -> str:
         return f"{self.date} {self.description}"
-
-
 
 
 class Allocation(OrganizationOwned):

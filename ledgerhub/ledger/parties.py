@@ -37,8 +37,10 @@ def resolve(
             found.append(None)
             continue
         identity, email = str(person.get("external_id") or ""), _email(person)
-        contact = by_id.get(identity) or by_email.get(email) or (
-            None if identity or email else by_name.get(_label(person))
+        contact = (
+            by_id.get(identity)
+            or by_email.get(email)
+            or (None if identity or email else by_name.get(_label(person)))
         )
         if contact is None:
             contact = missing.setdefault(
