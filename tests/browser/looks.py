@@ -18,6 +18,11 @@ _RULES: dict[tuple[str, str], list[str] | None] = {
     ("narrow", "light"): ["scrollable-region-focusable", "target-size", "label", "button-name"],
     ("narrow", "dark"): [],
 }
+# Colours half way from one theme to the other are nobody's: let every transition come to its end.
+_AT_REST = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
+  const finite = document.getAnimations().filter(a => a.effect.getComputedTiming().endTime < 1e6);
+  Promise.allSettled(finite.map(a => a.finished)).then(() => done());
+})))"""
 _OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # The first few elements that reach past the edge, for the message.
 _CULPRITS = """[...document.querySelectorAll("main *, header *")]
@@ -32,8 +37,8 @@ def faults(page: Page, name: str) -> list[str]:
         page.set_viewport_size(size)  # type: ignore[arg-type]
         found += _overflow(page, width)
         for theme in ("light", "dark"):
-            # Without motion: colours half way from one theme to the other are nobody's.
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            page.evaluate(_AT_REST)
             found += _violations(page, f"{width} {theme}", rules=_RULES[width, theme])
             _keep(page, f"{name}-{width}-{theme}")
     return found
