@@ -19,6 +19,7 @@ from integrations.models import Integration, Upload
 from integrations.spec import Connector
 from integrations.views.lookup import find_integration
 from integrations.views.wizard import brings, by_consent, save_form, waits_for_consent
+from integrations.webhooks import TOUCH
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
@@ -75,7 +76,7 @@ def _webhook(found: Integration, spec: Connector | None) -> dict[str, Any] | Non
     """Where the system is to push to, and what is still missing for it."""
     if spec is None or spec.webhook is None:
         return None
-    last = found.events.order_by("-pk").first()
+    last = found.events.exclude(topic=TOUCH).order_by("-pk").first()
     return {
         "url": f"{settings.PUBLIC_URL}/hooks/{found.webhook_token}/",
         "setup": spec.webhook.setup,
