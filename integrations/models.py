@@ -286,6 +286,11 @@ class Quarantine(models.Model):
     def __str__(self) -> str:
         return f"{self.external_id}: {self.cause_label}"
 
+    @property
+    def message(self) -> str:
+        """What is wrong with this very record, in words with its own values, unlike those of its cause."""
+        return " ".join(dict.fromkeys(message for _, _, message in self.errors)) or self.cause_label
+
 
 class WebhookEvent(models.Model):
     """A verified push from outside; the same event twice is one row."""

@@ -89,9 +89,11 @@ def causes(rows: QuerySet[Quarantine]) -> list[Cause]:
         example = examples[group["newest"]]
         messages = [message for _, _, message in example.errors]
         stream = streams[group["stream_id"]]
+        # The words of a group leave out what differs between its records; a single one keeps its own.
+        label = example.message if group["count"] == 1 else example.cause_label
         found.append(
             Cause(
-                stream, group["cause"], example.cause_label, group["count"], group["since"], example,
+                stream, group["cause"], label, group["count"], group["since"], example,
                 remedy(messages),
             )
         )  # fmt: skip

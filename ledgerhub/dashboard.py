@@ -177,13 +177,22 @@ def _quarantined(organization: Organization) -> list[Task]:
     rows = (
         Quarantine.objects.filter(stream__integration__organization=organization, state=Quarantine.State.OPEN)
         .values("cause")
-        .annotate(count=Count("id"), label=Max("cause_label"), since=Min("created_at"))
-        .order_by("-count")
+        .annotate(count=Count("id"), label=Max("cause_label"), since=Min("created_at"), newest=Max("id"))
+        .order_by("-count")[:CAUSES_SHOWN]
     )
+    # The words of a cause leave out what differs between its records; a single one keeps its own.
+    single = Quarantine.objects.in_bulk([row["newest"] for row in rows if row["count"] == 1])
     url = page_url(organization, "integrations:errors")
     return [
-        Task("quarantined", row["label"], f"Since {_ago(row['since'])}.", url, "Fix and retry", row["count"])
-        for row in rows[:CAUSES_SHOWN]
+        Task(
+            "quarantined",
+            single[row["newest"]].message if row["newest"] in single else row["label"],
+            f"Since {_ago(row['since'])}.",
+            url,
+            "Fix and retry",
+            row["count"],
+        )
+        for row in rows
     ]
 
 

@@ -153,7 +153,7 @@ def _lineage(
     own = [one for one in entries if one.document_id == document.pk]
     if own:
         url = links.page(organization, "ledger:entry", own[0].pk)
-        steps.append({"kind": "Entry", "label": own[0].memo, "icon": "book", "url": url})
+        steps.append({"kind": "Entry", "label": f"Entry {own[0].pk}", "icon": "book", "url": url})
         steps += _match_step(organization, own)
     return steps
 

@@ -70,6 +70,17 @@ def url(name: str, organization: Organization, *args: object) -> str:
     return reverse(f"integrations:{name}", args=[organization.slug, *args])
 
 
+def test_a_cause_with_one_record_is_named_in_that_records_own_words(stream: Stream) -> None:
+    held(stream)
+    assert [cause.label for cause in quarantine.causes(Quarantine.objects.all())] == [
+        "'x' is not a whole number"
+    ]
+    held(stream, "ch_2")
+    assert [cause.label for cause in quarantine.causes(Quarantine.objects.all())] == [
+        "… is not a whole number"
+    ]
+
+
 # ── remedies follow the ledger's own words ──────────────────────────────────────────────────────────
 
 

@@ -84,7 +84,7 @@ def test_record_leads_from_the_call_to_the_entry(
         ("Raw record", f"{document.external_id}, version 1"),
         ("Mapping", "Version 1"),
         ("Document", str(document)),
-        ("Entry", entry.memo),
+        ("Entry", f"Entry {entry.pk}"),
     ]
     assert page.context["became"] == "It became 1 document and 1 journal entry."
     assert page.context["changes"] == []

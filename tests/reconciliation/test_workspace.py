@@ -11,6 +11,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
+from integrations.models import Integration
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.ledger.models import Account, Posting, StatementLine
 from reconciliation import decisions, runs
@@ -491,3 +492,27 @@ def test_a_matched_line_cannot_be_matched_again(bank: Account, approver: User, s
     response = signed_in(approver).post(url("line_confirmation", bank.pk, line.pk), {"row": f"P{other.pk}"})
     assert response.status_code == 422
     assert "matched by somebody else" in response.content.decode()
+
+
+# ── no statement yet ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_may_upload_is_led_to_the_files_of_the_bank(
+    organization: Organization, bank: Account, bookkeeper: User, viewer: User, signed_in: SignedIn
+) -> None:
+    files = Integration.objects.create(
+        organization=organization, connector="bank_file", name="Bank files", state="active"
+    )
+    address = reverse("integrations:uploads", args=["corner-shop", files.pk]).encode()
+    pages = [url("accounts"), url("workspace", bank.pk)]
+    assert [address in signed_in(bookkeeper).get(page).content for page in pages] == [True, True]
+    assert [address in signed_in(viewer).get(page).content for page in pages] == [False, False]
+
+
+def test_only_an_admin_is_led_to_a_new_integration(
+    bank: Account, bookkeeper: User, admin: User, signed_in: SignedIn
+) -> None:
+    address = reverse("integrations:new_integration", args=["corner-shop", "bank_file"]).encode()
+    pages = [url("accounts"), url("workspace", bank.pk)]
+    assert [address in signed_in(bookkeeper).get(page).content for page in pages] == [False, False]
+    assert [address in signed_in(admin).get(page).content for page in pages] == [True, True]
