@@ -17,3 +17,6 @@ os.environ.update(
 )
 
 from ledgerhub.settings import *  # noqa: F403 (the environment has to be there first)
+
+# The tests' own client serves pages without collected static files.
+WHITENOISE_AUTOREFRESH = True

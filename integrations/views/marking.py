@@ -75,9 +75,10 @@ def _block(opening: str, closing: str, rows: list[SafeString], level: int) -> Sa
 
 
 def differences(before: Any, after: Any) -> list[Difference]:
-    """What changed between two versions of a record, field by field, in the order of the newer one."""
+    """What changed between two versions of a record, field by field; a database may reorder the keys of
+    what it keeps, so the fields stand in the order of their names."""
     old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
-    names = [*new, *(name for name in old if name not in new)]
+    names = sorted({*old, *new})
     return [
         Difference(name or "(whole)", _text(old, name), _text(new, name))
         for name in names

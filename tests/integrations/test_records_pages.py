@@ -98,9 +98,9 @@ def test_versions_and_their_difference(
     page = signed_in(viewer).get(url("record", organization, second.pk))
     assert page.context["versions"] == [second, first]
     assert page.context["changes"] == [
-        Difference("status", "pending", "paid"),
         Difference("fee.amount", None, "3"),
         Difference("old", "1", None),
+        Difference("status", "pending", "paid"),
     ]
     assert "Replaced" in signed_in(viewer).get(url("record", organization, first.pk)).content.decode()
 
@@ -152,7 +152,7 @@ def test_outsiders_find_nothing(
         ({"a": None}, {"a": True}, [Difference("a", "empty", "yes")]),
         ({"a": 1}, {"a": "1"}, [Difference("a", "1", "1")]),
         ({"a": {}}, {"a": ""}, [Difference("a", "{}", '""')]),
-        ("x", {"a": 1}, [Difference("a", None, "1"), Difference("(whole)", "x", None)]),
+        ("x", {"a": 1}, [Difference("(whole)", "x", None), Difference("a", None, "1")]),
     ],
 )
 def test_differences(before: object, after: object, expected: list[Difference]) -> None:
