@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from ledgerhub.access.models import Organization
 from ledgerhub.access.views_support import OrgRequest, member
-from ledgerhub.ledger.models import Account, Posting, Statement, StatementLine
+from ledgerhub.ledger import queries
+from ledgerhub.ledger.models import Account, Statement, StatementLine
 from reconciliation.models import Match, MatchLine
 
 
@@ -81,10 +81,10 @@ def _proposals(accounts: Sequence[Account]) -> dict[int, int]:
 
 
 def _books(accounts: Sequence[Account], organization: Organization) -> dict[int, int]:
+    """What the books say, in each account's own currency; from the daily totals, not from every posting."""
     currencies = {account.pk: account.currency or organization.base_currency for account in accounts}
-    total = Coalesce(Sum("amount"), 0, output_field=BigIntegerField())
-    rows = Posting.objects.filter(account__in=accounts).order_by().values_list("account", "currency")
-    return {pk: amount for pk, currency, amount in rows.annotate(total=total) if currencies[pk] == currency}
+    rows = queries.currency_balances(organization)
+    return {row.account.pk: row.amount for row in rows if currencies.get(row.account.pk) == row.currency}
 
 
 def _statements(accounts: Sequence[Account]) -> dict[int, Statement]:
