@@ -9,10 +9,11 @@ from typing import Any
 from django.db.models import Q
 
 from integrations import normalize
+from integrations.account_names import AccountNames
 from integrations.models import MappingVersion, RawRecord, Stream
 from integrations.normalize import Normalizer, cause_of
 from integrations.rule_words import target_label
-from integrations.sample import AccountNames, DocumentKey, Made, make, show_value, values_of
+from integrations.sample import DocumentKey, Made, make, show_value, values_of
 from ledgerhub.ledger.entries import AccountRef
 from ledgerhub.ledger.kinds import KINDS, Draft
 from ledgerhub.ledger.models import Document, Entry

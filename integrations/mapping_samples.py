@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from integrations import normalize, registry
+from integrations.account_names import AccountNames
 from integrations.mapping import InvalidMapping, MappingContext, StepValue, compile_mapping, explain
 from integrations.mapping_forms import OutputForm, RuleRow
 from integrations.models import MappingVersion, Quarantine, RawRecord, Stream
 from integrations.paths import FoundPath, find_paths, parse_path, sample_text
 from integrations.planning import Problems, Setup, find_target, plan_output
 from integrations.rules import Output, Rule, outputs_to_dict
-from integrations.sample import AccountNames, Made, ShownDocument, make, money_words, show
+from integrations.sample import Made, ShownDocument, make, money_words, show
 from ledgerhub.core.errors import FieldError
 from ledgerhub.core.money import CURRENCIES
 from ledgerhub.ledger.kinds import KINDS, Field

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from integrations.account_names import AccountNames
 from integrations.records import Record
 from integrations.register import Previewed
 from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import FieldError
-from ledgerhub.ledger.chart import clearing_account
-from ledgerhub.ledger.entries import AccountRef, EntryDraft
+from ledgerhub.ledger.entries import EntryDraft
 from ledgerhub.ledger.kinds import KINDS, Draft
-from ledgerhub.ledger.models import Account
 
 
 class ShownLine(NamedTuple):
@@ -57,24 +56,6 @@ class ShownRecord:
     errors: list[FieldError]
 
 
-class AccountNames:
-    """Names the accounts of entry drafts; one that posting would make is said to be new."""
-
-    def __init__(self, organization: Organization) -> None:
-        self._names: dict[AccountRef, str] = {}
-        for account in Account.objects.filter(organization=organization):
-            self._names[AccountRef("code", account.code)] = str(account)
-            if account.role:
-                self._names[AccountRef(account.role, account.qualifier)] = str(account)
-
-    def name(self, ref: AccountRef) -> str:
-        if ref in self._names:
-            return self._names[ref]
-        if ref.role == "clearing":
-            return f"{clearing_account(ref.qualifier, ()).name} (made on first use)"
-        return f"No account for {ref.role.replace('_', ' ')} {ref.qualifier}".strip()
-
-
 def shown(organization: Organization, found: Sequence[Previewed]) -> list[ShownRecord]:
     names = AccountNames(organization)
     return [
@@ -114,7 +95,7 @@ def _parts(draft: dict[str, Any]) -> str:
 def entry(made: EntryDraft, names: AccountNames) -> ShownEntry:
     lines = [
         ShownLine(
-            names.name(line.account),
+            names.label(line.account),
             line.amount if line.amount > 0 else None,
             -line.amount if line.amount < 0 else None,
         )

@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from integrations.account_names import AccountNames
 from integrations.models import RawRecord
 from integrations.normalize import Normalizer
-from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.core.money import CURRENCIES, from_minor
 from ledgerhub.ledger.accounting import entries
-from ledgerhub.ledger.chart import clearing_account
-from ledgerhub.ledger.entries import AccountRef, EntryDraft
+from ledgerhub.ledger.entries import EntryDraft
 from ledgerhub.ledger.kinds import KINDS, Draft, Field
-from ledgerhub.ledger.models import Account
 
 # (output key, external id): which document of the stream it is.
 DocumentKey = tuple[str, str]
@@ -86,34 +84,6 @@ class ShownDocument(NamedTuple):
     facts: list[tuple[str, str]]
     sections: list[ShownSection]
     entries: list[ShownEntry]
-
-
-class AccountNames:
-    """Accounts of an organization by what accounting calls them; makes none."""
-
-    def __init__(self, organization: Organization) -> None:
-        self._labels: dict[AccountRef, str] = {}
-        for account in Account.objects.filter(organization=organization):
-            self._labels[AccountRef("code", account.code)] = str(account)
-            if account.role:
-                self._labels[AccountRef(account.role, account.qualifier)] = str(account)
-
-    def label(self, ref: AccountRef) -> str:
-        """`4000 Sales`; a clearing account not there yet is named as it will be."""
-        known = self._labels.get(ref)
-        if known is not None:
-            return known
-        if ref.role == "clearing":
-            return f"{clearing_account(ref.qualifier, ()).name} (new)"
-        return ref.qualifier if ref.role == "code" else ref.role.replace("_", " ").capitalize()
-
-    def missing(self, ref: AccountRef) -> str:
-        """Why nothing could be posted there, or ""."""
-        if ref in self._labels or ref.role == "clearing":
-            return ""
-        if ref.role == "code":
-            return f"There is no account with code {ref.qualifier}. Add it to the chart of accounts."
-        return f"No account has the role '{ref.role}'. Give it to one in the chart of accounts."
 
 
 def show(made: Made, names: AccountNames) -> list[ShownDocument]:

@@ -101,7 +101,7 @@ class TestWizard:
         assert (len(shown), [record.errors for record in shown]) == (5, [[]] * 5)
         assert {document.kind for record in shown for document in record.documents} == {"Payment"}
         lines = [line for record in shown for entry in record.entries for line in entry.lines]
-        assert {line.account for line in lines} == {"Stripe clearing (made on first use)", "4000 Sales"}
+        assert {line.account for line in lines} == {"Stripe clearing (new)", "4000 Sales"}
         assert (Entry.objects.count(), SyncRun.objects.count()) == (0, 0)
         page = client.post(f"{BASE}{draft.pk}/setup/activation/", follow=True)
         assert words(page) == ["Stripe US is on. The first sync of 2 streams has begun."]
