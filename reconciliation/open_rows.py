@@ -38,12 +38,16 @@ def lines(account: Account) -> QuerySet[StatementLine]:
 
 
 def postings(account: Account) -> QuerySet[Posting]:
-    """Postings on the account without a confirmed match, of entries that stand."""
+    """Postings on the account without a confirmed match, of entries that stand. What the account opened
+    with is no movement: no statement line will ever show it."""
     matched = MatchLine.objects.filter(posting=OuterRef("pk"), confirmed=True)
+    equity = Account.objects.filter(organization_id=account.organization_id, role="opening_balances")
+    openings = Posting.objects.filter(account__in=equity).values("entry")
     return (
         Posting.objects.filter(account=account)
         .filter(entry__reverses__isnull=True, entry__reversed_by__isnull=True)
         .filter(~Exists(matched))
+        .exclude(entry__in=openings)
     )
 
 

@@ -114,7 +114,9 @@ class Visitors:
     def _listen(self, page: Page) -> None:
         def on_console(message: ConsoleMessage) -> None:
             refused = "status of 4" in message.text or "Status Error Code 4" in message.text
-            if message.type in ("error", "warning") and not refused:
+            # htmx says so of a request that a newer one of the same form has replaced.
+            replaced = message.text.startswith(("htmx:afterRequest", "htmx:sendAbort"))
+            if message.type in ("error", "warning") and not refused and not replaced:
                 self.complaints.append(f"{page.url}: {message.text}")
 
         def on_response(response: Response) -> None:

@@ -32,7 +32,7 @@ def test_mend_and_retry_then_dismiss(visit: Callable[..., Page], sandbox: str) -
     page = visit(stage.person(organization, Role.BOOKKEEPER))
     page.goto(f"/o/{organization.slug}/")
     page.get_by_label("Main").get_by_role("link", name="Errors").click()
-    page.get_by_role("link", name=held.cause_label).click()
+    page.get_by_role("link", name=held.message).click()
     expect(page.get_by_role("link", name=held.external_id)).to_be_visible()
 
     page.get_by_role("link", name=re.compile("rate", re.IGNORECASE)).first.click()
@@ -67,7 +67,7 @@ def test_mend_and_retry_then_dismiss(visit: Callable[..., Page], sandbox: str) -
     stage.sync_now(organization, "charges")
     bad = Quarantine.objects.get(stream__integration__organization=organization, state="open")
     page.reload()
-    page.get_by_role("link", name=bad.cause_label).click()
+    page.get_by_role("link", name=bad.message).click()
     page.get_by_text("Dismiss all").click()
     page.get_by_label("Why it need not be booked").fill("A test charge of ours")
     page.get_by_role("button", name="Dismiss 1 record").click()

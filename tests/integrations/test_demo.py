@@ -15,6 +15,7 @@ from integrations.sandbox.business import simulate
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.bank_accounts import bank_accounts
 from ledgerhub.ledger.models import Statement, StatementLine
+from reconciliation.proof import prove
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +40,8 @@ def test_the_books_open_with_what_the_bank_held() -> None:
     organization = demo.make("a password")
     [bank, card] = bank_accounts(organization)
     assert (queries.account_balance(bank), queries.account_balance(card)) == (2_500_000, 0)
+    proof = prove(bank)
+    assert (proof.gap, proof.books_gap, proof.outstanding) == (0, 0, 0)
 
 
 def test_integrations_are_live_with_their_first_sync_queued() -> None:
