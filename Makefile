@@ -53,9 +53,7 @@ test-postgres: $(VENV)/dev.stamp ## The database tests again, on a PostgreSQL of
 	$(PY) -m tests.on_postgres -q -n 2
 
 test-browser: $(VENV)/dev.stamp ## The main flows in a real browser
-	@$(VENV)/bin/pytest -q -m browser tests/browser || { \
-	  echo "Some browser tests failed. Once more, to tell a race on a busy machine from a fault:"; \
-	  $(VENV)/bin/pytest -q -m browser tests/browser; }
+	$(VENV)/bin/pytest -q -m browser tests/browser
 
 test-conformance: $(VENV)/dev.stamp ## Against third-party programs and vendors' specifications
 	$(VENV)/bin/pytest -q -m conformance
