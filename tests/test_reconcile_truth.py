@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from integrations import connectors, register, statements
-from integrations.register import Choice
+from integrations import statements
 from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
-from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.events import Account as BankAccount
 from integrations.sandbox.events import Business
 from integrations.sandbox.server import SandboxServer, running
@@ -20,10 +18,10 @@ from integrations.statements import ParsedLine, identities
 from ledgerhub.access.models import Organization
 from ledgerhub.core.money import to_minor
 from ledgerhub.ledger import statement_lines
-from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account, Source, StatementLine
 from reconciliation import runs
 from reconciliation.models import Match
+from tests.harbor import connect, found
 from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,25 +40,13 @@ def sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def harbor() -> Organization:
-    made = Organization.objects.create(
-        name="Harbor Coffee Co.", slug="harbor", base_currency="USD", timezone="America/New_York"
-    )
-    install_chart(made)
-    return made
+    return found()
 
 
 def sync(organization: Organization, sandbox: SandboxServer) -> None:
     """Everything of Stripe and Shopify into the books."""
     for key in ("stripe", "shopify"):
-        system = SYSTEMS[key]
-        integration = register.create(
-            organization,
-            key,
-            name=system.label,
-            settings={**system.settings, **system.secrets, "base_url": sandbox.address + system.base},
-            bank_account=Account.objects.get(organization=organization, role="bank", qualifier=""),
-        )
-        register.activate(integration, [Choice(stream.key) for stream in connectors.get(key).streams])
+        connect(organization, sandbox, key)
     drain()
 
 

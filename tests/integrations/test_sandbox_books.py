@@ -7,16 +7,13 @@ from collections.abc import Iterator
 import pytest
 from django.db.models import Sum
 
-from integrations import connectors, register
-from integrations.models import Integration, Quarantine, SyncRun
-from integrations.register import Choice
+from integrations.models import Quarantine, SyncRun
 from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
-from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.server import SandboxServer, running
 from ledgerhub.access.models import Organization
-from ledgerhub.ledger.accounts import install_chart
-from ledgerhub.ledger.models import Account, Posting
+from ledgerhub.ledger.models import Posting
+from tests.harbor import connect, found
 from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,26 +32,7 @@ def sandbox() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def harbor() -> Organization:
-    made = Organization.objects.create(
-        name="Harbor Coffee Co.", slug="harbor", base_currency="USD", timezone="America/New_York"
-    )
-    install_chart(made)
-    return made
-
-
-def connect(organization: Organization, sandbox: SandboxServer, key: str) -> Integration:
-    """Register a system of the sandbox with all its streams, first sync queued."""
-    system = SYSTEMS[key]
-    integration = register.create(
-        organization,
-        key,
-        name=system.label,
-        settings={**system.settings, **system.secrets, "base_url": sandbox.address + system.base},
-        bank_account=Account.objects.get(organization=organization, role="bank", qualifier=""),
-    )
-    streams = connectors.get(key).streams
-    register.activate(integration, [Choice(stream.key) for stream in streams])
-    return integration
+    return found()
 
 
 def balances(organization: Organization) -> dict[str, int]:

@@ -1,0 +1,36 @@
+"""The simulated business in the books: its organization, and its systems registered over HTTP."""
+
+from __future__ import annotations
+
+from integrations import connectors, register
+from integrations.models import Integration
+from integrations.register import Choice
+from integrations.sandbox.catalog import SYSTEMS
+from integrations.sandbox.server import SandboxServer
+from ledgerhub.access.models import Organization
+from ledgerhub.ledger.accounts import install_chart
+from ledgerhub.ledger.models import Account
+
+
+def found() -> Organization:
+    """Harbor Coffee Co. with a chart of accounts and nothing else."""
+    made = Organization.objects.create(
+        name="Harbor Coffee Co.", slug="harbor", base_currency="USD", timezone="America/New_York"
+    )
+    install_chart(made)
+    return made
+
+
+def connect(organization: Organization, sandbox: SandboxServer, key: str) -> Integration:
+    """Register a system of the sandbox with all its streams, first sync queued."""
+    system = SYSTEMS[key]
+    integration = register.create(
+        organization,
+        key,
+        name=system.label,
+        settings={**system.settings, **system.secrets, "base_url": sandbox.address + system.base},
+        bank_account=Account.objects.get(organization=organization, role="bank", qualifier=""),
+    )
+    streams = connectors.get(key).streams
+    register.activate(integration, [Choice(stream.key) for stream in streams])
+    return integration
