@@ -1,4 +1,4 @@
-"""Tables of matching: runs, matches and their lines, confirmations."""
+"""Tables of matching: runs, matches with their rows and codings, decisions, rules, weights, sign-offs."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class MatchRun(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    # What it is doing, in words, and how far it is.
+    stage = models.CharField(max_length=80, blank=True)
+    percent = models.PositiveSmallIntegerField(default=0)
+    # Only rows newer than the pass before, against everything open; else all open rows.
+    incremental = models.BooleanField(default=False)
     lines = models.PositiveIntegerField(default=0)
     proposals = models.PositiveIntegerField(default=0)
     message = models.CharField(max_length=500, blank=True)
@@ -57,11 +62,21 @@ class Match(models.Model):
         REJECTED = "rejected", "Rejected"
         UNDONE = "undone", "Undone"
 
+    class Method(models.TextChoices):
+        ENGINE = "engine", "Engine"
+        PERSON = "person", "Person"
+        CODED = "coded", "Booked from the line"
+        RULE = "rule", "Bank rule"
+        CATEGORY = "category", "Suggested category"
+
     organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
     account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="matches")
     state = models.CharField(max_length=10, choices=State, default=State.PROPOSED)
-    method = models.CharField(max_length=12, default="engine", help_text="engine, person, rule, coded")
-    probability = models.FloatField(null=True, blank=True)
+    method = models.CharField(max_length=12, choices=Method, default=Method.ENGINE)
+    probability = models.FloatField(null=True, blank=True, help_text="Calibrated")
+    raw_probability = models.FloatField(null=True, blank=True, help_text="As the weights gave it")
+    levels = models.JSONField(default=dict, help_text="Feature -> position of its level, to learn from")
+    weights_version = models.PositiveIntegerField(default=0, help_text="0: the built-in weights")
     tie = models.BooleanField(default=False)
     difference = models.BigIntegerField(default=0, help_text="Lines minus entries, minor units")
     evidence = models.JSONField(default=list, help_text="[label, weight] rows")
@@ -70,6 +85,10 @@ class Match(models.Model):
         max_length=64, help_text="Hash of the rows it groups: a rejected one is not proposed again"
     )
     run = models.ForeignKey(MatchRun, on_delete=models.SET_NULL, null=True, related_name="+")
+    # The version of the bank rule that coded it.
+    rule = models.ForeignKey(
+        "reconciliation.RuleVersion", on_delete=models.PROTECT, null=True, related_name="matches"
+    )
     # The document (payment, coded bank transaction, difference) that confirming it posted.
     document = models.ForeignKey("ledger.Document", on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
@@ -122,6 +141,26 @@ class MatchLine(models.Model):
         return f"{self.amount}"
 
 
+class MatchCoding(models.Model):
+    """A part of a bank line that confirming the match books straight to an account."""
+
+    match = models.ForeignKey(Match, on_delete=models.CASCADE, related_name="codings")
+    position = models.PositiveSmallIntegerField(default=0)
+    account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="+")
+    amount = models.BigIntegerField(help_text="Minor units, signed as the bank line")
+    description = models.CharField(max_length=240, blank=True)
+    contact_name = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["match", "position"], name="one_coding_a_position"),
+            models.CheckConstraint(condition=~Q(amount=0), name="coding_is_not_nothing"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} to {self.account}"
+
+
 class Confirmation(models.Model):
     """Who prepared, confirmed, rejected or undid what, when; append-only."""
 
@@ -136,6 +175,257 @@ class Confirmation(models.Model):
     by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
     note = models.CharField(max_length=300, blank=True)
+    # The auto-approval rule under which it was confirmed without a person (`by` is empty then).
+    rule = models.ForeignKey(
+        "reconciliation.RuleVersion", on_delete=models.PROTECT, null=True, related_name="confirmations"
+    )
 
     def __str__(self) -> str:
         return f"{self.action} of match {self.match_id}"
+
+
+# ── rules ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Rule(models.Model):
+    """A bank rule or an auto-approval rule; what it says is in its versions."""
+
+    class Kind(models.TextChoices):
+        BANK = "bank", "Bank rule"
+        APPROVAL = "approval", "Auto-approval"
+
+    organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=8, choices=Kind)
+    name = models.CharField(max_length=120)
+    position = models.PositiveIntegerField(default=0, help_text="Bank rules: the first that applies wins")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["organization", "kind", "name"], name="one_rule_a_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RuleVersion(models.Model):
+    """What a rule says; immutable once proposed. Only the active version of a rule is applied."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        PROPOSED = "proposed", "Waits for approval"
+        ACTIVE = "active", "Active"
+        SUPERSEDED = "superseded", "Superseded"
+        EXPIRED = "expired", "Expired"
+        RETIRED = "retired", "Switched off"
+
+    class Sign(models.TextChoices):
+        ANY = "", "In or out"
+        IN = "in", "Money in"
+        OUT = "out", "Money out"
+
+    class Level(models.TextChoices):
+        ANY = "", "Any evidence"
+        AMOUNT = "amount", "Amount agrees exactly"
+        REFERENCE = "reference", "Amount exact, and its reference or batch is named"
+
+    rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    account = models.ForeignKey(
+        "ledger.Account", on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        help_text="Only lines of this bank account",
+    )  # fmt: skip
+    # A bank rule's conditions; all that are given must hold. Amounts in minor units, without sign.
+    contains = models.TextField(blank=True, help_text="One text a line: any of them in the bank text")
+    sign = models.CharField(max_length=3, choices=Sign, default=Sign.ANY, blank=True)
+    minimum = models.BigIntegerField(null=True, blank=True)
+    maximum = models.BigIntegerField(null=True, blank=True, help_text="Of an auto-approval too")
+    contact_name = models.CharField(max_length=200, blank=True)
+    # An auto-approval's conditions.
+    match_kind = models.CharField(max_length=12, blank=True, help_text="one to one, ...; bank rule; category")
+    level = models.CharField(max_length=9, choices=Level, default=Level.ANY, blank=True)
+    min_probability = models.FloatField(null=True, blank=True)
+    # The back-test as it was shown: figures and the ids of lines and matches, never summed.
+    backtest = models.JSONField(null=True, blank=True)
+    made_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    made_at = models.DateTimeField(default=timezone.now)
+    approved_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    approved_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["rule", "number"], name="one_rule_version_a_number"),
+            models.UniqueConstraint(
+                fields=["rule"], condition=Q(state="active"), name="one_active_version_a_rule"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} v{self.number}"
+
+
+class RuleSplit(models.Model):
+    """Where a bank rule books a part of the line: a share of it, a fixed amount, or (neither) the rest."""
+
+    version = models.ForeignKey(RuleVersion, on_delete=models.CASCADE, related_name="splits")
+    position = models.PositiveSmallIntegerField()
+    account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="+")
+    percent = models.DecimalField(max_digits=7, decimal_places=4, null=True, blank=True)
+    amount = models.BigIntegerField(null=True, blank=True, help_text="Minor units, without sign")
+    tax_percent = models.DecimalField(max_digits=7, decimal_places=4, null=True, blank=True)
+    tax_account = models.ForeignKey(
+        "ledger.Account", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    description = models.CharField(max_length=240, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["version", "position"], name="one_split_a_position"),
+            models.CheckConstraint(
+                condition=Q(percent__isnull=True) | Q(amount__isnull=True), name="split_is_share_or_amount"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} part {self.position}"
+
+
+# ── what the engine learned ───────────────────────────────────────────────────────────────────────────
+
+
+class WeightSet(models.Model):
+    """Log-odds of every level and the calibration, learned from decisions; immutable, one a version.
+
+    The one activated last is used; without any, the built-in weights. `report` holds the reliability curve
+    on decisions that were held out, before and after.
+    """
+
+    organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
+    version = models.PositiveIntegerField()
+    weights = models.JSONField(help_text="Feature -> log-odds of its levels, in their order")
+    calibration = models.JSONField(default=list, help_text="[as given, as it comes true] in rising order")
+    report = models.JSONField(default=dict)
+    decisions = models.PositiveIntegerField(help_text="Confirmed and rejected matches it was learned from")
+    made_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    made_at = models.DateTimeField(default=timezone.now)
+    activated_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    activated_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["organization", "version"], name="one_weight_set_a_version"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Weights v{self.version}"
+
+
+# ── duplicates, notes, limits, sign-off ───────────────────────────────────────────────────────────────
+
+
+class Suspicion(models.Model):
+    """Two statement lines that may be one payment, or one that the bank may have charged twice."""
+
+    class Kind(models.TextChoices):
+        SAME_PAYMENT = "same", "The same payment by two ways"
+        CHARGED_TWICE = "twice", "Charged twice by the bank"
+        PENDING = "pending", "A pending line and its booking"
+
+    class Verdict(models.TextChoices):
+        OPEN = "", "Open"
+        DUPLICATE = "duplicate", "Duplicate"
+        BOTH_REAL = "both_real", "Both are real"
+        REPORTED = "reported", "Reported to the bank"
+
+    account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="suspicions")
+    kind = models.CharField(max_length=7, choices=Kind)
+    line = models.ForeignKey("ledger.StatementLine", on_delete=models.CASCADE, related_name="suspicions")
+    other = models.ForeignKey("ledger.StatementLine", on_delete=models.CASCADE, related_name="+")
+    reasons = models.JSONField(default=list, help_text="In words")
+    created_at = models.DateTimeField(default=timezone.now)
+    verdict = models.CharField(max_length=9, choices=Verdict, default=Verdict.OPEN, blank=True)
+    decided_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["line", "other"], name="one_suspicion_a_pair"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.line}"
+
+
+class LineNote(models.Model):
+    """What somebody said about a statement line; stays for whoever looks at it next."""
+
+    line = models.ForeignKey("ledger.StatementLine", on_delete=models.CASCADE, related_name="notes")
+    text = models.CharField(max_length=500)
+    by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class DifferenceLimit(models.Model):
+    """How large a difference a role may write off with one match, in base-currency minor units."""
+
+    organization = models.ForeignKey(
+        "access.Organization", on_delete=models.CASCADE, related_name="difference_limits"
+    )
+    role = models.CharField(max_length=12)
+    amount = models.BigIntegerField(null=True, blank=True, help_text="Empty: no limit")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["organization", "role"], name="one_difference_limit_a_role"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.amount}"
+
+
+class SignOff(models.Model):
+    """A bank account reconciled up to a day and signed; reopened, it stands as history.
+
+    Amounts are minor units of `currency`: opening + lines = closing, and the books at `end` less what is
+    outstanding are the closing balance. `report` keeps the outstanding items as they were printed.
+    """
+
+    organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
+    account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="sign_offs")
+    currency = models.CharField(max_length=3)
+    start = models.DateField()
+    end = models.DateField()
+    opening = models.BigIntegerField()
+    lines_total = models.BigIntegerField()
+    closing = models.BigIntegerField()
+    books = models.BigIntegerField()
+    outstanding = models.BigIntegerField()
+    report = models.JSONField(default=dict)
+    note = models.CharField(max_length=500, blank=True)
+    signed_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    signed_at = models.DateTimeField(default=timezone.now)
+    reopened_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    reopened_at = models.DateTimeField(null=True, blank=True)
+    reopen_reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account", "end"], condition=Q(reopened_at__isnull=True), name="one_sign_off_a_day"
+            ),
+            models.CheckConstraint(
+                condition=Q(closing=models.F("opening") + models.F("lines_total")), name="sign_off_adds_up"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} up to {self.end}"

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from ledgerhub.access.models import Organization, check_currency
 
@@ -407,6 +408,49 @@ class StatementLine(OrganizationOwned):
 
     def __str__(self) -> str:
         return f"{self.date} {self.description}"
+
+
+class LineVersion(models.Model):
+    """What a statement line said before the bank changed it: a pending amount, an earlier identity."""
+
+    line = models.ForeignKey(StatementLine, on_delete=models.CASCADE, related_name="history")
+    identity = models.CharField(max_length=160)
+    date = models.DateField()
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    description = models.CharField(max_length=1000, blank=True)
+    pending = models.BooleanField(default=False)
+    raw_record_id = models.BigIntegerField(null=True, blank=True)
+    replaced_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["identity"], name="line_version_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.description}"
+
+
+class LineExclusion(models.Model):
+    """A statement line that counts no more: `duplicate_of` is the same payment, or the bank withdrew it.
+
+    The row is the state: deleting it (audited) lets the line count again.
+    """
+
+    class Reason(models.TextChoices):
+        DUPLICATE = "duplicate", "Duplicate"
+        WITHDRAWN = "withdrawn", "Withdrawn by the bank"
+
+    line = models.OneToOneField(StatementLine, on_delete=models.CASCADE, related_name="exclusion")
+    reason = models.CharField(max_length=9, choices=Reason)
+    duplicate_of = models.ForeignKey(
+        StatementLine, on_delete=models.PROTECT, null=True, related_name="copies"
+    )
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    note = models.CharField(max_length=300, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.get_reason_display()}"
 
 
 class Allocation(OrganizationOwned):
