@@ -7,7 +7,9 @@ entries that cancel among what is left. Every row is used at most once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -39,6 +41,9 @@ SURE_GROUP = 6.0
 SETTLED = 0.75
 TIE_SHARE = 0.2
 
+Progress: TypeAlias = Callable[[str, float], None]
+"""Told at each stage: what is being done, in words for a bookkeeper, and the share done (0 to 1)."""
+
 
 @dataclass
 class _Run:
@@ -56,25 +61,48 @@ class _Run:
     limits: list[str] = field(default_factory=list)
 
 
+def _untold(_stage: str, _done: float) -> None:
+    """Nobody watches."""
+
+
 def match(
-    lines: Table, entries: Table, config: MatchRules | None = None, *, weights: Weights | None = None
+    lines: Table,
+    entries: Table,
+    config: MatchRules | None = None,
+    *,
+    weights: Weights | None = None,
+    progress: Progress = _untold,
 ) -> Result:
     """Match statement lines with entries; pure, deterministic, each row used at most once."""
-    rules = config or MatchRules()
-    comparison = Comparison.of(lines, entries, rules)
+    progress("Reading what the rows say", 0.0)
+    comparison = Comparison.of(lines, entries, config or MatchRules())
     run = _Run(comparison, (lines.amount != 0, entries.amount != 0), weights or Weights.start())
     if len(lines) and len(entries):
-        _void_entries(run, off.SURE)
-        _named_groups(run)
-        _equal_amounts(run)
-        near = run.comparison.near_pairs(*run.free)
-        _payer_groups(run, near)
-        _part_payments(run, near)
-        _doubtful_amounts(run)
-        _near_amounts(run, near)
+        _pair(run, progress)
+    progress("Finding entries that cancel each other", 0.9)
     if len(entries):
         _void_entries(run, off.LIKELY)
-    return _result(run)
+    progress("Putting the proposals into words", 0.92)
+    result = _result(run)
+    progress("Done", 1.0)
+    return result
+
+
+def _pair(run: _Run, progress: Progress) -> None:
+    """The stages that use up lines, surest first; the shares done are those measured on 100,000 lines."""
+    progress("Comparing payers and references", 0.15)
+    _void_entries(run, off.SURE)
+    progress("Finding batches and sums of named documents", 0.25)
+    _named_groups(run)
+    progress("Matching equal amounts", 0.35)
+    _equal_amounts(run)
+    progress("Finding sums within one payer", 0.6)
+    near = run.comparison.near_pairs(*run.free)
+    _payer_groups(run, near)
+    _part_payments(run, near)
+    progress("Matching amounts that nearly agree", 0.85)
+    _doubtful_amounts(run)
+    _near_amounts(run, near)
 
 
 def _void_entries(run: _Run, least: float) -> None:

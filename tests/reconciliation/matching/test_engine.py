@@ -235,3 +235,11 @@ def test_the_same_rows_in_another_order_give_the_same_pairs() -> None:
     random.Random(1).shuffle(work.lines)
     random.Random(2).shuffle(work.entries)
     assert _pairs(match(*work.tables())) == before
+
+
+def test_progress_is_told_stage_by_stage() -> None:
+    told: list[tuple[str, float]] = []
+    rows = Table.from_rows([_row("A", 100)])
+    match(rows, rows, progress=lambda stage, done: told.append((stage, done)))
+    assert [done for _, done in told] == sorted(done for _, done in told)
+    assert (told[0], told[-1]) == (("Reading what the rows say", 0.0), ("Done", 1.0))
