@@ -9,8 +9,17 @@ from typing import NamedTuple
 
 from django.db.models import Prefetch
 
-from ledgerhub.ledger.models import Document, Posting, StatementLine
-from reconciliation.models import Match, MatchLine
+from ledgerhub.core.errors import RecordError
+from ledgerhub.ledger.accounts import Accounts
+from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
+from reconciliation.models import Match, MatchCoding, MatchLine
+from reconciliation.selection import (
+    EntryPreview,
+    Selection,
+    contact_of,
+    preview_entries,
+    stored_codings,
+)
 
 SURE = 0.9
 _FOR, _AGAINST = 0.5, -0.5
@@ -44,12 +53,18 @@ class Reason(NamedTuple):
 
 @dataclass
 class Proposed:
-    """A proposal in words; `lines` are the other statement lines that it needs."""
+    """A proposal in words; `lines` are the other statement lines that it needs.
+
+    `codings` is what it books to accounts and `entries` how; `problem` says why it could not be booked.
+    """
 
     match: Match
     parts: list[Part]
     lines: list[Part]
     alternatives: list[Choice] = field(default_factory=list)
+    codings: list[MatchCoding] = field(default_factory=list)
+    entries: list[EntryPreview] = field(default_factory=list)
+    problem: str = ""
 
     @property
     def percent(self) -> int | None:
@@ -102,17 +117,18 @@ def _tone(weight: float) -> str:
 
 
 def cards(lines: Sequence[StatementLine]) -> list[Card]:
-    """One card a line, in order; six queries however many there are."""
+    """One card a line, in order; nine queries at most however many there are."""
     of_lines = MatchLine.objects.filter(statement_line__in=lines, match__state=Match.State.PROPOSED)
     pairs = of_lines.values_list("statement_line_id", "match_id")
     matches = {made.pk: made for made in _with_rows([match_id for _, match_id in pairs])}
+    booking = _Booking(matches.values())
     others = _alternatives(matches.values())
     best: dict[int | None, Match] = {}
     for line_id, match_id in pairs:
         made, known = matches[match_id], best.get(line_id)
         if known is None or _rank(made) > _rank(known):
             best[line_id] = made
-    return [Card(line, _proposed(best.get(line.pk), line, others)) for line in lines]
+    return [Card(line, booking.shown(_proposed(best.get(line.pk), line, others))) for line in lines]
 
 
 def card(line: StatementLine) -> Card:
@@ -127,7 +143,44 @@ def _with_rows(ids: Iterable[int]) -> Iterable[Match]:
     rows = MatchLine.objects.select_related(
         "statement_line", "posting__entry__document__contact", "document__contact"
     ).order_by("pk")
-    return Match.objects.filter(pk__in=set(ids)).prefetch_related(Prefetch("rows", rows))
+    codings = MatchCoding.objects.select_related("account").order_by("position")
+    chosen = Match.objects.filter(pk__in=set(ids)).select_related("rule__rule")
+    return chosen.prefetch_related(Prefetch("rows", rows), Prefetch("codings", codings))
+
+
+class _Booking:
+    """Previews of what coded proposals would post; accounts are read once, and only where there are any."""
+
+    def __init__(self, matches: Iterable[Match]) -> None:
+        ids = {made.account_id for made in matches if made.codings.all()}
+        banks = Account.objects.filter(pk__in=ids).select_related("organization") if ids else []
+        self._banks = {bank.pk: bank for bank in banks}
+        organizations = {bank.organization_id: bank.organization for bank in banks}
+        self._accounts = {pk: Accounts(organization) for pk, organization in organizations.items()}
+
+    def shown(self, proposed: Proposed | None) -> Proposed | None:
+        """The proposal with its codings and the entry they would post."""
+        if proposed is None or not (codings := list(proposed.match.codings.all())):
+            return proposed
+        bank = self._banks[proposed.match.account_id]
+        selection = _selection(bank, proposed.match, codings)
+        proposed.codings = codings
+        try:
+            proposed.entries = preview_entries(selection, self._accounts[bank.organization_id])
+        except RecordError as error:
+            proposed.problem = str(error)
+        return proposed
+
+
+def _selection(bank: Account, made: Match, codings: list[MatchCoding]) -> Selection:
+    rows = list(made.rows.all())
+    return Selection(
+        account=bank,
+        lines=[row.statement_line for row in rows if row.statement_line],
+        postings=[row.posting for row in rows if row.posting],
+        codings=stored_codings(codings),
+        contact_name=contact_of(codings),
+    )
 
 
 def _proposed(made: Match | None, line: StatementLine, others: dict[str, Part]) -> Proposed | None:

@@ -17,7 +17,7 @@ from ledgerhub.ledger import posting
 from ledgerhub.ledger.documents import Incoming
 from ledgerhub.ledger.models import Account, Allocation, Document, Posting, Source, StatementLine
 from reconciliation import open_rows
-from reconciliation.models import Confirmation, Match, MatchLine
+from reconciliation.models import Confirmation, Match, MatchCoding, MatchLine
 from reconciliation.selection import Coding, Selection, check, draft_of, selection_of
 
 SOURCE_KEY = "reconciliation"
@@ -32,6 +32,11 @@ def fingerprint(row_ids: Iterable[str]) -> str:
     return hashlib.sha256(" ".join(sorted(row_ids)).encode()).hexdigest()
 
 
+def coding_marks(codings: Iterable[Coding]) -> list[str]:
+    """What a fingerprint takes of codings: another account or amount makes another proposal."""
+    return [f"A{coding.account.pk}:{coding.amount}" for coding in codings]
+
+
 def lock(account: Account) -> None:
     """One decision an account at a time; entries may go on being posted to it."""
     Account.objects.select_for_update(no_key=True).filter(pk=account.pk).values_list("pk").get()
@@ -41,6 +46,22 @@ def match_row(made: Match, row_id: str, amount: int) -> MatchLine:
     """The unsaved row of `L1`, `P2` or `D3`."""
     column = {"L": "statement_line_id", "P": "posting_id", "D": "document_id"}[row_id[0]]
     return MatchLine(match=made, amount=amount, **{column: int(row_id[1:])})
+
+
+def coding_rows(made: Match, codings: Iterable[Coding], contact_name: str = "") -> list[MatchCoding]:
+    """The unsaved rows of what a match books to accounts."""
+    return [
+        MatchCoding(
+            match=made,
+            position=position,
+            account=coding.account,
+            amount=coding.amount,
+            description=coding.description,
+            contact_name=contact_name,
+        )
+        for position, coding in enumerate(codings)
+        if coding.amount  # `check` says what is wrong with one of nothing
+    ]
 
 
 # ── confirming ────────────────────────────────────────────────────────────────────────────────────────
@@ -82,12 +103,8 @@ def match_by_hand(
 
 @transaction.atomic
 def prepare(selection: Selection, *, user: User, note: str = "", request: HttpRequest | None = None) -> Match:
-    """Propose rows a person chose to somebody who may confirm; replaces what the engine proposed for them."""
+    """Propose what a person chose to somebody who may confirm; replaces what the engine proposed for it."""
     lock(selection.account)
-    if selection.codings:
-        raise RecordError(
-            "Only rows can be proposed; what is booked to accounts has to be confirmed at once."
-        )
     check(selection)
     _refuse_taken(selection)
     made = _make(selection, method="person")
@@ -102,9 +119,10 @@ def _make(selection: Selection, *, method: str) -> Match:
         organization_id=selection.account.organization_id,
         account=selection.account,
         method=method,
-        fingerprint=fingerprint(amounts),
+        fingerprint=fingerprint([*amounts, *coding_marks(selection.codings)]),
     )
     MatchLine.objects.bulk_create([match_row(made, row_id, amount) for row_id, amount in amounts.items()])
+    MatchCoding.objects.bulk_create(coding_rows(made, selection.codings, selection.contact_name))
     return made
 
 
@@ -223,7 +241,7 @@ def reject(made: Match, *, user: User, note: str = "", request: HttpRequest | No
 def undo(made: Match, *, user: User, note: str = "", request: HttpRequest | None = None) -> Match | None:
     """Take a confirmation or a rejection back: rows are free again, what it posted is reversed.
 
-    The decided match stays as history; what the engine had proposed is proposed anew and returned.
+    The decided match stays as history; what the engine or a rule had proposed is proposed anew and returned.
     """
     held = _held(made, Match.State.CONFIRMED, Match.State.REJECTED)
     before = held.state
@@ -235,11 +253,19 @@ def undo(made: Match, *, user: User, note: str = "", request: HttpRequest | None
     held.state = Match.State.UNDONE
     held.save(update_fields=["state"])
     _remember(held, Confirmation.Action.UNDO, user=user, note=note, request=request, before=before)
-    return _propose_again(held) if held.probability is not None else None
+    return _propose_again(held) if held.probability is not None or held.method in _CODED else None
+
+
+# Methods whose proposals carry codings of their own.
+_CODED = (Match.Method.RULE, Match.Method.CATEGORY)
+_KEPT = (
+    "probability", "raw_probability", "levels", "weights_version", "tie", "evidence", "alternatives",
+    "fingerprint", "run_id", "rule_id",
+)  # fmt: skip
 
 
 def _propose_again(undone: Match) -> Match | None:
-    """The engine's proposal as it was, unless one of its rows is taken or proposed otherwise by now."""
+    """The proposal as it was, unless one of its rows is taken or proposed otherwise by now."""
     rows = [row for row in undone.rows.all() if row.posting_id is None or not _is_own(undone, row)]
     wants = Q(statement_line__in=[row.statement_line_id for row in rows if row.statement_line_id])
     wants |= Q(posting__in=[row.posting_id for row in rows if row.posting_id])
@@ -249,18 +275,23 @@ def _propose_again(undone: Match) -> Match | None:
     made = Match.objects.create(
         organization_id=undone.organization_id,
         account=undone.account,
-        probability=undone.probability,
-        tie=undone.tie,
-        difference=_difference(rows),
-        evidence=undone.evidence,
-        alternatives=undone.alternatives,
-        fingerprint=undone.fingerprint,
-        run_id=undone.run_id,
+        method=undone.method if undone.method in _CODED else Match.Method.ENGINE,
+        difference=0 if undone.method in _CODED else _difference(rows),
+        **{name: getattr(undone, name) for name in _KEPT},
     )
+    if undone.method in _CODED:
+        _copy_codings(undone, made)
     for row in rows:
         row.pk, row.match, row.confirmed, row._state.adding = None, made, False, True
     MatchLine.objects.bulk_create(rows)
     return made
+
+
+def _copy_codings(source: Match, target: Match) -> None:
+    rows = list(source.codings.all())
+    for row in rows:
+        row.pk, row.match, row._state.adding = None, target, True
+    MatchCoding.objects.bulk_create(rows)
 
 
 def _is_own(made: Match, row: MatchLine) -> bool:

@@ -13,11 +13,12 @@ from django.forms import BaseFormSet, formset_factory
 from django.http import QueryDict
 
 from ledgerhub.access.models import Organization
-from ledgerhub.core.money import allocate
+from ledgerhub.core.money import allocate, from_minor
 from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation import open_rows
 from reconciliation.amounts import NoAmount, parse_amount, parse_percent
-from reconciliation.selection import Coding, Payment, Selection
+from reconciliation.models import Match
+from reconciliation.selection import Coding, Payment, Selection, contact_of
 
 # Where small differences usually go; any other account can be chosen as a part of the split.
 DIFFERENCE_ROLES = (
@@ -67,6 +68,20 @@ def coding_formset(bank: Account, data: QueryDict | None = None, *, rows: int = 
     initial: list[dict[str, Any]] | None = None if data is not None else [{} for _ in range(rows)]
     kwargs = {"choices": accounts, "bank": bank}
     return _Codings(data, prefix="coding", initial=initial, form_kwargs=kwargs)
+
+
+def fill_codings(data: QueryDict, currency: str, made: Match) -> None:
+    """Put what a proposal books to accounts into the fields of the page, as if it had been typed."""
+    rows = list(made.codings.all())
+    if not rows:
+        return
+    sign = -1 if sum(row.amount for row in rows) < 0 else 1
+    data["coding-TOTAL_FORMS"], data["coding-INITIAL_FORMS"] = str(len(rows)), "0"
+    for number, row in enumerate(rows):
+        data[f"coding-{number}-account"] = str(row.account_id)
+        data[f"coding-{number}-amount"] = str(from_minor(sign * row.amount, currency))
+        data[f"coding-{number}-description"] = row.description
+    data["contact"] = contact_of(rows)
 
 
 def difference_accounts(organization: Organization) -> list[Account]:

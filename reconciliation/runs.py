@@ -129,8 +129,8 @@ def _row_ids(proposal: Proposal) -> list[str]:
 
 def _prepared_rows(account: Account) -> list[str]:
     """Rows that a person proposed: the engine leaves them alone."""
-    rows = MatchLine.objects.filter(match__account=account, match__state=Match.State.PROPOSED).exclude(
-        match__method="engine"
+    rows = MatchLine.objects.filter(
+        match__account=account, match__state=Match.State.PROPOSED, match__method="person"
     )
     columns = rows.values_list("statement_line_id", "posting_id", "document_id")
     return [f"{kind}{pk}" for row in columns for kind, pk in zip("LPD", row, strict=True) if pk]

@@ -18,7 +18,7 @@ from ledgerhub.ledger.entries import EntryDraft
 from ledgerhub.ledger.kinds import Draft, validate
 from ledgerhub.ledger.models import Account, Posting, StatementLine
 from reconciliation import open_rows
-from reconciliation.models import Match
+from reconciliation.models import Match, MatchCoding
 from reconciliation.open_rows import OpenDocument
 
 
@@ -80,10 +80,11 @@ class Selection:
 
 
 def selection_of(made: Match, *, codings: Sequence[Coding] = ()) -> Selection:
-    """The rows of a stored match, for preview and confirmation.
+    """The rows of a stored match, for preview and confirmation; `codings` replace those stored with it.
 
     A document that was settled meanwhile stands with nothing open, which `check` then says.
     """
+    stored = list(made.codings.select_related("account").order_by("position"))
     rows = list(
         made.rows.select_related("statement_line", "posting__entry__document", "document__contact").order_by(
             "pk"
@@ -100,8 +101,19 @@ def selection_of(made: Match, *, codings: Sequence[Coding] = ()) -> Selection:
         lines=[row.statement_line for row in rows if row.statement_line],
         postings=[row.posting for row in rows if row.posting],
         payments=payments,
-        codings=list(codings),
+        codings=list(codings) or stored_codings(stored),
+        contact_name=contact_of(stored),
     )
+
+
+def stored_codings(rows: Iterable[MatchCoding]) -> list[Coding]:
+    return [Coding(row.account, row.amount, row.description) for row in rows]
+
+
+def contact_of(rows: Iterable[MatchCoding]) -> str:
+    """Whom codings are with: one name or none."""
+    names = {row.contact_name for row in rows if row.contact_name}
+    return names.pop() if len(names) == 1 else ""
 
 
 def check(selection: Selection) -> None:
@@ -213,12 +225,13 @@ def preview(selection: Selection) -> list[EntryPreview]:
     return preview_entries(selection)
 
 
-def preview_entries(selection: Selection) -> list[EntryPreview]:
+def preview_entries(selection: Selection, accounts: Accounts | None = None) -> list[EntryPreview]:
+    """`accounts` spare the reading of all accounts where many are previewed."""
     draft = draft_of(selection, "preview")
     if draft is None:
         return []
     organization = selection.account.organization
-    accounts = Accounts(organization)
+    accounts = accounts or Accounts(organization)
     return [_previewed(entry, accounts, organization) for entry in entries(draft)]
 
 

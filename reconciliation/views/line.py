@@ -16,7 +16,7 @@ from ledgerhub.core.money import from_minor
 from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation import cards, decisions, open_rows
 from reconciliation.cards import Part
-from reconciliation.forms import LineInput, coding_formset, difference_accounts, read_line
+from reconciliation.forms import LineInput, coding_formset, difference_accounts, fill_codings, read_line
 from reconciliation.selection import EntryPreview, check, preview
 from reconciliation.views.support import get_account, get_line, refused, undo_tag, way_back
 
@@ -107,6 +107,7 @@ def _start(request: OrgRequest, found: StatementLine) -> QueryDict:
     proposal = cards.card(found).proposal
     if proposal is not None:
         data["choice"] = proposal.choice
+        fill_codings(data, found.currency, proposal.match)
     return data
 
 
@@ -127,7 +128,7 @@ def _page(
     target = request.headers.get("HX-Target", "")
     if target == "panel" and status == 200:
         return render(request, "reconciliation/line.html#panel", context)
-    mode = request.GET.get("mode", "find")
+    mode = request.GET.get("mode", "create" if given.selection.codings else "find")
     context |= {"mode": mode if mode in MODES else "find", **_candidates(request, account, found, given)}
     if target == "candidates" and status == 200:
         return render(request, "reconciliation/line.html#candidates", context)

@@ -23,7 +23,6 @@ from reconciliation.views.support import get_account, get_match, refused, undo_t
 from reconciliation.views.workspace import account_tabs, approvable, header, offers
 
 MOST_AT_ONCE = 200
-METHODS = (("engine", "Engine"), ("person", "Person"), ("coded", "Booked from the line"))
 
 
 @require_POST
@@ -144,7 +143,7 @@ def decided(request: OrgRequest, pk: int) -> HttpResponseBase:
         columns=_COLUMNS,
         filters=[
             Filter("state", "State", choices=[(s.value, s.label) for s in Match.State if s != "proposed"]),
-            Filter("method", "Method", choices=METHODS),
+            Filter("method", "Method", choices=Match.Method.choices),
             Filter("text", "Text of the line", kind="text", apply=_by_text),
             Filter("unsound", "Entry reversed since", kind="hidden", apply=_unsound),
         ],
@@ -158,7 +157,6 @@ def decided(request: OrgRequest, pk: int) -> HttpResponseBase:
         "tabs": account_tabs(request, account, "decided"),
         "here": request.get_full_path(),
         "may_confirm": request.membership.may("approver"),
-        "methods": dict(METHODS),
         "shown": [(made, *_sides(made)) for made in listing.rows],
         **header(account),
     }
@@ -210,7 +208,7 @@ def match(request: OrgRequest, pk: int) -> HttpResponse:
     )
     made = (
         Match.objects.prefetch_related(Prefetch("rows", rows.order_by("pk")))
-        .select_related("document")
+        .select_related("document", "rule__rule")
         .get(pk=pk)
     )
     made.account = get_account(request, made.account_id)
@@ -220,13 +218,13 @@ def match(request: OrgRequest, pk: int) -> HttpResponse:
         "account": made.account,
         "lines": lines,
         "entries": entries,
+        "codings": made.codings.select_related("account").order_by("position"),
         "currency": lines[0].currency if lines else "",
         "percent": cards.percent_of(made.probability),
         "reasons": cards.reasons_of(made),
         "events": _events(made),
         "may_confirm": request.membership.may("approver"),
         "may_prepare": request.membership.may("bookkeeper"),
-        "methods": dict(METHODS),
         "here": request.get_full_path(),
     }
     return render(request, "reconciliation/match.html", context)
@@ -241,12 +239,21 @@ def _events(made: Match) -> list[dict[str, Any]]:
         {
             "state": _STATES[each.action],
             "title": each.get_action_display(),
-            "who": each.by,
+            "who": each.by or (each.rule and f"The rule “{each.rule.rule}”"),
             "at": each.at,
             "text": each.note,
         }
-        for each in made.confirmations.select_related("by").order_by("-pk")
+        for each in made.confirmations.select_related("by", "rule__rule").order_by("-pk")
     ]
-    if made.probability is not None:
-        found.append({"state": "proposed", "title": "Proposed by the engine", "at": made.created_at})
+    if title := _proposer(made):
+        found.append({"state": "proposed", "title": title, "at": made.created_at})
     return found
+
+
+def _proposer(made: Match) -> str:
+    """Who proposed it, where that was not a person."""
+    if made.rule is not None:
+        return f"Proposed by the bank rule “{made.rule.rule}”"
+    if made.method == Match.Method.CATEGORY:
+        return "Proposed as a category"
+    return "Proposed by the engine" if made.probability is not None else ""
