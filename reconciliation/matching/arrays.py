@@ -41,6 +41,12 @@ def run_starts(ordered: npt.NDArray[Any]) -> Ints:
     return np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
 
 
+def grouped(ordered: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+    """Start and size of each stretch of equal values in an array whose equal values stand together."""
+    starts = run_starts(ordered)
+    return starts, np.diff(np.append(starts, len(ordered)))
+
+
 def rank_in_group(groups: npt.NDArray[Any], order: Ints) -> Ints:
     """Rank of each row (0, 1, ...) inside its group when rows are taken in `order` (groups contiguous)."""
     ordered = groups[order]

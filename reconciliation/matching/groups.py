@@ -10,7 +10,7 @@ import numpy as np
 
 from reconciliation.matching import levels as lv
 from reconciliation.matching import sums
-from reconciliation.matching.arrays import Bools, Hashes, Ints, Small, mix, run_starts, spread
+from reconciliation.matching.arrays import Bools, Hashes, Ints, Small, grouped, mix, run_starts, spread
 from reconciliation.matching.candidates import DatedKeys, linked
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, amount_levels
@@ -147,19 +147,23 @@ def exact_sums(
     named = pairs.levels["reference"] <= lv.WITHOUT_PREFIX
     enough = np.flatnonzero(_may_reach(target, wholes[target], parts[part]))
     order = enough[np.lexsort((np.abs(pairs.lag[enough]), target[enough]))]
-    starts = run_starts(target[order])
+    starts, sizes = grouped(target[order])
+    rows, amounts, told = target[order[starts]], parts[part[order]], named[order]
+    hopeful = sums.possible(wholes[rows], amounts, starts, sizes)
+    if len(order):
+        hopeful |= (sizes >= 2) & np.logical_or.reduceat(told, starts)
     found: list[tuple[Hypothesis, ...]] = []
-    limited = 0
-    for members in np.split(order, starts[1:]) if len(order) else []:
-        row = int(target[members[0]])
-        if len(members) >= 2:
-            search = _Search(
-                int(wholes[row]), part[members], parts[part[members]], comparison.rules.longest_group
-            )
-            ways, cut = search.ways(named[members])
-            limited += cut
-            if ways:
-                found.append(tuple(_hypothesis(row, rows, chance, by_line=by_line) for rows, chance in ways))
+    limited = int((sizes > sums.MOST_SEARCHED).sum())
+    for k in np.flatnonzero(hopeful).tolist():
+        members = slice(starts[k], starts[k] + sizes[k])
+        search = _Search(
+            int(wholes[rows[k]]), part[order[members]], amounts[members], comparison.rules.longest_group
+        )
+        ways, cut = search.ways(told[members])
+        limited -= int(sizes[k] > sums.MOST_SEARCHED and not cut)
+        if ways:
+            row = int(rows[k])
+            found.append(tuple(_hypothesis(row, way, chance, by_line=by_line) for way, chance in ways))
     return found, limited
 
 

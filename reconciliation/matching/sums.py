@@ -7,14 +7,17 @@ from functools import lru_cache
 from math import comb, log, pi, sqrt
 
 import numpy as np
+import numpy.typing as npt
 
-from reconciliation.matching.arrays import Ints
+from reconciliation.matching.arrays import Bools, Ints, mix, spread
 
 MOST_SEARCHED = 20
 """Amounts tried in every combination (two halves of at most 1,024 sums each)."""
 MOST_IN_RUN = 120
 """Amounts, in order of date, of which every unbroken run is tried."""
 MOST_WAYS = 12
+_TOGETHER = 256
+_Words = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,51 @@ def find(target: int, amounts: Ints, *, longest: int, fewest: int = 2) -> Sums:
             way for way in _runs(target * sign, sizes, fitting[:MOST_IN_RUN], longest) if way not in found
         )
     return Sums(found[:MOST_WAYS], limited)
+
+
+def possible(target: Ints, amounts: Ints, starts: Ints, counts: Ints) -> Bools:
+    """For which targets `find` may find a way: all at once, since most have none.
+
+    The amounts of target k (all of its sign, smaller than it) are `counts[k]` amounts from `starts[k]`.
+    Sums are compared modulo 2**31: whoever is named here by accident is seen through by `find`.
+    """
+    found = np.zeros(len(target), dtype=np.bool_)
+    sizes = np.minimum(counts, MOST_SEARCHED)
+    words = np.abs(amounts).astype(np.uint32)
+    wanted = np.abs(target).astype(np.uint32)
+    for size in range(2, MOST_SEARCHED + 1):
+        rows = np.flatnonzero(sizes == size)
+        for part in np.array_split(rows, -(-len(rows) // _TOGETHER)) if len(rows) else ():
+            found[part] = _meets(wanted[part], words[starts[part][:, None] + np.arange(size)])
+    many = np.flatnonzero(counts > MOST_SEARCHED)
+    found[many[_runs_meet(target[many], amounts, starts[many], counts[many])]] = True
+    return found
+
+
+def _meets(target: _Words, amounts: _Words) -> Bools:
+    """Rows in which a sum of the left half of the amounts is the target less a sum of the right half."""
+    half = amounts.shape[1] // 2
+    left, right = _every_sum(amounts[:, :half]), target[:, None] - _every_sum(amounts[:, half:])
+    both = np.concatenate((left << np.uint32(1), right << np.uint32(1) | np.uint32(1)), axis=1)
+    both.sort(axis=1)
+    return np.asarray(((both[:, 1:] ^ both[:, :-1]) == 1).any(axis=1))
+
+
+def _every_sum(amounts: _Words) -> _Words:
+    sums = np.zeros((len(amounts), 1), dtype=np.uint32)
+    for column in amounts.T:
+        sums = np.concatenate((sums, sums + column[:, None]), axis=1)
+    return sums
+
+
+def _runs_meet(target: Ints, amounts: Ints, starts: Ints, counts: Ints) -> Ints:
+    """Positions of the targets that an unbroken run of their first MOST_IN_RUN amounts makes."""
+    which, place = spread(starts, np.minimum(counts, MOST_IN_RUN))
+    sizes = np.abs(amounts[place])
+    reached = np.cumsum(sizes)
+    before = reached - sizes
+    hits = np.isin(mix(before + np.abs(target[which]), which), mix(reached, which))
+    return np.unique(which[hits])
 
 
 @lru_cache(maxsize=MOST_SEARCHED)
