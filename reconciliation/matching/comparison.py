@@ -38,6 +38,7 @@ from reconciliation.matching.evidence import (
     payer_levels,
 )
 from reconciliation.matching.names import Names, relate
+from reconciliation.matching.rarity import Rarity
 from reconciliation.matching.readings import CHEQUE, Keys, Reading, read
 from reconciliation.matching.tables import Table, codes, comparable
 from reconciliation.rules import MatchRules
@@ -69,9 +70,10 @@ class Comparison:
     line_reading: Reading
     entry_reading: Reading
     rules: MatchRules
+    rarity: Rarity | None = None
 
     @classmethod
-    def of(cls, lines: Table, entries: Table, rules: MatchRules) -> Comparison:
+    def of(cls, lines: Table, entries: Table, rules: MatchRules, rarity: Rarity | None = None) -> Comparison:
         line_side, entry_side = _sides(lines, entries)
         return cls(
             lines,
@@ -81,11 +83,12 @@ class Comparison:
             read(lines, prefixes=False),
             read(entries, prefixes=True),
             rules,
+            rarity,
         )
 
     @cached_property
     def names(self) -> Names:
-        return relate(self.line_reading, self.entry_reading)
+        return relate(self.line_reading, self.entry_reading, self.rarity)
 
     @cached_property
     def line_key(self) -> Hashes:

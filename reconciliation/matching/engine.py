@@ -32,6 +32,7 @@ from reconciliation.matching.levels import Weights
 from reconciliation.matching.marginals import learned, marginals
 from reconciliation.matching.outcome import Assigned, Found
 from reconciliation.matching.proposals import Result
+from reconciliation.matching.rarity import Rarity
 from reconciliation.matching.tables import Table
 from reconciliation.rules import MatchRules
 
@@ -45,6 +46,15 @@ Progress: TypeAlias = Callable[[str, float], None]
 """Told at each stage: what is being done, in words for a bookkeeper, and the share done (0 to 1)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a match over all rows learned, for a match over a few of them: nothing can be learned from few."""
+
+    rarity: Rarity
+    weights: Weights
+    usual_lag: float
+
+
 @dataclass
 class _Run:
     """State of one matching: which rows are still free, what was found."""
@@ -53,6 +63,7 @@ class _Run:
     free: tuple[Bools, Bools]
     weights: Weights
     usual_lag: float = 0.0
+    rounds: int = LEARNING_ROUNDS
     claimed: tuple[Floats, Floats] | None = None
     unsettled: Pairs | None = None
     groups: list[Group] = field(default_factory=list)
@@ -72,11 +83,17 @@ def match(
     *,
     weights: Weights | None = None,
     progress: Progress = _untold,
+    whole: Whole | None = None,
 ) -> Result:
-    """Match statement lines with entries; pure, deterministic, each row used at most once."""
+    """Match statement lines with entries; pure, deterministic, each row used at most once.
+
+    With `whole` the rows are a few of many, and are weighed as these are.
+    """
     progress("Reading what the rows say", 0.0)
-    comparison = Comparison.of(lines, entries, config or MatchRules())
+    comparison = Comparison.of(lines, entries, config or MatchRules(), whole.rarity if whole else None)
     run = _Run(comparison, (lines.amount != 0, entries.amount != 0), weights or Weights.start())
+    if whole:
+        run.weights, run.usual_lag, run.rounds = whole.weights, whole.usual_lag, 0
     if len(lines) and len(entries):
         _pair(run, progress)
     progress("Finding entries that cancel each other", 0.9)
@@ -139,7 +156,7 @@ def _equal_amounts(run: _Run) -> None:
     pairs = run.comparison.exact_pairs(*run.free)
     values = score(pairs, run.weights, run.usual_lag)
     probability = marginals(pairs.line, pairs.entry, values)
-    for _ in range(LEARNING_ROUNDS):
+    for _ in range(run.rounds):
         if probability.sum() < FEWEST_TO_LEARN:
             break
         run.weights = learned(run.weights, pairs.levels, probability, run.comparison.background(*run.free))
@@ -293,4 +310,4 @@ def _result(run: _Run) -> Result:
     place = {identity: position for position, identity in enumerate(run.comparison.lines.ids)}
     proposals.sort(key=lambda proposal: place[proposal.line_ids[0]])
     offsetting = [found.offsetting(offset) for offset in run.offsets]
-    return Result(proposals, offsetting, run.limits, run.weights)
+    return Result(proposals, offsetting, run.limits, run.weights, run.usual_lag)

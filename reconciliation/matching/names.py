@@ -15,6 +15,7 @@ from rapidfuzz.process import cpdist
 from scipy import sparse
 
 from reconciliation.matching.arrays import Bools, Floats, Hashes, Ints, spread, unique_pairs
+from reconciliation.matching.rarity import Rarity
 from reconciliation.matching.readings import Reading, Words
 from reconciliation.matching.vocabulary import ABBREVIATIONS, FILLERS, KIND_GROUPS, LEGAL_FORMS
 from reconciliation.matching.words import word_hash
@@ -72,17 +73,17 @@ class Names:
         return share, mass
 
 
-def relate(lines: Reading, entries: Reading) -> Names:
-    """Names of both tables, ready to compare."""
-    size = lines.size + entries.size
-    weight = _weights(entries.words, _counts(entries.words, lines.words), size)
-    own = _weights(lines.words, _counts(lines.words, entries.words), size)
+def relate(lines: Reading, entries: Reading, rarity: Rarity | None = None) -> Names:
+    """Names of both tables, ready to compare; `rarity` is that of the whole, where these are a few rows."""
+    size = rarity.size if rarity else lines.size + entries.size
+    weight = _weights(entries.words, _counts(entries.words, lines.words, rarity), size)
+    own = _weights(lines.words, _counts(lines.words, entries.words, rarity), size)
     relation = _relations(lines.words, entries.words)
     strength = relation.copy()
     of_line = np.repeat(own, np.diff(strength.indptr))
     strength.data = strength.data * np.minimum(weight[strength.indices], of_line)
     best = np.asarray(strength.max(axis=1).todense()).ravel() if strength.nnz else np.zeros(len(own))
-    told = np.where(best > 0, best, own * UNKNOWN_SHARE)
+    told = np.where(best > 0, best, own * np.where(_elsewhere(lines.words, rarity, 1), 1.0, UNKNOWN_SHARE))
     spoken = _speaking(lines)
     by_line = _matrix(spoken.row, spoken.word, np.ones(len(spoken.row)), (lines.size, len(own)))
     by_entry = _matrix(
@@ -94,6 +95,7 @@ def relate(lines: Reading, entries: Reading) -> Names:
         if relation.nnz
         else np.zeros(len(weight), bool)
     )
+    known = known | _elsewhere(entries.words, rarity, 0)
     entry_told = np.where(known, weight, weight * UNKNOWN_SHARE)
     return Names(
         lines=(by_line @ strength).tocsr(),
@@ -144,15 +146,20 @@ def _ratio(found: Floats, whole: Floats) -> Floats:
     return np.where(whole < _LEAST_MASS, -1.0, share)
 
 
-def _counts(words: Words, others: Words) -> Ints:
-    """Rows of both tables that have each word."""
+def _elsewhere(words: Words, rarity: Rarity | None, side: int) -> Bools:
+    """Words that lines (side 0) or entries (side 1) of the whole say, if not those at hand."""
+    return rarity.counts(words.key)[side] > 0 if rarity else np.zeros(len(words.key), dtype=np.bool_)
+
+
+def _counts(words: Words, others: Words, rarity: Rarity | None) -> Ints:
+    """Rows of both tables, or of the whole, that have each word."""
     counts = np.bincount(words.word, minlength=len(words.text))
     other_counts = np.bincount(others.word, minlength=len(others.text))
     places = np.searchsorted(others.key, words.key)
     places = np.minimum(places, max(len(others.key) - 1, 0))
     if len(others.key):
         counts = counts + np.where(others.key[places] == words.key, other_counts[places], 0)
-    return counts
+    return np.maximum(counts, sum(rarity.counts(words.key))) if rarity else counts
 
 
 def _weights(words: Words, counts: Ints, size: int) -> Floats:

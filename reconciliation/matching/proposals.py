@@ -76,6 +76,7 @@ class Result:
     offsetting: list[Offsetting]
     limits_reached: list[str]
     weights: Weights
+    usual_lag: float
 
 
 class Particulars(NamedTuple):
