@@ -226,9 +226,9 @@ _STATEMENTS = (
        GROUP BY account_id, date, currency""",
     """INSERT INTO ledger_statementline (organization_id, account_id, source_id, identity, date, amount,
          currency,
-         description, counterparty, reference, kind, pending, position, note, created_at)
+         description, counterparty, reference, kind, pending, position, created_at)
        SELECT %(organization)s, %(bank)s, %(source)s, 'line' || n, %(start)s::date + n %% %(days)s,
          1000 + n, 'USD',
-         'TRANSFER ' || n, 'Customer ' || n, '', '', false, n, '', now()
+         'TRANSFER ' || n, 'Customer ' || n, '', '', false, n, now()
        FROM generate_series(1, %(lines)s) n""",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 from django.db.models import Prefetch
@@ -12,7 +13,9 @@ from django.db.models import Prefetch
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.accounts import Accounts
 from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
-from reconciliation.models import Match, MatchCoding, MatchLine
+from reconciliation import notes
+from reconciliation.models import LineNote, Match, MatchCoding, MatchLine
+from reconciliation.queue import SURE
 from reconciliation.selection import (
     EntryPreview,
     Selection,
@@ -21,7 +24,6 @@ from reconciliation.selection import (
     stored_codings,
 )
 
-SURE = 0.9
 _FOR, _AGAINST = 0.5, -0.5
 
 
@@ -38,12 +40,11 @@ class Part(NamedTuple):
     entry_id: int | None = None
 
 
-class Choice(NamedTuple):
-    """Another match that is nearly as likely."""
+class Step(NamedTuple):
+    """A part of a sum with what it comes to so far."""
 
-    value: str
-    parts: list[Part]
-    percent: int
+    part: Part
+    so_far: int
 
 
 class Reason(NamedTuple):
@@ -51,14 +52,25 @@ class Reason(NamedTuple):
     tone: str
 
 
+class Choice(NamedTuple):
+    """One of the matches of a tie; `value` is empty for the one proposed, `differs` names fields to mark."""
+
+    value: str
+    parts: list[Part]
+    percent: int | None
+    reasons: list[Reason]
+    differs: frozenset[str] = frozenset()
+
+
 @dataclass
 class Proposed:
-    """A proposal in words; `lines` are the other statement lines that it needs.
+    """A proposal in words; `own` is the line it is shown under, `lines` the others that it takes.
 
     `codings` is what it books to accounts and `entries` how; `problem` says why it could not be booked.
     """
 
     match: Match
+    own: Part
     parts: list[Part]
     lines: list[Part]
     alternatives: list[Choice] = field(default_factory=list)
@@ -80,6 +92,24 @@ class Proposed:
         return sum(part.amount for part in self.parts)
 
     @property
+    def lines_total(self) -> int:
+        return self.own.amount + sum(part.amount for part in self.lines)
+
+    @property
+    def part_steps(self) -> list[Step]:
+        return steps(self.parts)
+
+    @property
+    def line_steps(self) -> list[Step]:
+        return steps([self.own, *self.lines])
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The proposal and what it is a tie with, side by side."""
+        mine = Choice("", self.parts, self.percent, self.reasons)
+        return _marked([mine, *self.alternatives])
+
+    @property
     def prepared(self) -> bool:
         return self.match.method == "person"
 
@@ -95,8 +125,30 @@ class Proposed:
 
 @dataclass
 class Card:
+    """`amount` is what the bank says in all: of the line, or of all lines of the group."""
+
     line: StatementLine
     proposal: Proposed | None = None
+    notes: list[LineNote] = field(default_factory=list)
+
+    @property
+    def amount(self) -> int:
+        return self.proposal.lines_total if self.proposal else self.line.amount
+
+
+def steps(parts: Sequence[Part]) -> list[Step]:
+    sums = accumulate(part.amount for part in parts)
+    return [Step(part, so_far) for part, so_far in zip(parts, sums, strict=True)]
+
+
+def _marked(choices: list[Choice]) -> list[Choice]:
+    """The choices with the fields in which they are not all alike."""
+    fields = ("title", "meta", "date", "amount")
+    differs = frozenset(
+        name for name in fields
+        if len({tuple(getattr(part, name) for part in choice.parts) for choice in choices}) > 1
+    )  # fmt: skip
+    return [choice._replace(differs=differs) for choice in choices]
 
 
 def percent_of(probability: float | None) -> int | None:
@@ -104,10 +156,14 @@ def percent_of(probability: float | None) -> int | None:
 
 
 def reasons_of(match: Match) -> list[Reason]:
+    return _reasons(match.evidence)
+
+
+def _reasons(evidence: Iterable[tuple[str, float]]) -> list[Reason]:
     """What each level gave; what speaks neither for nor against is left out."""
     return [
         Reason(f"{label} ({'−' if weight < 0 else '+'}{abs(weight):.1f})", _tone(weight))
-        for label, weight in match.evidence
+        for label, weight in evidence
         if label and abs(weight) >= 0.05
     ]
 
@@ -117,10 +173,10 @@ def _tone(weight: float) -> str:
 
 
 def cards(lines: Sequence[StatementLine]) -> list[Card]:
-    """One card a line, in order; nine queries at most however many there are."""
+    """One card a line, in order, but only one a proposal; ten queries at most however many there are."""
     of_lines = MatchLine.objects.filter(statement_line__in=lines, match__state=Match.State.PROPOSED)
     pairs = of_lines.values_list("statement_line_id", "match_id")
-    matches = {made.pk: made for made in _with_rows([match_id for _, match_id in pairs])}
+    matches = {made.pk: made for made in with_rows([match_id for _, match_id in pairs])}
     booking = _Booking(matches.values())
     others = _alternatives(matches.values())
     best: dict[int | None, Match] = {}
@@ -128,7 +184,20 @@ def cards(lines: Sequence[StatementLine]) -> list[Card]:
         made, known = matches[match_id], best.get(line_id)
         if known is None or _rank(made) > _rank(known):
             best[line_id] = made
-    return [Card(line, booking.shown(_proposed(best.get(line.pk), line, others))) for line in lines]
+    said = notes.of(lines)
+    found = [
+        Card(line, booking.shown(_proposed(best.get(line.pk), line, others)), said.get(line.pk, []))
+        for line in lines
+    ]
+    seen: set[int] = set()
+    return [one for one in found if one.proposal is None or not _again(one.proposal.match.pk, seen)]
+
+
+def _again(pk: int, seen: set[int]) -> bool:
+    """Whether it was seen before; it now is."""
+    known = pk in seen
+    seen.add(pk)
+    return known
 
 
 def card(line: StatementLine) -> Card:
@@ -139,7 +208,7 @@ def _rank(made: Match) -> tuple[bool, float]:
     return made.method == "person", made.probability or 0
 
 
-def _with_rows(ids: Iterable[int]) -> Iterable[Match]:
+def with_rows(ids: Iterable[int]) -> Iterable[Match]:
     rows = MatchLine.objects.select_related(
         "statement_line", "posting__entry__document__contact", "document__contact"
     ).order_by("pk")
@@ -183,6 +252,11 @@ def _selection(bank: Account, made: Match, codings: list[MatchCoding]) -> Select
     )
 
 
+def entries_of(made: Match) -> list[Part]:
+    """What of the books it takes, of a match that was read with its rows."""
+    return [part_of(row) for row in made.rows.all() if not row.statement_line_id]
+
+
 def _proposed(made: Match | None, line: StatementLine, others: dict[str, Part]) -> Proposed | None:
     if made is None:
         return None
@@ -190,6 +264,7 @@ def _proposed(made: Match | None, line: StatementLine, others: dict[str, Part]) 
     mine = f"L{line.pk}"
     return Proposed(
         match=made,
+        own=line_part(line),
         parts=[part for part in parts if part.row_id[0] != "L"],
         lines=[part for part in parts if part.row_id[0] == "L" and part.row_id != mine],
         alternatives=_choices(made, mine, others),
@@ -203,7 +278,8 @@ def _choices(made: Match, mine: str, others: dict[str, Part]) -> list[Choice]:
         ids = [row_id for row_id in [*other["lines"], *other["entries"]] if row_id != mine]
         if mine in other["lines"] and ids and all(row_id in others for row_id in ids):
             parts = [others[row_id] for row_id in ids]
-            found.append(Choice(",".join(ids), parts, percent_of(other["probability"]) or 0))
+            reasons = _reasons(other.get("evidence", ()))
+            found.append(Choice(",".join(ids), parts, percent_of(other["probability"]), reasons))
     return found
 
 

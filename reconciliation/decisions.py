@@ -319,15 +319,7 @@ def confirm_each(
     return done, failed
 
 
-# ── notes and the trail ───────────────────────────────────────────────────────────────────────────────
-
-
-@transaction.atomic
-def write_note(line: StatementLine, text: str, *, request: HttpRequest) -> None:
-    """A note that stays on the line for whoever looks at it next."""
-    before, line.note = line.note, text
-    line.save(update_fields=["note"])
-    record(request, "statement_line.noted", line, before={"note": before}, after={"note": text})
+# ── the trail ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _remember(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
+
+from reconciliation.bulk_models import BulkApproval as BulkApproval
+from reconciliation.bulk_models import BulkRow as BulkRow
 
 USER = settings.AUTH_USER_MODEL
 
@@ -89,6 +94,10 @@ class Match(models.Model):
     rule = models.ForeignKey(
         "reconciliation.RuleVersion", on_delete=models.PROTECT, null=True, related_name="matches"
     )
+    # The rows it was proposed with: the line under which queues show it, how many lines, how many entries.
+    line = models.ForeignKey("ledger.StatementLine", on_delete=models.PROTECT, null=True, related_name="led")
+    line_count = models.PositiveIntegerField(default=0)
+    entry_count = models.PositiveIntegerField(default=0)
     # The document (payment, coded bank transaction, difference) that confirming it posted.
     document = models.ForeignKey("ledger.Document", on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
@@ -101,6 +110,32 @@ class Match(models.Model):
 
     def __str__(self) -> str:
         return f"Match {self.pk}"
+
+
+class MatchRows(models.QuerySet["MatchLine"]):
+    """Rows are added through here: their match then knows how many it has and which line leads it."""
+
+    def bulk_create(self, objs: Iterable[MatchLine], *args: Any, **kwargs: Any) -> list[MatchLine]:
+        made = super().bulk_create(objs, *args, **kwargs)
+        shape({row.match_id for row in made if not row.match.line_count})
+        return made
+
+
+def shape(matches: Iterable[int]) -> None:
+    """Write down the leading line and the numbers of rows of these matches."""
+    ids = sorted(matches)
+    rows = MatchLine.objects.filter(match=OuterRef("pk")).order_by()
+    lines, entries = rows.filter(statement_line__isnull=False), rows.filter(statement_line__isnull=True)
+    for start in range(0, len(ids), 500):
+        Match.objects.filter(pk__in=ids[start : start + 500]).update(
+            line=Subquery(lines.order_by("statement_line").values("statement_line")[:1]),
+            line_count=_count(lines),
+            entry_count=_count(entries),
+        )
+
+
+def _count(rows: QuerySet[MatchLine]) -> Coalesce:
+    return Coalesce(Subquery(rows.values("match").annotate(count=Count("pk")).values("count")), 0)
 
 
 class MatchLine(models.Model):
@@ -118,6 +153,8 @@ class MatchLine(models.Model):
     )
     amount = models.BigIntegerField()
     confirmed = models.BooleanField(default=False, help_text="Copy of the match's state, for the constraints")
+
+    objects = MatchRows.as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -363,12 +400,16 @@ class Suspicion(models.Model):
 
 
 class LineNote(models.Model):
-    """What somebody said about a statement line; stays for whoever looks at it next."""
+    """What somebody said about a statement line; stays for whoever looks at it next.
+
+    A question waits for an answer until anybody says something after it.
+    """
 
     line = models.ForeignKey("ledger.StatementLine", on_delete=models.CASCADE, related_name="notes")
     text = models.CharField(max_length=500)
     by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
+    question = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return self.text[:60]

@@ -32,9 +32,14 @@ def currency_of(account: Account) -> str:
 
 
 def lines(account: Account) -> QuerySet[StatementLine]:
-    """Booked statement lines without a confirmed match."""
+    """Booked statement lines of the account without a confirmed match."""
+    return all_lines().filter(account=account)
+
+
+def all_lines() -> QuerySet[StatementLine]:
+    """Booked statement lines without a confirmed match, whatever the account."""
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
-    return StatementLine.objects.filter(account=account, pending=False).filter(~Exists(matched))
+    return StatementLine.objects.filter(pending=False).filter(~Exists(matched))
 
 
 def postings(account: Account) -> QuerySet[Posting]:

@@ -17,7 +17,7 @@ from ledgerhub.ledger.models import Account, Posting, StatementLine
 from reconciliation import open_rows
 from reconciliation.decisions import fingerprint, lock, match_row
 from reconciliation.matching.engine import match
-from reconciliation.matching.proposals import Proposal
+from reconciliation.matching.proposals import Evidence, Proposal
 from reconciliation.models import Match, MatchLine, MatchRun
 
 log = logging.getLogger(__name__)
@@ -167,10 +167,19 @@ def _filled(made: Match, proposal: Proposal, run: MatchRun | None) -> Match:
     made.probability = proposal.probability
     made.tie = proposal.tie
     made.difference = proposal.difference
-    made.evidence = [[evidence.label, evidence.weight] for evidence in proposal.evidence if evidence.label]
+    made.evidence = _told(proposal.evidence)
     made.alternatives = [
-        {"lines": list(other.line_ids), "entries": list(other.entry_ids), "probability": other.probability}
+        {
+            "lines": list(other.line_ids),
+            "entries": list(other.entry_ids),
+            "probability": other.probability,
+            "evidence": _told(other.evidence),
+        }
         for other in proposal.alternatives
     ]
     made.run = run
     return made
+
+
+def _told(evidence: Sequence[Evidence]) -> list[list[object]]:
+    return [[each.label, each.weight] for each in evidence if each.label]

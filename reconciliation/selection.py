@@ -155,7 +155,10 @@ def _payment_problems(selection: Selection) -> Iterable[str]:
 
 
 def money_text(amount: int, account: Account) -> str:
-    currency = open_rows.currency_of(account)
+    return in_words(amount, open_rows.currency_of(account))
+
+
+def in_words(amount: int, currency: str) -> str:
     return f"{from_minor(amount, currency):,} {currency}".replace("-", "−")
 
 

@@ -1,4 +1,4 @@
-"""The minute sweep of matching: passes where something new is open, passes whose worker was lost."""
+"""The minute sweep of matching: passes where something new is open, jobs whose worker was lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, Q
 from django_q.models import Schedule
 
 from ledgerhub.ledger.models import Account, Posting, StatementLine
-from reconciliation import open_rows, runs
+from reconciliation import bulk, open_rows, runs
 from reconciliation.models import MatchRun
 
 SCHEDULES = {"reconciliation.tasks.sweep": {"schedule_type": Schedule.MINUTES, "minutes": 1}}
@@ -14,6 +14,7 @@ SCHEDULES = {"reconciliation.tasks.sweep": {"schedule_type": Schedule.MINUTES, "
 
 def sweep() -> None:
     runs.take_up_dropped()
+    bulk.take_up_dropped()
     for account in due():
         runs.request_run(account)
 

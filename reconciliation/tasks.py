@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledgerhub.core import heartbeat
-from reconciliation import runs
+from reconciliation import bulk, runs
 from reconciliation import sweep as sweeping
 
 
@@ -15,3 +15,8 @@ def match_account(run_id: int) -> None:
 def sweep() -> None:
     heartbeat.beat()
     sweeping.sweep()
+
+
+def approve_bulk(bulk_id: int) -> None:
+    heartbeat.beat()
+    bulk.execute(bulk_id)

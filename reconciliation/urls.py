@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from reconciliation.views import accounts, line, matches, workspace
+from reconciliation.views import accounts, bulk, line, matches, notes, workspace
 
 app_name = "reconciliation"
 
@@ -12,15 +12,21 @@ _LINE = "reconcile/<int:account_pk>/lines/<int:pk>/"
 
 urlpatterns = [
     path("reconcile/", accounts.accounts, name="accounts"),
+    path("reconcile/queue/", workspace.queue, name="queue"),
+    path("reconcile/confirmations/", matches.confirmations, name="confirmations"),
+    path("reconcile/last-decision/reversal/", matches.last_reversal, name="last_reversal"),
     path("reconcile/<int:pk>/", workspace.workspace, name="workspace"),
     path("reconcile/<int:pk>/header/", workspace.header_fragment, name="header"),
     path("reconcile/<int:pk>/passes/", workspace.passes, name="passes"),
-    path("reconcile/<int:pk>/confirmations/", matches.confirmations, name="confirmations"),
+    path("reconcile/<int:pk>/bulk/", bulk.bulk, name="bulk"),
+    path("reconcile/bulk/<int:pk>/", bulk.bulk_approval, name="bulk_approval"),
+    path("reconcile/bulk/<int:pk>/reversal/", bulk.bulk_reversal, name="bulk_reversal"),
+    path("reconcile/<int:pk>/recent/", matches.recent, name="recent"),
     path("reconcile/<int:pk>/decided/", matches.decided, name="decided"),
     path(_LINE, line.line, name="line"),
     path(f"{_LINE}confirmation/", line.confirmation, name="line_confirmation"),
     path(f"{_LINE}preparation/", line.preparation, name="line_preparation"),
-    path(f"{_LINE}note/", line.note, name="note"),
+    path(f"{_LINE}notes/", notes.notes, name="notes"),
     path("matches/<int:pk>/", matches.match, name="match"),
     path("matches/<int:pk>/confirmation/", matches.confirmation, name="confirmation"),
     path("matches/<int:pk>/rejection/", matches.rejection, name="rejection"),

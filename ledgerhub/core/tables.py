@@ -153,6 +153,7 @@ class Table(Generic[M]):
     search: str
     searchable: bool
     sort: str
+    order: str
     clear_url: str
     export_url: str
     page: Page[M] | None = None
@@ -215,6 +216,7 @@ def table(
         search=_words(parameters),
         searchable=bool(search),
         sort=parameters.get("sort", ""),
+        order=f"-{order.key}" if order.falling and order.key else order.key,
         clear_url=_url(parameters, drop=["q", *(one.key for one in filters)]),
         export_url=_url(parameters, export="csv"),
     )

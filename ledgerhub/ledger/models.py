@@ -393,7 +393,6 @@ class StatementLine(OrganizationOwned):
     balance = models.BigIntegerField(null=True)
     pending = models.BooleanField(default=False)
     position = models.BigIntegerField(default=0, help_text="Order within the statement")
-    note = models.CharField(max_length=500, blank=True)
     raw_record_id = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

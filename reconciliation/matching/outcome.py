@@ -87,11 +87,20 @@ class Found:
         )
 
     def _alternatives(self, others: Pairs, chances: Floats) -> tuple[Alternative, ...]:
-        rows = zip(others.line.tolist(), others.entry.tolist(), chances.tolist(), strict=True)
-        return tuple(
-            Alternative((self.lines.ids[line],), (self.entries.ids[entry],), round(chance, 6))
-            for line, entry, chance in rows
+        columns = (others.line, others.entry, others.lag, chances)
+        levels = zip(*(level.tolist() for level in others.levels.values()), strict=True)
+        rows = zip(*(column.tolist() for column in columns), levels, strict=True)
+        names = tuple(others.levels)
+        return tuple(self._rival(row[:4], dict(zip(names, row[4], strict=True))) for row in rows)
+
+    def _rival(self, row: tuple[int, int, int, float], levels: dict[str, int]) -> Alternative:
+        line, entry, lag, chance = row
+        difference = int(self.lines.amount[line] - self.entries.amount[entry])
+        about = Particulars(
+            difference, self.entries.currency[entry], reference_text(self.entries, entry), lag
         )
+        evidence = self.wording.evidence(levels, about)
+        return Alternative((self.lines.ids[line],), (self.entries.ids[entry],), round(chance, 6), evidence)
 
     def group(self, group: Group) -> Proposal:
         """The proposal of a group of rows."""

@@ -21,11 +21,12 @@ class Evidence(NamedTuple):
 
 
 class Alternative(NamedTuple):
-    """What else the rows of a tie could be matched with."""
+    """What else the rows of a tie could be matched with, and what speaks for it."""
 
     line_ids: tuple[str, ...]
     entry_ids: tuple[str, ...]
     probability: float
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import from_minor
 from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation import cards, decisions, open_rows
+from reconciliation import notes as line_notes
 from reconciliation.cards import Part
 from reconciliation.forms import LineInput, coding_formset, difference_accounts, fill_codings, read_line
 from reconciliation.selection import EntryPreview, check, preview
-from reconciliation.views.support import get_account, get_line, refused, undo_tag, way_back
+from reconciliation.views.support import decided_answer, get_account, get_line, refused, undo_tag, way_back
 
 MODES = ("find", "create", "split")
 # How many rows are shown: those nearest in amount before, and what fits after a search.
@@ -59,19 +60,6 @@ def preparation(request: OrgRequest, account_pk: int, pk: int) -> HttpResponse:
     return _decide(request, account_pk, pk, confirm=False)
 
 
-@require_POST
-@member("bookkeeper")
-def note(request: OrgRequest, account_pk: int, pk: int) -> HttpResponse:
-    account = get_account(request, account_pk)
-    found = get_line(account, pk)
-    text = request.POST.get("note", "").replace("\0", "").strip()
-    if len(text) > 500:
-        return refused(request, account, "A note has at most 500 characters. Nothing was saved.")
-    decisions.write_note(found, text, request=request)
-    messages.success(request, "The note is on the line now." if text else "The note is gone.")
-    return HttpResponseRedirect(way_back(request, account))
-
-
 def _decide(request: OrgRequest, account_pk: int, pk: int, *, confirm: bool) -> HttpResponse:
     account = get_account(request, account_pk)
     found = get_line(account, pk)
@@ -81,6 +69,8 @@ def _decide(request: OrgRequest, account_pk: int, pk: int, *, confirm: bool) -> 
             return _done(request, account, given, confirm=confirm)
         except RecordError as error:
             given.problems += [each.message for each in error.field_errors]
+    if request.headers.get("HX-Request") and "inline" not in request.POST:
+        return refused(request, " ".join(given.problems), account)
     return _page(request, account, found, given, status=422)
 
 
@@ -96,6 +86,8 @@ def _done(request: OrgRequest, account: Account, given: LineInput, *, confirm: b
     else:
         decisions.prepare(selection, user=request.user, note=text, request=request)
         messages.success(request, "Proposed. Somebody who may approve matches finds it beside the line.")
+    if request.headers.get("HX-Request"):
+        return decided_answer(request, [line.pk for line in selection.lines])
     return HttpResponseRedirect(way_back(request, account))
 
 
@@ -126,7 +118,8 @@ def _page(
         **_panel(given),
     }
     target = request.headers.get("HX-Target", "")
-    if target == "panel" and status == 200:
+    context["inline"] = "inline" in request.GET or "inline" in request.POST
+    if target == "panel":
         return render(request, "reconciliation/line.html#panel", context)
     mode = request.GET.get("mode", "create" if given.selection.codings else "find")
     context |= {"mode": mode if mode in MODES else "find", **_candidates(request, account, found, given)}
@@ -137,6 +130,9 @@ def _page(
     else:
         context["codings"] = given.codings
     context["difference_accounts"] = difference_accounts(request.organization)
+    if context["inline"] and request.headers.get("HX-Request"):
+        return render(request, "reconciliation/line.html#work", context)
+    context["notes"] = line_notes.of([found]).get(found.pk, [])
     return render(request, "reconciliation/line.html", context, status=status)
 
 

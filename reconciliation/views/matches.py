@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.http import HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -18,11 +18,19 @@ from ledgerhub.core.tables import Column, Filter, table
 from ledgerhub.ledger.models import Account
 from reconciliation import cards, decisions, proof
 from reconciliation.models import Confirmation, Match, MatchLine
-from reconciliation.selection import money_text, open_day
-from reconciliation.views.support import get_account, get_match, refused, undo_tag, way_back
-from reconciliation.views.workspace import account_tabs, approvable, header, offers
+from reconciliation.selection import in_words, open_day
+from reconciliation.views.support import (
+    decided_answer,
+    get_account,
+    get_match,
+    refused,
+    undo_tag,
+    way_back,
+)
+from reconciliation.views.workspace import account_tabs, header
 
 MOST_AT_ONCE = 200
+RECENT = 20
 
 
 @require_POST
@@ -62,51 +70,55 @@ def _decide(
     try:
         act(made, user=request.user, note=note, request=request)
     except RecordError as error:
-        return refused(request, made.account, str(error))
+        return refused(request, str(error), made.account)
     messages.success(request, words, extra_tags=undo_tag(request, made) if tag else "")
     if not request.headers.get("HX-Request"):
         return HttpResponseRedirect(way_back(request, made.account))
-    context = {"account": made.account, "lines": lines, "offers": offers(made.account), "oob": True}
-    context |= {"may_confirm": request.membership.may("approver"), **header(made.account)}
-    return render(request, "reconciliation/decided_fragment.html", context)
+    return decided_answer(request, lines)
 
 
 @require_POST
 @member("approver")
-def confirmations(request: OrgRequest, pk: int) -> HttpResponse:
-    """Bulk approval: ticked proposals (`selected`), or all from a probability up (`least`)."""
-    account = get_account(request, pk)
-    chosen = _chosen(request, account)
-    if chosen is None:
-        return refused(request, account, "Tick the proposals to approve first. Nothing was changed.")
-    matches = list(chosen.select_related("account", "document")[: MOST_AT_ONCE + 1])
-    for made in matches:
-        made.account = account
-    done, failed = decisions.confirm_each(matches[:MOST_AT_ONCE], user=request.user, request=request)
-    _tell(request, account, done, failed, more=len(matches) > MOST_AT_ONCE)
-    return HttpResponseRedirect(way_back(request, account))
+def last_reversal(request: OrgRequest) -> HttpResponse:
+    """Undo from anywhere: the newest decision of this person in these books that still stands."""
+    made = _last_of(request)
+    if made is None:
+        messages.warning(request, "There is no decision of yours to undo.")
+        return HttpResponseRedirect(way_back(request))
+    return _decide(request, made, decisions.undo, f"{_undo_words(made)} It was: {made}.", tag=False)
 
 
-def _chosen(request: OrgRequest, account: Account) -> QuerySet[Match] | None:
-    least, _, newest = request.POST.get("least", "").partition(":")
-    ids = [int(text) for text in request.POST.getlist("selected") if text.isdecimal() and len(text) < 19]
-    proposed = Match.objects.filter(account=account, state=Match.State.PROPOSED)
-    if least in ("0.99", "0.95", "0.9") and newest.isdecimal() and len(newest) < 19:
-        return approvable(account).filter(probability__gte=float(least), pk__lte=int(newest)).order_by("pk")
-    return proposed.filter(pk__in=ids).order_by("pk") if ids else None
-
-
-def _tell(
-    request: OrgRequest, account: Account, done: list[Match], failed: list[tuple[Match, str]], *, more: bool
-) -> None:
-    total = sum(
-        MatchLine.objects.filter(match__in=done, statement_line__isnull=False).values_list(
-            "amount", flat=True
-        )
+def _last_of(request: OrgRequest) -> Match | None:
+    taken = [Confirmation.Action.CONFIRM, Confirmation.Action.REJECT]
+    rows = Confirmation.objects.filter(by=request.user, action__in=taken)
+    standing = rows.filter(
+        match__organization=request.organization,
+        match__state__in=[Match.State.CONFIRMED, Match.State.REJECTED],
     )
+    last = standing.order_by("-pk").values_list("match_id", flat=True).first()
+    return get_match(request, last) if last else None
+
+
+@require_POST
+@member("approver")
+def confirmations(request: OrgRequest) -> HttpResponse:
+    """Approve the proposals that are ticked (`selected`), whatever their accounts."""
+    ids = [int(text) for text in request.POST.getlist("selected") if text.isdecimal() and len(text) < 19]
+    if not ids:
+        return refused(request, "Tick the proposals to approve first. Nothing was changed.")
+    rows = Match.objects.filter(organization=request.organization, state=Match.State.PROPOSED, pk__in=ids)
+    matches = list(rows.select_related("account", "document").order_by("pk")[: MOST_AT_ONCE + 1])
+    for made in matches:
+        made.account.organization = request.organization
+    done, failed = decisions.confirm_each(matches[:MOST_AT_ONCE], user=request.user, request=request)
+    _tell(request, done, failed, more=len(matches) > MOST_AT_ONCE)
+    return HttpResponseRedirect(way_back(request))
+
+
+def _tell(request: OrgRequest, done: list[Match], failed: list[tuple[Match, str]], *, more: bool) -> None:
     if done:
         count = "1 match" if len(done) == 1 else f"{len(done)} matches"
-        messages.success(request, f"{count} approved, {money_text(total, account)} in all.")
+        messages.success(request, f"{count} approved, {_in_all(done)} in all.")
     if not done and not failed:
         messages.warning(request, "None of these proposals is open any more. Nothing was changed.")
     for made, reason in failed[:10]:
@@ -119,6 +131,15 @@ def _tell(
         messages.warning(
             request, f"At most {MOST_AT_ONCE} are approved at once. Approve the rest in another go."
         )
+
+
+def _in_all(done: list[Match]) -> str:
+    """What the bank lines of these matches come to, a currency each."""
+    rows = MatchLine.objects.filter(match__in=done, statement_line__isnull=False)
+    sums = rows.order_by().values_list("statement_line__currency").annotate(total=Sum("amount"))
+    return " and ".join(
+        in_words(total, currency) for currency, total in sums.order_by("statement_line__currency")
+    )
 
 
 # ── what was decided ──────────────────────────────────────────────────────────────────────────────────
@@ -161,6 +182,29 @@ def decided(request: OrgRequest, pk: int) -> HttpResponseBase:
         **header(account),
     }
     return render(request, "reconciliation/decided.html", context)
+
+
+@require_safe
+@member("viewer")
+def recent(request: OrgRequest, pk: int) -> HttpResponse:
+    """The last decisions on this account, mine and others', each with its undo; htmx gets the list alone."""
+    account = get_account(request, pk)
+    rows = Confirmation.objects.filter(match__account=account).exclude(action=Confirmation.Action.PREPARE)
+    last = rows.select_related("match__line", "by").order_by("-pk")[:RECENT]
+    context = {
+        "account": account,
+        "decisions": [(each, _still_stands(each)) for each in last],
+        "may_confirm": request.membership.may("approver"),
+        "back": way_back(request, account),
+    }
+    fragment = "#list" if request.headers.get("HX-Request") else ""
+    return render(request, f"reconciliation/recent.html{fragment}", context)
+
+
+def _still_stands(told: Confirmation) -> bool:
+    """Whether undoing the match takes back this very decision."""
+    expected = {"confirm": Match.State.CONFIRMED, "reject": Match.State.REJECTED}
+    return expected.get(told.action) == told.match.state
 
 
 def _decided(account: Account) -> QuerySet[Match]:

@@ -32,11 +32,13 @@ def get_match(request: OrgRequest, pk: int) -> Match:
     return made
 
 
-def way_back(request: OrgRequest, account: Account) -> str:
-    """Where a decision returns to: the `next` it came with when that is a page of ours."""
+def way_back(request: OrgRequest, account: Account | None = None) -> str:
+    """Where a decision returns to: the `next` it came with when that is a page of ours, else the queue."""
     given = request.POST.get("next") or request.GET.get("next") or ""
     if url_has_allowed_host_and_scheme(given, {request.get_host()}, require_https=request.is_secure()):
         return given
+    if account is None:
+        return reverse("reconciliation:queue", args=[request.organization.slug])
     return reverse("reconciliation:workspace", args=[request.organization.slug, account.pk])
 
 
@@ -46,7 +48,14 @@ def undo_tag(request: OrgRequest, made: Match) -> str:
     return f"undo={path}?{urlencode({'next': way_back(request, made.account)})}"
 
 
-def refused(request: OrgRequest, account: Account, reason: str) -> HttpResponse:
+def decided_answer(request: OrgRequest, lines: list[int]) -> HttpResponse:
+    """What htmx gets for a decision: these lines' cards go; header and tabs then ask for themselves anew."""
+    answer = render(request, "reconciliation/decided_fragment.html", {"lines": lines})
+    answer["HX-Trigger"] = "decided"
+    return answer
+
+
+def refused(request: OrgRequest, reason: str, account: Account | None = None) -> HttpResponse:
     """A decision that could not be taken: in words, back on the page; htmx gets them on top of it."""
     if request.headers.get("HX-Request"):
         answer = render(request, "reconciliation/refusal.html", {"reason": reason})

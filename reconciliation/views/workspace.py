@@ -1,10 +1,10 @@
-"""The workspace of one bank account: its open lines beside what fits them."""
+"""The queue, of one bank account or of all: open lines beside what fits them."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from django.db.models import Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -12,55 +12,88 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from ledgerhub.access.views_support import OrgRequest, member
-from ledgerhub.core.tables import Column, Filter, table
+from ledgerhub.core.tables import Table, table
 from ledgerhub.ledger.models import Account, StatementLine
-from reconciliation import open_rows, proof, runs
-from reconciliation.amounts import NoAmount, parse_amount
-from reconciliation.cards import SURE, cards
-from reconciliation.models import Match, MatchLine, MatchRun
+from reconciliation import proof, runs
+from reconciliation.cards import cards
+from reconciliation.models import MatchRun
+from reconciliation.queue import COLUMNS, SHOW, SHOWN, SORTS, Counts, Scope, count, filters, items
 from reconciliation.views.support import get_account
-
-THRESHOLDS = (0.99, 0.95, 0.9)
-_SHOW = "Show"
-_SHOWN = (
-    ("", "All open"),
-    ("ready", "With a proposal"),
-    ("person", "Needs a person"),
-    ("none", "No proposal"),
-)
 
 
 @require_safe
 @member("viewer")
 def workspace(request: OrgRequest, pk: int) -> HttpResponseBase:
     account = get_account(request, pk)
-    listing = table(
-        request,
-        _with_proposals(account),
-        name=f"open-lines-{account.code}",
-        columns=_COLUMNS,
-        filters=_filters(open_rows.currency_of(account)),
-        search=["description", "counterparty", "reference", "note"],
-        default_sort="date",
-    )
+    scope = Scope(request.organization, account)
+    if request.headers.get("HX-Target") == "show-tabs":
+        return tabs_alone(request, scope)
+    listing = listed(request, scope, name=f"open-lines-{account.code}", default_sort="date")
     if listing.export:
         return listing.export
-    narrowed = listing.narrowed
-    # The tabs above the list say this already.
-    listing.chips = [chip for chip in listing.chips if chip.label != _SHOW]
     context = {
         "account": account,
-        "table": listing,
-        "narrowed": narrowed,
-        "cards": cards(listing.rows),
-        "tabs": _tabs(request),
-        "here": request.get_full_path(),
-        "may_confirm": request.membership.may("approver"),
-        "may_prepare": request.membership.may("bookkeeper"),
-        "offers": offers(account),
+        "tabs": account_tabs(request, account, "workspace"),
+        **shown(request, scope, listing),
         **header(account),
     }
     return render(request, "reconciliation/workspace.html", context)
+
+
+@require_safe
+@member("viewer")
+def queue(request: OrgRequest) -> HttpResponseBase:
+    """Everything that needs a person, over all bank accounts; the tabs show the rest as well."""
+    if "show" not in request.GET:
+        return redirect(f"{request.path}?show=person")
+    scope = Scope(request.organization)
+    if request.headers.get("HX-Target") == "show-tabs":
+        return tabs_alone(request, scope)
+    accounts = list(Account.objects.filter(pk__in=scope.lines.order_by().values("account")))
+    listing = listed(request, scope, name="open-lines", default_sort="-worth", accounts=accounts)
+    if listing.export:
+        return listing.export
+    context = {"accounts": accounts, "on_queue": True, **shown(request, scope, listing)}
+    return render(request, "reconciliation/queue.html", context)
+
+
+def tabs_alone(request: OrgRequest, scope: Scope) -> HttpResponse:
+    """What changes above the list with every decision."""
+    context = {"show_tabs": _tabs(request, count(scope)), "here": request.get_full_path()}
+    return render(request, "reconciliation/show_tabs.html", context)
+
+
+def listed(
+    request: OrgRequest, scope: Scope, *, name: str, default_sort: str, accounts: Sequence[Account] = ()
+) -> Table[StatementLine]:
+    """One page of the queue, as the URL asks."""
+    return table(
+        request,
+        items(scope).select_related("account"),
+        name=name,
+        columns=COLUMNS,
+        filters=filters(scope, accounts),
+        default_sort=default_sort,
+    )
+
+
+def shown(request: OrgRequest, scope: Scope, listing: Table[StatementLine]) -> dict[str, Any]:
+    """What the pages of a queue show of it."""
+    narrowed = listing.narrowed
+    # The tabs above the list say this already.
+    listing.chips = [chip for chip in listing.chips if chip.label != SHOW]
+    for row in listing.rows:
+        row.account.organization = request.organization
+    return {
+        "table": listing,
+        "narrowed": narrowed,
+        "cards": cards(listing.rows),
+        "sorts": [(value, label, value == listing.order) for value, label in SORTS],
+        "show_tabs": _tabs(request, None if listing.chips else count(scope)),
+        "here": request.get_full_path(),
+        "may_confirm": request.membership.may("approver"),
+        "may_prepare": request.membership.may("bookkeeper"),
+    }
 
 
 @require_safe
@@ -90,109 +123,19 @@ def header(account: Account) -> dict[str, Any]:
     return {"proof": proof.prove(account), "run": run, "run_open": run is not None and run.state in runs.OPEN}
 
 
-class Offer(NamedTuple):
-    """All proposals from a probability up: `value` names them as they were when the page was made."""
-
-    value: str
-    percent: int
-    proposals: int
-    total: int
-
-
-def offers(account: Account) -> list[Offer]:
-    """What "approve all from p" would take; ties and differences are never in it."""
-    found = []
-    counted: dict[str, Any] = {"newest": Max("match_id")}
-    for position, least in enumerate(THRESHOLDS):
-        sure = Q(match__probability__gte=least)
-        counted[f"count{position}"] = Count("match", distinct=True, filter=sure)
-        counted[f"total{position}"] = Sum("amount", filter=sure)
-    rows = MatchLine.objects.filter(match__in=approvable(account), statement_line__isnull=False)
-    sums = rows.aggregate(**counted)
-    seen = 0
-    for position, least in enumerate(THRESHOLDS):
-        count = sums[f"count{position}"]
-        if count > seen:
-            value = f"{least}:{sums['newest']}"
-            found.append(Offer(value, int(least * 100), count, sums[f"total{position}"] or 0))
-        seen = count
-    return found
-
-
-def approvable(account: Account) -> QuerySet[Match]:
-    """Proposals that may be approved without looking at each: nothing left over, no tie."""
-    return Match.objects.filter(account=account, state=Match.State.PROPOSED, difference=0, tie=False)
-
-
-# ── the list ──────────────────────────────────────────────────────────────────────────────────────────
-
-_COLUMNS = (
-    Column("date", "Date", order_by="date"),
-    Column("description", "Text", order_by="description"),
-    Column("counterparty", "Payer or payee", order_by="counterparty"),
-    Column("reference", "Reference"),
-    Column("amount", "Amount (minor units)", order_by="amount"),
-    Column("currency", "Currency"),
-    Column("probability", "Probability", order_by="probability"),
-)
-
-
-def _with_proposals(account: Account) -> QuerySet[StatementLine]:
-    """Open lines with the probability of their best proposal, and whether it may be approved at a glance."""
-    proposed = MatchLine.objects.filter(statement_line=OuterRef("pk"), match__state=Match.State.PROPOSED)
-    best = proposed.order_by(F("match__probability").desc(nulls_last=True), "pk")
-    return open_rows.lines(account).annotate(
-        proposal=Subquery(best.values("match")[:1]),
-        probability=Subquery(best.values("match__probability")[:1]),
-        tie=Subquery(best.values("match__tie")[:1]),
-        left=Subquery(best.values("match__difference")[:1]),
-    )
-
-
-def _filters(currency: str) -> list[Filter]:
-    def by_amount(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
-        return _by_amount(rows, text, currency)
-
-    return [
-        Filter("show", _SHOW, kind="hidden", apply=_by_state),
-        Filter("amount", "Amount", kind="text", apply=by_amount),
-        Filter("since", "From", "date__gte", kind="date"),
-        Filter("until", "To", "date__lte", kind="date"),
-    ]
-
-
-def _by_state(rows: QuerySet[Any], show: str) -> QuerySet[Any]:
-    sure = Q(proposal__isnull=False, tie=False, left=0) & (
-        Q(probability__gte=SURE) | Q(probability__isnull=True)
-    )
-    if show == "none":
-        return rows.filter(proposal__isnull=True)
-    if show == "ready":
-        return rows.filter(proposal__isnull=False)
-    return rows.exclude(pk__in=rows.filter(sure).values("pk")) if show == "person" else rows
-
-
-def _by_amount(rows: QuerySet[Any], text: str, currency: str) -> QuerySet[Any]:
-    """`120.50` with either sign, or `100..200`; raises ValueError, which the list puts in words."""
-    first, dots, last = text.partition("..")
-    try:
-        least = abs(parse_amount(first, currency))
-        most = abs(parse_amount(last, currency)) if dots else least
-    except NoAmount as error:
-        raise ValueError(str(error)) from None
-    return rows.filter(Q(amount__range=(least, most)) | Q(amount__range=(-most, -least)))
-
-
-def _tabs(request: OrgRequest) -> list[dict[str, Any]]:
+def _tabs(request: OrgRequest, counts: Counts | None) -> list[dict[str, Any]]:
+    """Which items: all of them, or those of one state; the other filters stay."""
     chosen = request.GET.get("show", "")
+    numbers = counts or ("",) * len(SHOWN)
     found = []
-    for value, label in _SHOWN:
+    for (value, label), number in zip(SHOWN, numbers, strict=True):
         query = request.GET.copy()
         for name in ("show", "page", "after"):
             query.pop(name, None)
-        if value:
-            query["show"] = value
-        found.append({"label": label, "url": f"?{query.urlencode()}", "active": value == chosen})
+        query["show"] = value
+        found.append(
+            {"label": label, "url": f"?{query.urlencode()}", "active": value == chosen, "count": number}
+        )
     return found
 
 

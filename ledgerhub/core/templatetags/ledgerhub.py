@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
@@ -75,6 +76,16 @@ def number(context: Context, value: Decimal | int | None, decimals: int = 0) -> 
 
 
 @register.simple_tag(takes_context=True)
+def percent(context: Context, share: float | None) -> str:
+    """A probability as `98.7%`; cut, not rounded, and never 100%: that is for people to say."""
+    if share is None:
+        return NOTHING
+    tenths = Decimal(min(999, math.floor(share * 1000 + 1e-9))) / 10
+    decimals = 0 if tenths == tenths.to_integral_value() else 1
+    return f"{formats.format_number(tenths, decimals=decimals, locale=_locale(context))}%"
+
+
+@register.simple_tag(takes_context=True)
 def row_check(
     context: Context,
     value: object,
@@ -82,8 +93,12 @@ def row_check(
     minor: int | None = None,
     currency: str = "",
     name: str = "selected",
+    form: str = "",
 ) -> SafeString:
-    """The checkbox of a table row; with an amount it takes part in the page's running sum."""
+    """The checkbox of a row; with an amount it takes part in the page's running sum.
+
+    `form` is the id of the form it belongs to, where it does not stand inside it.
+    """
     data = (
         format_html(
             ' data-amount="{}" data-currency="{}" data-exponent="{}"', minor, currency, exponent(currency)
@@ -91,9 +106,11 @@ def row_check(
         if minor is not None
         else ""
     )
+    owner = format_html(' form="{}"', form) if form else ""
     return format_html(
-        '<input type="checkbox" name="{}" value="{}" aria-label="{}" data-check{}>', name, value, label, data
-    )
+        '<input type="checkbox" name="{}" value="{}" aria-label="{}" data-check{}{}>',
+        name, value, label, data, owner,
+    )  # fmt: skip
 
 
 # Dates

@@ -5,10 +5,12 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const MINUS = "\u2212";
 
-  const store = {
-    get(key) { try { return localStorage.getItem(key); } catch { return null; } },
-    set(key, value) { try { localStorage.setItem(key, value); } catch { /* not kept, still applied */ } },
-  };
+  const kept = (storage) => ({
+    get(key) { try { return storage().getItem(key); } catch { return null; } },
+    set(key, value) { try { storage().setItem(key, value); } catch { /* not kept, still applied */ } },
+  });
+  const store = kept(() => localStorage);
+  const session = kept(() => sessionStorage);
 
   // Theme: [data-theme-toggle]
   function currentTheme() {
@@ -70,11 +72,14 @@
 
   // Queues: [data-queue] holds [data-item]s (or table rows); j k move, Enter opens, x selects,
   // any other key presses [data-key="<key>"] in the current item, or else on the page
-  const items = () => all("[data-queue]").flatMap((queue) => {
+  // While an item is worked on ([data-work] holds something), the queue inside it is the one that keys move.
+  const openWork = () => all("[data-work]").find((work) => work.childElementCount);
+  const items = () => all("[data-queue]", openWork() || document).flatMap((queue) => {
     const marked = all("[data-item]", queue);
     return marked.length ? marked : all("tbody > tr", queue);
   });
   let place = -1;
+  let heldPlace = -1;
 
   function current() {
     const list = items();
@@ -103,14 +108,59 @@
 
   function press(key) {
     const find = (root) => all(`[data-key="${CSS.escape(key)}"]`, root).find((found) => !found.disabled);
-    const item = current();
     const outside = () => all(`[data-key="${CSS.escape(key)}"]`)
       .find((found) => !found.closest("[data-item]") && !found.disabled);
-    const target = (item && find(item)) || outside();
+    const work = openWork();
+    const near = [current(), work, work?.closest("[data-item]")].filter(Boolean);
+    const target = near.map(find).find(Boolean) || outside();
     if (!target) return false;
     if (target.matches("input:not([type=submit], [type=button]), select, textarea")) target.focus();
     else target.click();
     return true;
+  }
+
+  // Work on an item in place: one at a time; Escape or [data-close-work] leaves it for the item
+  function openedWork(work) {
+    if (!work.childElementCount) return;
+    if (heldPlace < 0) heldPlace = place;
+    all("[data-work]").filter((other) => other !== work).forEach((other) => other.replaceChildren());
+    const field = work.querySelector("[autofocus]") || work.querySelector("select, input:not([type=hidden])");
+    place = -1;
+    field?.focus();
+    work.scrollIntoView({ block: "nearest" });
+  }
+
+  function closeWork() {
+    const work = openWork();
+    if (!work) return false;
+    const item = work.closest("[data-item]");
+    work.replaceChildren();
+    heldPlace = -1;
+    goTo(items().indexOf(item));
+    return true;
+  }
+
+  function closeForm(target) {
+    const form = target.closest?.("details[data-focuses][open]");
+    if (!form) return false;
+    form.open = false;
+    form.closest("[data-item]")?.focus();
+    return true;
+  }
+
+  // [data-keeps-place]: a queue one comes back to where one was; emptied, it shows the next page
+  const PLACE = "place";
+  const here = () => location.pathname + location.search;
+
+  function keepPlace(target) {
+    const queue = target.closest?.("[data-keeps-place]");
+    if (queue) session.set(PLACE, JSON.stringify([here(), items().findIndex((item) => item.contains(target))]));
+  }
+
+  function comeBack() {
+    const [page, index] = JSON.parse(session.get(PLACE) || "[]");
+    session.set(PLACE, "[]");
+    if (page === here() && document.querySelector("[data-keeps-place]")) goTo(index);
   }
 
   const MOVES = {
@@ -128,7 +178,10 @@
 
   function onKey(event) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Escape") { if (escapeMenu()) event.preventDefault(); return; }
+    if (event.key === "Escape") {
+      if (escapeMenu() || closeForm(event.target) || closeWork()) event.preventDefault();
+      return;
+    }
     if (typing(event.target) || document.querySelector("dialog[open]") || !keysOn()) return;
     const handled = MOVES[event.key] ? MOVES[event.key]() : event.key.length === 1 && press(event.key);
     if (handled) event.preventDefault();
@@ -307,6 +360,8 @@
     if (target.closest("[data-theme-toggle]")) toggleTheme();
     if (target.closest("[data-show-keys]")) showKeys();
     if (target.closest("[data-print]")) window.print();
+    if (target.closest("[data-close-work]")) closeWork();
+    if (target.closest("a[href]")) keepPlace(target);
     target.closest("[data-dismiss]")?.closest("[data-toast]")?.remove();
     const copy = target.closest("[data-copy]");
     if (copy) { event.preventDefault(); copyPayload(copy); }
@@ -328,6 +383,10 @@
     if (box) updateSum(box);
   });
 
+  document.addEventListener("submit", (event) => keepPlace(event.submitter || event.target));
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches("details[data-focuses][open]")) event.target.querySelector("input:not([type=hidden])")?.focus();
+  }, true);
   document.addEventListener("keydown", onKey);
   document.addEventListener("focusin", (event) => {
     const item = items().find((one) => one.contains(event.target));
@@ -343,8 +402,13 @@
     all("[data-theme-toggle], [data-show-keys], [data-copy], [data-print]", root).forEach((button) => { button.hidden = false; });
   }
 
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.matches?.("[data-work]")) openedWork(event.detail.target);
+  });
   document.addEventListener("htmx:afterSettle", () => {
     prepare(document);
+    if (!openWork() && heldPlace >= 0) { place = heldPlace; heldPlace = -1; }
+    if (document.querySelector("[data-keeps-place]") && !items().length && !openWork()) { location.reload(); return; }
     if (place >= 0 && document.activeElement === document.body) goTo(place);
   });
   document.addEventListener("htmx:responseError", (event) => {
@@ -357,4 +421,5 @@
     showProblem("The server could not be reached. Check your connection and try again.");
   });
   prepare(document);
+  comeBack();
 })();
