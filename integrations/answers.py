@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import zlib
 from collections.abc import Mapping
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from integrations.records import Record, dig
-from integrations.spec import Connector, Read
+from integrations.spec import Connector, Read, Said
 from ledgerhub.core.errors import ConfigError, TransientError
 
 _MESSAGE_PATHS = ("error.message", "error_description", "message", "errors", "error", "detail", "title")
+MOST_UNZIPPED = 100 * 1024 * 1024
 _BUSY = {
     408: "took too long",
     425: "is not ready",
@@ -50,6 +52,18 @@ class NotFound(ConfigError):
     """Status 404: for a single record, it is gone."""
 
 
+class Moved(TransientError):
+    """The data changed while its pages were read: begin again where the sync began."""
+
+
+class TooMany(TransientError):
+    """The window of time holds more records than the system hands out: ask for a shorter one."""
+
+
+class Invalid(ConfigError):
+    """The system cannot take this one request as it is; others may well be fine."""
+
+
 class TooDear(TransientError):
     """A GraphQL query asked for more than the system allows at once: ask for fewer records."""
 
@@ -57,6 +71,9 @@ class TooDear(TransientError):
 def refusal(reply: Reply, connector: Connector, *, now: dt.datetime) -> Exception | None:
     """The error of a status that is not success; None for one that is."""
     status = reply.status
+    said = connector.understand(status, reply.headers, _peek(reply))
+    if said is not None:
+        return meant(said, connector, status)
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:
@@ -71,6 +88,34 @@ def refusal(reply: Reply, connector: Connector, *, now: dt.datetime) -> Exceptio
     advice = connector.advice.get(status) or _said(reply)
     text = f"{connector.label} {_REFUSED.get(status, 'refused the request')} ({status}). {advice}".strip()
     return {401: Unauthorized, 404: NotFound}.get(status, ConfigError)(text)
+
+
+_MEANINGS: dict[str, type[Exception]] = {
+    "denied": Unauthorized,
+    "config": ConfigError,
+    "moved": Moved,
+    "too_many": TooMany,
+    "gone": NotFound,
+    "invalid": Invalid,
+}
+
+
+def meant(said: Said, connector: Connector, status: int) -> Exception:
+    """The error behind what a system says in words of its own."""
+    text = f"{connector.label}: {said.words or _REFUSED.get(status, 'refused the request')}"
+    if said.kind == "busy":
+        return TransientError(text, retry_after=said.wait)
+    return _MEANINGS[said.kind](text)
+
+
+def _peek(reply: Reply) -> Any:
+    """The answer as JSON where it is some; None otherwise."""
+    if reply.content[:1].lstrip() not in (b"{", b"["):
+        return None
+    try:
+        return json.loads(reply.content, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _said(reply: Reply) -> str:
@@ -112,6 +157,33 @@ def clock_skew(headers: Mapping[str, str], *, now: dt.datetime) -> float | None:
     except (KeyError, ValueError, TypeError):
         return None
     return (moment.replace(tzinfo=moment.tzinfo or dt.UTC) - now).total_seconds()
+
+
+def decode_text(reply: Reply, label: str) -> Any:
+    """An answer that is not JSON: {"text": ...}, unpacked where it came as gzip."""
+    content = reply.content
+    if content[:2] == b"\x1f\x8b":
+        content = _unzipped(content, label)
+    for encoding in ("utf-8-sig", "cp1252"):
+        try:
+            return {"text": content.decode(encoding)}
+        except UnicodeDecodeError:
+            continue
+    return {"text": content.decode("latin-1")}
+
+
+def _unzipped(content: bytes, label: str) -> bytes:
+    """At most MOST_UNZIPPED bytes: a small file may hold a very large one."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacker.decompress(content, MOST_UNZIPPED)
+    except zlib.error:
+        raise TransientError(f"The file of {label} is damaged or was cut off.") from None
+    if unpacker.unconsumed_tail:
+        raise ConfigError(f"The file of {label} is larger than {MOST_UNZIPPED // 1024 // 1024} MB unpacked.")
+    if not unpacker.eof:
+        raise TransientError(f"The file of {label} was cut off.")
+    return found
 
 
 def decode(reply: Reply, label: str) -> Any:
@@ -183,6 +255,8 @@ def _until_affordable(body: Any) -> float | None:
 
 def records_in(body: Any, read: Read, label: str) -> list[Record]:
     """The list of records at the path the connector names. Raises TransientError where there is none."""
+    if read.collect is not None:
+        return read.collect(body)
     found = dig(body, read.records)
     if found is None and read.query and _is_null(body, read.records):
         return []

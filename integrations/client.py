@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import json
 import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
@@ -26,6 +25,17 @@ from integrations.oauth import Token, TokenStore
 from integrations.reading import Answered, Cursor, Page, Reader, State, first_state
 from integrations.records import Record, fill
 from integrations.redaction import Redactor
+from integrations.requesting import (
+    LOOPBACK,
+    Request,
+    allowed_address,
+    base_url,
+    filled,
+    host_of,
+    same_host,
+    with_body,
+    with_query,
+)
 from integrations.spec import Basic, Bearer, Connector, HeaderKey, Learned, OAuth2, Read, Settings, Stream
 from ledgerhub.core.errors import ConfigError, TransientError
 
@@ -34,26 +44,10 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
 WHOLE_SECONDS = 120  # for one answer that trickles in
-SIZE_CAP = 10 * 1024 * 1024
 ATTEMPTS = 4
 FIRST_PAUSE = 0.5  # doubled with each attempt, then any part of it (full jitter)
 LONGEST_PAUSE = 20.0  # whoever must wait longer gives the worker back and is rescheduled
 SKEW_NOTED = 30.0
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class Request(NamedTuple):
-    """One request before authentication is added."""
-
-    method: str
-    url: str
-    params: Mapping[str, Any]
-    body: bytes
-    headers: Mapping[str, str]
-    purpose: str
-    cost: float = 1.0
-    graphql: bool = False
-    limit: int = SIZE_CAP
 
 
 def _ignore(record: CallRecord) -> int | None:
@@ -75,7 +69,7 @@ class Client:
         secrets: Mapping[str, str],
         *,
         store: TokenStore | None = None,
-        budget: RateBudget | None = None,
+        budget: Callable[[str], RateBudget] | None = None,
         record_call: Callable[[CallRecord], int | None] = _ignore,
         allow_loopback: bool = False,
         sleep: Callable[[float], object] = time.sleep,
@@ -85,7 +79,8 @@ class Client:
         self.connector = connector
         self._settings = connector.with_defaults({**settings, **secrets})
         self._store = store
-        self._budget = budget or MemoryBudget(connector.limits)
+        self._new_budget = budget or (lambda bucket: MemoryBudget(connector.limits.of(bucket)))
+        self._budgets: dict[str, RateBudget] = {}
         self._record_call = record_call
         self._sleep, self._now, self._patience = sleep, now, patience
         self._secrets = tuple(secret for secret in secrets.values() if secret)
@@ -104,13 +99,14 @@ class Client:
 
     def close(self) -> None:
         self._session.close()
-        self._budget.release()
+        for budget in self._budgets.values():
+            budget.release()
 
     def pages(
         self, stream: Stream, cursor: Cursor | None = None, since: dt.date | None = None
     ) -> Iterator[Page]:
         """Every page from the cursor on; where there is none, from `since` (a date or aware instant) on."""
-        state: State | None = first_state(stream, cursor, since)
+        state: State | None = self.first_state(stream, cursor, since)
         while state is not None:
             page = self.fetch_page(stream, state)
             yield page
@@ -120,7 +116,7 @@ class Client:
         self, stream: Stream, cursor: Cursor | None = None, since: dt.date | None = None
     ) -> State:
         """The state of the first page: after the cursor, else from `since`, else from the beginning."""
-        return first_state(stream, cursor, since)
+        return first_state(stream, cursor, since, now=self._now())
 
     def fetch_page(self, stream: Stream, state: State) -> Page:
         """The page at `state`, with each record's children; the same state may be fetched again.
@@ -140,6 +136,10 @@ class Client:
             return f"{self.connector.label} needs no connection."
         answered = self._ask(test.read, {}, {}, purpose="test")
         return test.says(answered.body, self._settings)
+
+    def ask(self, read: Read, values: Mapping[str, Any] | None = None, *, purpose: str) -> Any:
+        """The answer to one request that belongs to no stream: a list to choose from, a key for a proof."""
+        return self._ask(read, values or {}, {}, purpose=purpose).body
 
     # ── tokens ──────────────────────────────────────────────────────────────────────────────────
     def exchange_code(self, code: str, *, redirect_uri: str, verifier: str) -> Token:
@@ -193,23 +193,33 @@ class Client:
         cost: float | None = None,
     ) -> Answered:
         """Send a read (`values` fill its `{id}`), trying again where that may help."""
-        fixed = {name: self._filled(value, values) for name, value in read.params.items()}
-        asked = {**fixed, **params}
-        quoted = {name: quote(str(value), safe="") for name, value in {**self._settings, **values}.items()}
-        address = _same_host(url, self.base_url) if url else self._absolute(fill(read.path, quoted))
+        known = {**self._settings, **values}
+        asked = {**filled(read.params, known), **params}
+        address = self._address(read, url, known)
         headers = {**self.connector.headers, **read.headers}
-        headers = {name: text for name, value in headers.items() if (text := fill(value, self._settings))}
-        cost = read.cost if cost is None else cost
-        if read.query:
-            body = json.dumps({"query": read.query, "variables": asked}, separators=(",", ":")).encode()
-            headers["Content-Type"] = "application/json"
-            return self._attempts(Request("POST", address, {}, body, headers, purpose, cost, graphql=True))
-        return self._attempts(
-            Request(read.method, address, {} if url else asked, b"", headers, purpose, cost)
+        headers = {name: text for name, value in headers.items() if (text := fill(value, known))}
+        request = Request(
+            read.method,
+            address,
+            {} if url or read.body or read.query else asked,
+            b"",
+            headers,
+            purpose,
+            read.cost if cost is None else cost,
+            graphql=bool(read.query),
+            bucket=read.bucket,
+            text=read.decode == "text",
         )
+        return self._attempts(with_body(request, read, asked), authenticated=not read.public)
 
-    def _filled(self, value: Any, values: Mapping[str, Any]) -> Any:
-        return fill(value, {**self._settings, **values}) if isinstance(value, str) else value
+    def _address(self, read: Read, url: str, known: Mapping[str, Any]) -> str:
+        """Where a read goes; an address that came in a record may lead only where the read says it may."""
+        if url:
+            return same_host(url, self.base_url)
+        if read.public and read.path.startswith("{"):
+            return allowed_address(fill(read.path, known), self.base_url, read.hosts)
+        quoted = {name: quote(str(value), safe="") for name, value in known.items()}
+        return self._absolute(fill(read.path, quoted))
 
     def _absolute(self, path: str) -> str:
         """The address of a path on the system; a whole address is turned to the demo where there is one."""
@@ -219,6 +229,11 @@ class Client:
         if self._settings.get("base_url"):
             parts = parts._replace(scheme=own.scheme, netloc=own.netloc)
         return parts.geturl()
+
+    def _budget(self, bucket: str) -> RateBudget:
+        if bucket not in self._budgets:
+            self._budgets[bucket] = self._new_budget(bucket)
+        return self._budgets[bucket]
 
     def _attempts(self, request: Request, *, authenticated: bool = True) -> Answered:
         patience = self._patience
@@ -241,7 +256,7 @@ class Client:
     def _wait_for_budget(self, request: Request, patience: float) -> float:
         """Wait until the rate budget allows the call; gives the seconds waited."""
         waited = 0.0
-        while wait := self._budget.acquire(request.cost):
+        while wait := self._budget(request.bucket).acquire(request.cost):
             if waited + wait > patience:
                 text = f"{self.connector.label}: the calls allowed for now are used up."
                 raise TransientError(text, retry_after=wait)
@@ -302,7 +317,7 @@ class Client:
         record = CallRecord(
             purpose=request.purpose,
             method=request.method,
-            url=redact.url(_with_query(request)),
+            url=redact.url(with_query(request)),
             started=started,
             attempt=attempt,
             duration_ms=taken,
@@ -341,21 +356,22 @@ class Client:
         label, now = self.connector.label, self._now()
         error = answers.refusal(reply, self.connector, now=now)
         if error:
-            self._learn(reply, None, error)
+            self._learn(request, reply, None, error)
             raise error
-        body = answers.decode(reply, label)
+        body = answers.decode_text(reply, label) if request.text else answers.decode(reply, label)
         error = answers.graphql_refusal(body, self.connector) if request.graphql else None
-        self._learn(reply, body, error)
+        self._learn(request, reply, body, error)
         if error:
             raise error
         return body
 
-    def _learn(self, reply: Reply, body: Any, error: Exception | None) -> None:
-        learned = self.connector.limits.learn(reply.headers, body)
+    def _learn(self, request: Request, reply: Reply, body: Any, error: Exception | None) -> None:
+        budget = self._budget(request.bucket)
+        learned = self.connector.limits.of(request.bucket).learn(reply.headers, body)
         if learned:
-            self._budget.learn(learned)
+            budget.learn(learned)
         if isinstance(error, TransientError) and error.retry_after:
-            self._budget.learn(Learned(wait=error.retry_after))
+            budget.learn(Learned(wait=error.retry_after))
 
     def _exchange(self, request: Request, headers: Mapping[str, str]) -> Reply:
         """Send and read the whole answer, within the limits of time and size."""
@@ -379,7 +395,7 @@ class Client:
                 f"{label}: the address leads into a private network, where we do not go."
             ) from None
         except requests.exceptions.SSLError:
-            raise ConfigError(f"{label}: the certificate of {_host(request.url)} is not valid.") from None
+            raise ConfigError(f"{label}: the certificate of {host_of(request.url)} is not valid.") from None
         except requests.exceptions.ConnectTimeout:
             raise TransientError(f"{label} could not be reached within {CONNECT_SECONDS} seconds.") from None
         except requests.exceptions.Timeout:
@@ -388,25 +404,6 @@ class Client:
             raise ConfigError(f"{label}: the address in the settings is not one.") from None
         except requests.exceptions.RequestException as error:
             raise TransientError(f"{label}: {_broken(error)}") from None
-
-
-def base_url(connector: Connector, settings: Settings, *, allow_loopback: bool) -> str:
-    """Where the connector's paths begin. A setting `base_url` replaces it, for a demo on this machine."""
-    other = str(settings.get("base_url") or "")
-    if other:
-        if not allow_loopback or urlsplit(other).hostname not in LOOPBACK:
-            raise ConfigError("Another base address is allowed only for the demo on this machine.")
-        return other.rstrip("/")
-    if not connector.base_url:
-        raise ConfigError(f"{connector.label} is fed by files: there is nothing to call.")
-    named = [setting for setting in connector.settings if f"{{{setting.name}}}" in connector.base_url]
-    for setting in named:
-        if problem := setting.problem(settings.get(setting.name)):
-            raise ConfigError(problem)
-    address = fill(connector.base_url, settings).rstrip("/")
-    if urlsplit(address).scheme != "https":
-        raise ConfigError(f"{connector.label}: the address must begin with https://")
-    return address
 
 
 def _session(*, loopback: bool) -> HTTPSession:
@@ -444,24 +441,6 @@ def _broken(error: requests.exceptions.RequestException) -> str:
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
         return "the answer was cut off."
     return "the connection could not be made or was cut."
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or ""
-
-
-def _same_host(url: str, base: str) -> str:
-    """The next page's address as the system gave it; refused where our credentials would go elsewhere."""
-    there, here = urlsplit(url), urlsplit(base)
-    if (there.scheme, there.netloc) != (here.scheme, here.netloc):
-        raise ConfigError(f"The list continues at another host ({_host(url)}), where we do not go.")
-    return url
-
-
-def _with_query(request: Request) -> str:
-    if not request.params:
-        return request.url
-    return f"{request.url}?{urlencode(request.params, doseq=True)}"
 
 
 def _answered(record: CallRecord, reply: Reply, redact: Redactor, *, now: dt.datetime) -> CallRecord:

@@ -15,9 +15,9 @@ from django.utils import timezone
 from integrations import registry
 from integrations.calls import CallRecord
 from integrations.client import LONGEST_PAUSE, Client
-from integrations.models import ApiCall, Integration, Secret, SyncRun
-from integrations.oauth import Token
-from integrations.spec import Learned, Limits
+from integrations.models import ApiCall, Integration, RateBucket, Secret, SyncRun
+from integrations.oauth import Token, consent_until
+from integrations.spec import Learned, Limits, OAuth2
 from ledgerhub.core import bulk
 from ledgerhub.core.errors import TransientError
 
@@ -48,7 +48,7 @@ def connect(
         integration.settings,
         secrets_of(integration),
         store=TokenRow(integration),
-        budget=BudgetRow(integration, spec.limits),
+        budget=lambda bucket: BudgetRow(integration, spec.limits.of(bucket), bucket),
         record_call=calls.add,
         patience=patience,
         allow_loopback=settings.ALLOW_LOOPBACK_INTEGRATIONS,
@@ -147,7 +147,16 @@ class TokenRow:
             return held  # a sibling was faster
         token = refresh(held)
         self.store(token)
+        self._prolong_consent()
         return token
+
+    def _prolong_consent(self) -> None:
+        """A consent that ends only when it is not used goes on with every renewal."""
+        auth = registry.connector(self._integration).auth
+        if isinstance(auth, OAuth2) and auth.idle_days:
+            now = timezone.now()
+            until = consent_until(auth, self._integration.consented_at or now, now)
+            Integration.objects.filter(pk=self._integration.pk).update(consent_until=until)
 
     def _take_lease(self) -> bool:
         now = timezone.now()
@@ -168,16 +177,34 @@ def read_token(text: str) -> Token:
     return Token(access, refresh, dt.datetime.fromisoformat(expires) if expires else None, scope)
 
 
+def capacity_of(row: RateBucket, limits: Limits) -> float:
+    return row.capacity or limits.burst
+
+
+def rate_of(row: RateBucket, limits: Limits) -> float:
+    """Calls that come back a second."""
+    return row.per_second or limits.per_second
+
+
+def tokens_of(row: RateBucket, limits: Limits, now: dt.datetime) -> float:
+    """The tokens of a bucket and what came back since."""
+    if row.at is None or row.tokens is None:
+        return capacity_of(row, limits)
+    gained = max((now - row.at).total_seconds(), 0.0) * rate_of(row, limits)
+    return min(capacity_of(row, limits), row.tokens + gained)
+
+
 class BudgetRow:
-    """The rate budget of an integration: a token bucket in its row, shared by all workers on all hosts.
+    """A rate budget of an integration: a token bucket in a row, shared by all workers on all hosts.
 
     Who calls more than once takes a share of the bucket ahead, so that not every call costs two
     transactions: for a moment only, and what is left of it goes back with `release`.
     """
 
-    def __init__(self, integration: Integration, limits: Limits) -> None:
-        self._pk, self._limits = integration.pk, limits
-        self._row = integration  # as this worker saw it last
+    def __init__(self, integration: Integration, limits: Limits, name: str = "") -> None:
+        self._limits = limits
+        # As this worker saw it last.
+        self._row, _ = RateBucket.objects.get_or_create(integration=integration, name=name)
         self._held, self._held_until = 0.0, 0.0
         self._calls = 0
 
@@ -194,10 +221,10 @@ class BudgetRow:
             return
         with transaction.atomic():
             row = self._refilled()
-            row.budget_capacity = learned.capacity or row.budget_capacity
-            row.budget_per_second = learned.per_second or row.budget_per_second
+            row.capacity = learned.capacity or row.capacity
+            row.per_second = learned.per_second or row.per_second
             if learned.remaining is not None:
-                row.budget_tokens = min(learned.remaining, self._capacity(row))
+                row.tokens = min(learned.remaining, capacity_of(row, self._limits))
             if learned.wait:
                 until = timezone.now() + dt.timedelta(seconds=learned.wait)
                 row.blocked_until = max(row.blocked_until or until, until)
@@ -213,57 +240,40 @@ class BudgetRow:
         """Tokens for a call and that share of the rest; or none, and the seconds to wait for them."""
         with transaction.atomic():
             row = self._refilled()
-            now = timezone.now()
-            cost = min(cost, self._capacity(row))  # a call dearer than the bucket waits for a full one
-            missing = cost - row.budget_tokens
+            tokens, now = row.tokens or 0.0, timezone.now()
+            # A call dearer than the bucket waits for a full one.
+            cost = min(cost, capacity_of(row, self._limits))
+            missing = cost - tokens
             blocked = row.blocked_until is not None and row.blocked_until > now
-            held = 0.0 if blocked or missing > 0 else (row.budget_tokens - cost) * ahead
+            held = 0.0 if blocked or missing > 0 else (tokens - cost) * ahead
             if not blocked and missing <= 0:
-                row.budget_tokens -= cost + held
+                row.tokens = tokens - cost - held
             self._write(row)
         self._held, self._held_until = held, time.monotonic() + HOLD_SECONDS
         if blocked and row.blocked_until:
             return (row.blocked_until - now).total_seconds()
-        return missing / self._rate(row) if missing > 0 else 0.0
+        return missing / rate_of(row, self._limits) if missing > 0 else 0.0
 
     def _is_known(self, learned: Learned) -> bool:
         """Whether the row says about the same: it need not follow every call to the last token."""
-        row = self._row
-        capacity = self._capacity(row)
-        if learned.wait or learned.capacity not in (None, row.budget_capacity):
+        row, capacity = self._row, capacity_of(self._row, self._limits)
+        if learned.wait or learned.capacity not in (None, row.capacity):
             return False
-        if learned.per_second not in (None, row.budget_per_second) or row.budget_at is None:
+        if learned.per_second not in (None, row.per_second) or row.at is None:
             return False
         if learned.remaining is None:
             return True
-        left = min(self._grown(row, timezone.now()) + self._held, capacity)
+        left = min(tokens_of(row, self._limits, timezone.now()) + self._held, capacity)
         return abs(left - learned.remaining) <= capacity * NEAR
 
-    def _write(self, row: Integration) -> None:
-        row.save(
-            update_fields=[
-                "budget_tokens", "budget_at", "budget_capacity", "budget_per_second", "blocked_until",
-            ]
-        )  # fmt: skip
+    def _write(self, row: RateBucket) -> None:
+        row.save(update_fields=["tokens", "at", "capacity", "per_second", "blocked_until"])
         self._row, self._held = row, 0.0
 
-    def _capacity(self, row: Integration) -> float:
-        return row.budget_capacity or self._limits.burst
-
-    def _rate(self, row: Integration) -> float:
-        return row.budget_per_second or self._limits.per_second
-
-    def _grown(self, row: Integration, now: dt.datetime) -> float:
-        """The tokens of a row and what came back since."""
-        if row.budget_at is None:
-            return self._capacity(row)
-        gained = max((now - row.budget_at).total_seconds(), 0.0) * self._rate(row)
-        return min(self._capacity(row), row.budget_tokens + gained)
-
-    def _refilled(self) -> Integration:
+    def _refilled(self) -> RateBucket:
         """The row, locked, with what came back since and what we held."""
-        row = Integration.objects.select_for_update().get(pk=self._pk)
+        row = RateBucket.objects.select_for_update().get(pk=self._row.pk)
         now = timezone.now()
-        row.budget_tokens = min(self._capacity(row), self._grown(row, now) + self._held)
-        row.budget_at = now
+        row.tokens = min(capacity_of(row, self._limits), tokens_of(row, self._limits, now) + self._held)
+        row.at = now
         return row

@@ -7,14 +7,13 @@ import statistics
 
 from django.utils import timezone
 
-from integrations import alerts, registry
+from integrations import alerts, consent, registry
 from integrations.connection import TOKEN, connect
 from integrations.models import Integration, RawRecord, Secret, Stream, SyncRun
 from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import ConfigError, LedgerHubError
 from ledgerhub.ledger import queries, totals
 
-EXPIRY_WARNING = dt.timedelta(days=14)
 STALE_FACTOR = 3
 HISTORY = 8  # periods of 24 hours that are looked at, today's included
 ENOUGH = 5  # fewer records a day say nothing by their absence
@@ -114,7 +113,7 @@ def _connection(integration: Integration) -> tuple[str, str]:
 
 def _signs(integration: Integration) -> list[str]:
     """What is odd though the connection works: expiring consent, stale streams, unusual volume."""
-    found = [_expiring(integration)]
+    found = [_expiring(integration), consent.ends_soon(integration)]
     streams = Stream.objects.filter(integration=integration, enabled=True, paused_at__isnull=True)
     for stream in streams.select_related("integration"):
         found += [_stale(stream) or _odd_volume(stream)]
@@ -123,7 +122,7 @@ def _signs(integration: Integration) -> list[str]:
 
 def _expiring(integration: Integration) -> str:
     now = timezone.now()
-    secrets = Secret.objects.filter(integration=integration, expires_at__lt=now + EXPIRY_WARNING)
+    secrets = Secret.objects.filter(integration=integration, expires_at__lt=now + consent.WARNING)
     secret = secrets.exclude(name=TOKEN).order_by("expires_at").first()
     if secret is None or secret.expires_at is None:
         return ""

@@ -42,12 +42,9 @@ class Integration(models.Model):
     health_message = models.CharField(max_length=500, blank=True)
     health_checked_at = models.DateTimeField(null=True, blank=True)
     webhook_token = models.CharField(max_length=64, unique=True, null=True, blank=True)
-    # Rate budget shared by all workers (a token bucket; the vendor's own headers correct it).
-    budget_tokens = models.FloatField(default=0)
-    budget_capacity = models.FloatField(null=True, blank=True)
-    budget_per_second = models.FloatField(null=True, blank=True)
-    budget_at = models.DateTimeField(null=True, blank=True)
-    blocked_until = models.DateTimeField(null=True, blank=True)
+    # What a person agreed to at the other side, and when that ends (empty: not by itself).
+    consented_at = models.DateTimeField(null=True, blank=True)
+    consent_until = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -58,6 +55,27 @@ class Integration(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RateBucket(models.Model):
+    """The calls an integration may still make, shared by all workers: a token bucket, corrected by what the
+    vendor says. Operations that a vendor counts apart have a bucket of their own."""
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="buckets")
+    name = models.CharField(max_length=40, blank=True)
+    tokens = models.FloatField(null=True)
+    capacity = models.FloatField(null=True, blank=True)
+    per_second = models.FloatField(null=True, blank=True)
+    at = models.DateTimeField(null=True, blank=True)
+    blocked_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["integration", "name"], name="one_bucket_a_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or "calls"
 
 
 class Secret(models.Model):

@@ -59,6 +59,13 @@ class MemoryTokenStore:
             return self._token
 
 
+def consent_until(auth: OAuth2, since: dt.datetime, used: dt.datetime) -> dt.datetime | None:
+    """When a consent given at `since` and last used at `used` ends; None where it does not end by itself."""
+    ends = [since + dt.timedelta(days=auth.consent_days)] if auth.consent_days else []
+    ends += [used + dt.timedelta(days=auth.idle_days)] if auth.idle_days else []
+    return min(ends, default=None)
+
+
 class Begun(NamedTuple):
     """`url` to send the person to; `state` and `verifier` are kept in their session until they come back."""
 

@@ -78,6 +78,24 @@ class BodyToken:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedPages:
+    """A list of changes (spec.Bookmark): every answer has the next mark, `more` says whether to go on."""
+
+    param: str
+    next: str
+    more: str
+    size_param: str = ""
+    size: int = 0
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        sized: Params = {self.size_param: self.size} if self.size_param else {}
+        return sized | ({} if position is None else {self.param: position})
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        return _position(dig(answer.body, self.next), self.next) if dig(answer.body, self.more) else None
+
+
+@dataclass(frozen=True, slots=True)
 class PageNumber:
     """Pages are counted; one shorter than `size` is the last, unless `last` names the page count."""
 

@@ -8,12 +8,23 @@ from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 from integrations import answers
-from integrations.answers import TooDear
+from integrations.answers import Moved, TooDear, TooMany
 from integrations.paging import MAX_PAGES, Answer, GraphQL, Guard, LinkHeader, Position
 from integrations.records import Record, dig, put
-from integrations.spec import Children, Connector, Read, Stream, parse_moment, render_moment
+from integrations.spec import (
+    Bookmark,
+    Children,
+    Connector,
+    Incremental,
+    Read,
+    Stream,
+    Window,
+    parse_moment,
+    render_moment,
+)
 from ledgerhub.core.errors import ConfigError, TransientError
 
+SHORTEST_WINDOW = dt.timedelta(seconds=30)
 State = dict[str, Any]  # where a sync stands between two pages; JSON
 Cursor = dict[str, Any]  # where the next sync begins; JSON, {} for the beginning
 
@@ -52,7 +63,13 @@ class Ask(Protocol):
     ) -> Answered: ...
 
 
-def first_state(stream: Stream, cursor: Cursor | None = None, since: dt.date | None = None) -> State:
+def first_state(
+    stream: Stream,
+    cursor: Cursor | None = None,
+    since: dt.date | None = None,
+    *,
+    now: dt.datetime | None = None,
+) -> State:
     """Where a sync begins: behind the cursor less the overlap; without one at `since`; else everything."""
     cursor = cursor or {}
     state: State = {
@@ -67,16 +84,51 @@ def first_state(stream: Stream, cursor: Cursor | None = None, since: dt.date | N
         "start": "",
     }
     how = stream.incremental
+    if isinstance(how, Bookmark):
+        return state | {"position": cursor.get("mark")}
     if how is None:
         return state
     last = parse_moment(cursor.get("at"))
     if last is not None:
-        start = last - dt.timedelta(seconds=how.overlap)
-        return state | {"param": how.param, "start": how.value(start)}
-    if since is None:
+        start: dt.datetime | None = last - dt.timedelta(seconds=how.overlap)
+    elif since is not None:
+        moment = since if isinstance(since, dt.datetime) else dt.datetime.combine(since, dt.time(), dt.UTC)
+        start = moment
+    else:
+        start = None
+    if how.window is not None:
+        return _first_window(state, how, how.window, start, now or dt.datetime.now(dt.UTC))
+    if start is None:
         return state
-    moment = since if isinstance(since, dt.datetime) else dt.datetime.combine(since, dt.time(), dt.UTC)
-    return state | {"param": how.backfill or how.param, "start": how.value(moment)}
+    return state | {
+        "param": how.param if last is not None else how.backfill or how.param,
+        "start": how.value(start),
+    }
+
+
+def _first_window(
+    state: State, how: Incremental, window: Window, start: dt.datetime | None, now: dt.datetime
+) -> State:
+    """The first of the windows that lead from the start (or as far back as there is) to now."""
+    oldest = now - dt.timedelta(days=window.history)
+    begin = max(start, oldest) if start is not None else oldest
+    return _in_window(state, how, window, begin, now)
+
+
+def _in_window(state: State, how: Incremental, window: Window, begin: dt.datetime, now: dt.datetime) -> State:
+    """The state at the beginning of the window that begins there; `last` where no other follows it."""
+    newest = now - dt.timedelta(seconds=window.lag)
+    begin = min(begin, newest)
+    end = min(begin + dt.timedelta(days=window.days), newest)
+    return state | {
+        "position": None,
+        "guard": list(Guard()),
+        "param": how.param,
+        "start": how.value(begin),
+        "begin": begin.isoformat(),
+        "end": end.isoformat(),
+        "last": end >= newest,
+    }
 
 
 class Reader:
@@ -88,7 +140,14 @@ class Reader:
 
     def fetch_page(self, stream: Stream, state: State, *, now: dt.datetime) -> Page:
         read = _read(stream)
-        answered, size = self._list(read, state, purpose=stream.key)
+        try:
+            answered, size = self._list(stream, read, state)
+        except Moved:
+            # What was read so far stays; the list is read again from the mark the sync began with.
+            again = first_state(stream, state["cursor"]) | {"page": state["page"] + 1, "guard": list(Guard())}
+            return Page([], _counted(stream, again), state["cursor"])
+        except TooMany:
+            return Page([], _halved(stream, state), state["cursor"])
         answer = self._answer(read, answered)
         calls = [answered.call]
         for record in answer.records:
@@ -98,7 +157,10 @@ class Reader:
         after["size"], after["cost"] = _next_size(read, size, answered.body)
         if following is not None:
             return Page(answer.records, after, state["cursor"], _ids(calls))
-        return Page(answer.records, None, {"at": after["high"]} if after["high"] else {}, _ids(calls))
+        more = _next_window(stream, after, now)
+        if more is not None:
+            return Page(answer.records, more, state["cursor"], _ids(calls))
+        return Page(answer.records, None, _cursor(stream, after, answered.body), _ids(calls))
 
     def fetch_one(self, stream: Stream, record_id: str) -> Record | None:
         if stream.one is None:
@@ -115,15 +177,15 @@ class Reader:
         self._add_children(stream, record)
         return record
 
-    def _list(self, read: Read, state: State, *, purpose: str) -> tuple[Answered, int | None]:
+    def _list(self, stream: Stream, read: Read, state: State) -> tuple[Answered, int | None]:
         """One page; a GraphQL page that is too dear for the system is asked for again at half the size."""
         position, size, cost = state["position"], state["size"], state["cost"]
-        start = {state["param"]: state["start"]} if state["start"] else {}
+        start, values = _span(stream, state)
         url = _address(read, position)
         while True:
             asked = {**start, **read.paginator.params(position, size)}
             try:
-                return self._ask(read, {}, asked, purpose=purpose, url=url, cost=cost), size
+                return self._ask(read, values, asked, purpose=stream.key, url=url, cost=cost), size
             except TooDear as error:
                 size, cost = int(asked.get("first") or 1) // 2, None
                 if size < 1:
@@ -149,7 +211,7 @@ class Reader:
     def _child_pages(
         self, stream: Stream, children: Children, record: Record
     ) -> Iterator[tuple[Answer, int | None]]:
-        read, values = children.read, {"id": stream.identity(record)}
+        read, values = children.read, {"id": stream.identity(record), **children.values(record)}
         position: Position | None = dig(record, children.start) if children.start else None
         guard = Guard()
         purpose = f"{stream.key}: {children.into}"[:40]
@@ -197,10 +259,65 @@ def _next_size(read: Read, size: int | None, body: Any) -> tuple[int | None, flo
     return following, cost * following / (size or read.paginator.size) if cost else None
 
 
+def _counted(stream: Stream, state: State) -> State:
+    if state["page"] > MAX_PAGES:
+        raise ConfigError(f"'{stream.label}' has more than {MAX_PAGES} pages: choose a later start date.")
+    return state
+
+
+def _span(stream: Stream, state: State) -> tuple[dict[str, str], dict[str, str]]:
+    """The parameters that say since when (and until when), and the same for `{start}` and `{end}`."""
+    how = stream.incremental
+    if not isinstance(how, Incremental) or not state["start"]:
+        return {}, {}
+    asked = {state["param"]: state["start"]} if state["param"] else {}
+    values = {"start": state["start"]}
+    if how.window is not None:
+        values["end"] = how.value(dt.datetime.fromisoformat(state["end"]))
+        asked |= {how.window.param: values["end"]} if how.window.param else {}
+    return asked, values
+
+
+def _next_window(stream: Stream, state: State, now: dt.datetime) -> State | None:
+    """The window after the one that was read to its end; None behind the last."""
+    how = stream.incremental
+    if not isinstance(how, Incremental) or how.window is None or state["last"]:
+        return None
+    end = dt.datetime.fromisoformat(state["end"])
+    return _in_window(state, how, how.window, end, now)
+
+
+def _halved(stream: Stream, state: State) -> State:
+    """The first half of a window that holds too many records; what follows it comes as the next window."""
+    how = stream.incremental
+    if not isinstance(how, Incremental) or how.window is None:
+        raise ConfigError(f"'{stream.label}' holds more records than the system hands out at once.")
+    begin, end = (dt.datetime.fromisoformat(state[name]) for name in ("begin", "end"))
+    middle = begin + (end - begin) / 2
+    if middle - begin < SHORTEST_WINDOW:
+        raise ConfigError(f"'{stream.label}' has more records in a minute than the system hands out.")
+    return _counted(
+        stream,
+        state
+        | {"end": middle.isoformat(), "last": False, "position": None, "guard": list(Guard())}
+        | {"page": state["page"] + 1},
+    )
+
+
+def _cursor(stream: Stream, state: State, body: Any) -> Cursor:
+    """Where the next sync begins, after the last page."""
+    how = stream.incremental
+    if isinstance(how, Bookmark):
+        return {"mark": dig(body, how.next)}
+    if isinstance(how, Incremental) and how.window is not None:
+        return {"at": render_moment(dt.datetime.fromisoformat(state["end"]), "iso")}
+    return {"at": state["high"]} if state["high"] else {}
+
+
 def _newest(stream: Stream, records: list[Record], high: str, *, now: dt.datetime) -> str:
     """The latest stamp seen, as an ISO instant; one from the future must not hide what comes before it."""
     how = stream.incremental
-    if how is None:
+    if not isinstance(how, Incremental):
         return high
     stamps = [stamp for record in records if (stamp := how.moment(record)) is not None and stamp <= now]
     known = parse_moment(high)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from integrations.destination import Destination
 from integrations.paging import OnePage, Paginator
 from integrations.records import Record, dig
 from integrations.rules import Output
@@ -83,7 +84,11 @@ class HeaderKey:
 
 @dataclass(frozen=True, slots=True)
 class OAuth2:
-    """OAuth 2; client id and secret are settings. Refreshing goes through the token store's lock."""
+    """OAuth 2; client id and secret are settings. Refreshing goes through the token store's lock.
+
+    `captures`: parameters of the way back -> settings they are kept in (QuickBooks' `realmId`). The consent
+    ends `consent_days` after it was given, or `idle_days` after the last renewal; 0: not by itself.
+    """
 
     authorize_url: str
     token_url: str
@@ -97,6 +102,23 @@ class OAuth2:
     header: str = "Authorization"
     prefix: str = "Bearer "
     extra: Mapping[str, str] = field(default_factory=dict)
+    code_param: str = "code"
+    captures: Mapping[str, str] = field(default_factory=dict)
+    accounts: Accounts | None = None
+    consent_days: int = 0
+    idle_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What a consent may be good for several of (Xero's organisations): the list to choose from, each with
+    its id and name, and the setting that takes the chosen id."""
+
+    read: Read
+    setting: str
+    label: str
+    id: str = "id"
+    name: str = "name"
 
 
 Auth = NoAuth | Bearer | Basic | HeaderKey | OAuth2
@@ -114,19 +136,28 @@ class Learned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A token bucket: `per_second` come back, `burst` fit in; `learn` reads the vendor's own figures."""
+    """A token bucket: `per_second` come back, `burst` fit in; `learn` reads the vendor's own figures.
+    `buckets`: limits of operations that are counted apart, by the name their `Read.bucket` gives."""
 
     per_second: float = 5.0
     burst: float = 10.0
     learn: Callable[[Headers, Any], Learned | None] = lambda headers, body: None
+    buckets: Mapping[str, Limits] = field(default_factory=dict)
+
+    def of(self, bucket: str) -> Limits:
+        return self.buckets[bucket] if bucket else self
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One kind of request. `path` and text values of `params` may hold `{setting}` and `{id}`;
-    with `query` (a GraphQL document) `params` are its variables. `records`: dotted path of the list
-    (or of the one record), empty for the whole answer."""
+    """One kind of request. `path` and text values of `params` (nested ones, too) may hold `{setting}`,
+    `{id}` and, of a stream's list, `{start}` and `{end}`. The `params` go into the address; with `body` json
+    or form into the body; with `query` (a GraphQL document) they are its variables.
+    `records`: dotted path of the list (or of the one record), empty for the whole answer; `collect` instead
+    picks the records out of an answer that holds them in pieces. `decode`: text for what is not JSON, given
+    to `collect` as {"text": ...}. A `public` address is asked without our credentials, and may lead to one of
+    `hosts` (`*.amazonaws.com`) beside the connector's own."""
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -136,13 +167,40 @@ class Read:
     method: Literal["GET", "POST"] = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     cost: float = 1.0
+    body: Literal["", "json", "form"] = ""
+    collect: Callable[[Any], list[Record]] | None = None
+    decode: Literal["json", "text"] = "json"
+    public: bool = False
+    hosts: tuple[str, ...] = ()
+    bucket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A system that answers for at most `days` at once, up to `lag` seconds before now, and as far back as
+    `history` days. A window that holds too many records (answers.TooMany) is halved."""
+
+    param: str
+    days: float
+    lag: int = 0
+    history: int = 3 * 365
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """A list of changes with a mark of its own, read with paging.MarkedPages; the next sync begins at the
+    mark at the path `next` of the last answer. Where the data moved while we paged (answers.Moved) the sync
+    begins again at the mark it began with."""
+
+    next: str
 
 
 @dataclass(frozen=True, slots=True)
 class Incremental:
     """How to ask only for what is new: records whose `field` is at or after the last mark minus `overlap`
     seconds. `template` wraps the time (`updated_at:>='{value}'`); `backfill` names the parameter for the
-    chosen start date where it is another."""
+    chosen start date where it is another. With a `window` the time is asked for piece by piece, each with
+    `param` and the window's `param` (empty where `{start}` and `{end}` stand in the request instead)."""
 
     field: str
     param: str
@@ -150,6 +208,7 @@ class Incremental:
     overlap: int = 600
     template: str = "{value}"
     backfill: str = ""
+    window: Window | None = None
 
     def moment(self, record: Record) -> dt.datetime | None:
         """The record's stamp; None where it has none that can be read."""
@@ -181,15 +240,21 @@ def always(record: Record) -> bool:
     return True
 
 
+def no_values(record: Record) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Children:
     """A further request for each record (`{id}` is the record's id); every page of it is put into the
-    record at `into`, behind what stands there. `start`: path in the record of the position to begin at."""
+    record at `into`, behind what stands there. `start`: path in the record of the position to begin at.
+    `values`: what else of the record the request may name, `{document}`."""
 
     into: str
     read: Read
     when: Callable[[Record], bool] = always
     start: str = ""
+    values: Callable[[Record], Mapping[str, str]] = no_values
 
 
 def as_sent(record: Record) -> Record:
@@ -211,7 +276,7 @@ class Stream:
     outputs: tuple[Output, ...]
     read: Read | None = None
     one: Read | None = None
-    incremental: Incremental | None = None
+    incremental: Incremental | Bookmark | None = None
     children: tuple[Children, ...] = ()
     id: str = "id"
     updated: str = ""
@@ -233,30 +298,54 @@ class Stream:
 
 # ── being told ──────────────────────────────────────────────────────────────────────────────────
 class WebhookRefused(LedgerHubError):
-    """The message is not from the system, or too old: answer 400 and store nothing."""
+    """The message is not from the system, or too old: answer with the webhook's `refusal`, store nothing."""
 
 
 class Event(NamedTuple):
-    """A verified message. `id` is the same on every repeat; `stream` and `record_id` say what to read again
-    (empty: noted and otherwise ignored); `scope` is the account it speaks of, where it says."""
+    """One thing a verified message says. `id` is the same on every repeat; `stream` and `record_id` say what
+    to read again (no record: the whole stream is due; no stream: noted and otherwise ignored); `scope` is the
+    account it speaks of, where it says. `problem`: in words, why the connection needs a person."""
 
     id: str
     type: str
     stream: str = ""
     record_id: str = ""
     scope: str = ""
+    problem: str = ""
+
+
+class Message(NamedTuple):
+    """A message as it came: header names in lower case, the raw body, the address as it is known outside."""
+
+    headers: Headers
+    body: bytes
+    url: str = ""
+
+
+class Trust(NamedTuple):
+    """What a message is proved with: the secrets (several while one is being replaced), the settings, the
+    time, and `fetch(read, values)`, which asks the system itself (for a key or a certificate) and keeps the
+    answer for a day."""
+
+    secrets: tuple[str, ...]
+    settings: Settings
+    now: dt.datetime
+    fetch: Callable[[Read, Mapping[str, str]], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """`verify(headers, body, secrets, settings, now)` proves the sender on the raw bytes with any of the
-    secrets (several while one is being replaced) and says what changed; raises WebhookRefused.
-    `secret`: the setting that holds them, separated by blanks; `setup`: what to do at the vendor's."""
+    """`verify` proves the sender on the raw bytes and says what changed; raises WebhookRefused. `secret`: the
+    setting that holds the secrets, separated by blanks; empty where the proof needs none of ours. `account`:
+    the setting an event's scope must equal. `setup`: what to do at the vendor's; `refusal`: the status that a
+    message with a wrong signature gets."""
 
-    verify: Callable[[Headers, bytes, tuple[str, ...], Settings, dt.datetime], Event]
-    secret: str
+    verify: Callable[[Message, Trust], tuple[Event, ...]]
+    secret: str = ""
     tolerance: int = 300
     setup: str = ""
+    account: str = ""
+    refusal: int = 400
 
 
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────
@@ -270,10 +359,25 @@ class Test:
     says: Callable[[Any, Settings], str]
 
 
+class Said(NamedTuple):
+    """What a refusal of the system's own means: `kind` decides what happens next, `words` are for a person,
+    `wait` in seconds. busy: try again later; denied: renew the token, else a person must act; moved and
+    too_many: see Bookmark and Window; gone: no such record; invalid: this one request cannot be."""
+
+    kind: Literal["busy", "denied", "config", "moved", "too_many", "gone", "invalid"]
+    words: str = ""
+    wait: float | None = None
+
+
+def says_nothing(status: int, headers: Headers, body: Any) -> Said | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """One outside system. `advice` by HTTP status: what a person should do. A system without `base_url` is
-    fed by files."""
+    """One outside system. `advice` by HTTP status: what a person should do. `understand(status, headers,
+    body)` reads the system's own error codes, also in answers of status 200; None where the status says it
+    all. A system without `base_url` is fed by files. `destination`: what it takes from us."""
 
     key: str
     label: str
@@ -288,6 +392,8 @@ class Connector:
     test: Test | None = None
     webhook: Webhook | None = None
     advice: Mapping[int, str] = field(default_factory=dict)
+    understand: Callable[[int, Headers, Any], Said | None] = says_nothing
+    destination: Destination | None = None
     docs_url: str = ""
 
     def stream(self, key: str) -> Stream:

@@ -52,6 +52,7 @@ _streams = [
 _oauth = [
     path("integrations/<int:pk>/consent/", oauth_views.oauth_consent, name="oauth_consent"),
     path("integrations/consent/", oauth_views.oauth_return, name="oauth_return"),
+    path("integrations/<int:pk>/consent/account/", oauth_views.oauth_account, name="oauth_account"),
 ]
 _uploads = [
     path("integrations/<int:pk>/files/", uploads.uploads, name="uploads"),

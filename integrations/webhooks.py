@@ -6,7 +6,10 @@ import datetime as dt
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -16,7 +19,7 @@ from integrations import alerts, normalize, raw, registry
 from integrations.connection import connect, secrets_of
 from integrations.models import Integration, Stream, WebhookEvent
 from integrations.raw import Row
-from integrations.spec import WebhookRefused
+from integrations.spec import Event, Message, Read, Trust, WebhookRefused
 from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
 
 log = logging.getLogger(__name__)
@@ -25,22 +28,45 @@ MAX_ATTEMPTS = 6
 TOUCH = "touch"
 ID_LENGTH = 160
 LEASE = dt.timedelta(minutes=3)
+PROOF_PATIENCE = 3.0  # seconds: the other side waits for our answer
 
 
-def receive(integration: Integration, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
-    """Verify and store one message; the same event twice is one row. Raises spec.WebhookRefused.
-
-    `headers` in lower case, `body` raw as it came.
-    """
+def receive(integration: Integration, message: Message) -> list[WebhookEvent]:
+    """Verify one message and store what it says; the same event twice is one row. Raises WebhookRefused."""
     spec = registry.connector(integration)
     if spec.webhook is None:
         raise ConfigError(f"{spec.label} sends no webhooks.")
     secrets = tuple(secrets_of(integration).get(spec.webhook.secret, "").split())
-    if not secrets:
+    if spec.webhook.secret and not secrets:
         raise WebhookRefused("No signing secret is stored yet: enter it on the integration's page.")
     settings = spec.with_defaults(integration.settings)
-    event = spec.webhook.verify(headers, body, secrets, settings, timezone.now())
+    trust = Trust(secrets, settings, timezone.now(), partial(_fetch_kept, integration))
+    events = spec.webhook.verify(message, trust)
+    ours = str(settings.get(spec.webhook.account) or "") if spec.webhook.account else ""
+    return [_heard(integration, event) for event in events if not ours or event.scope in ("", ours)]
+
+
+def _heard(integration: Integration, event: Event) -> WebhookEvent:
+    if event.problem:
+        alerts.needs_attention(integration, event.problem)
+        alerts.raise_incident(integration, key=f"consent:{integration.pk}", message=event.problem)
     return _store(integration, event.id, event.type, event.stream, event.record_id)
+
+
+def _fetch_kept(integration: Integration, read: Read, values: Mapping[str, str]) -> Any:
+    """What the system says for a proof (a key, a certificate), asked for once a day."""
+    asked = hashlib.sha256(repr((read.path, sorted(values.items()))).encode()).hexdigest()
+    key = f"proof:{integration.pk}:{asked}"
+    found = cache.get(key)
+    if found is None:
+        client, calls = connect(integration, purpose="proof", patience=PROOF_PATIENCE)
+        try:
+            with client:
+                found = client.ask(read, values, purpose="proof")
+        finally:
+            calls.save()
+        cache.set(key, found, timeout=24 * 3600)
+    return found
 
 
 def touch(stream: Stream, rows: Sequence[Row]) -> None:
@@ -116,8 +142,12 @@ def _refetch(event: WebhookEvent) -> str:
         .exclude(integration__state=Integration.State.DISCONNECTED)
         .first()
     )
-    if stream is None or not record_id:
+    if stream is None:
         return WebhookEvent.State.IGNORED
+    if not record_id:
+        # The whole stream is due; the minute sweep starts it.
+        Stream.objects.filter(pk=stream.pk).update(next_run_at=timezone.now())
+        return WebhookEvent.State.DONE
     spec = registry.stream_spec(stream)
     client, calls = connect(event.integration, purpose=f"webhook {event.topic}"[:40])
     origin = f"{event.topic} {event.event_id}"

@@ -6,14 +6,15 @@ import hashlib
 import hmac
 import logging
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from integrations import webhooks
+from integrations import registry, webhooks
 from integrations.models import Integration, Secret
-from integrations.spec import WebhookRefused
+from integrations.spec import Message, WebhookRefused
 from ledgerhub.core.errors import LedgerHubError
 
 log = logging.getLogger(__name__)
@@ -36,13 +37,23 @@ def hook(request: HttpRequest, token: str) -> HttpResponse:
         return _words(UNKNOWN, status=400)
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        webhooks.receive(integration, headers, body)
+        webhooks.receive(integration, Message(headers, body, _outside(request)))
     except WebhookRefused as error:
         log.warning("webhook refused integration=%s: %s", integration.pk, error)
-        return _words(str(error), status=400)
+        return _words(str(error), status=_refusal(integration))
     except LedgerHubError as error:
         return _words(str(error), status=400)
     return _words("Received.", status=200)
+
+
+def _outside(request: HttpRequest) -> str:
+    """The address as the sender called it, whatever a proxy made of it."""
+    return str(settings.PUBLIC_URL) + request.get_full_path()
+
+
+def _refusal(integration: Integration) -> int:
+    spec = registry.connector(integration)
+    return spec.webhook.refusal if spec.webhook else 400
 
 
 def _body(request: HttpRequest) -> bytes | None:

@@ -14,9 +14,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from integrations import alerts, overview, register, registry
+from integrations.connection import capacity_of, rate_of, tokens_of
 from integrations.forms import SCHEDULES, IntegrationForm
-from integrations.models import Integration, Upload
-from integrations.spec import Connector
+from integrations.models import Integration, RateBucket, Upload
+from integrations.spec import Connector, Limits
 from integrations.views.lookup import find_integration
 from integrations.views.wizard import brings, by_consent, save_form, waits_for_consent
 from integrations.webhooks import TOUCH
@@ -80,23 +81,30 @@ def _webhook(found: Integration, spec: Connector | None) -> dict[str, Any] | Non
     return {
         "url": f"{settings.PUBLIC_URL}/hooks/{found.webhook_token}/",
         "setup": spec.webhook.setup,
-        "has_secret": found.secrets.filter(name=spec.webhook.secret).exists(),
-        "secret_label": spec.setting(spec.webhook.secret).label,
+        "has_secret": not spec.webhook.secret or found.secrets.filter(name=spec.webhook.secret).exists(),
+        "secret_label": spec.setting(spec.webhook.secret).label if spec.webhook.secret else "",
         "last": last,
     }
 
 
-def _budget(found: Integration, spec: Connector | None) -> dict[str, Any] | None:
-    """What is left of the calls the system allows, refilled up to now."""
+def _budget(found: Integration, spec: Connector | None) -> list[dict[str, Any]]:
+    """What is left of the calls the system allows, refilled up to now; a row for each kind counted apart."""
     if spec is None or spec.test is None:
-        return None
-    capacity = found.budget_capacity or spec.limits.burst
-    per_second = found.budget_per_second or spec.limits.per_second
+        return []
+    rows = {row.name: row for row in found.buckets.order_by("name")}
+    names = ["", *(name for name in rows if name in spec.limits.buckets)]
+    return [_bucket(rows.get(name) or RateBucket(name=name), spec.limits.of(name)) for name in names]
+
+
+def _bucket(row: RateBucket, limits: Limits) -> dict[str, Any]:
     now = timezone.now()
-    gained = (now - found.budget_at).total_seconds() * per_second if found.budget_at else capacity
-    left = min(capacity, max(found.budget_tokens, 0) + max(gained, 0)) if found.budget_at else capacity
-    blocked = found.blocked_until if found.blocked_until and found.blocked_until > now else None
-    return {"left": int(left), "capacity": int(capacity), "per_second": per_second, "blocked": blocked}
+    return {
+        "label": row.name.replace("_", " ").capitalize() or "Budget",
+        "left": int(tokens_of(row, limits, now)),
+        "capacity": int(capacity_of(row, limits)),
+        "per_second": rate_of(row, limits),
+        "blocked": row.blocked_until if row.blocked_until and row.blocked_until > now else None,
+    }
 
 
 def _events(found: Integration) -> list[dict[str, Any]]:

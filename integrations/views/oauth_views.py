@@ -12,13 +12,13 @@ from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
-from integrations import alerts, oauth, register, registry
+from integrations import alerts, consent, oauth, register, registry
 from integrations.connection import TokenRow, connect, secrets_of
 from integrations.models import Integration
 from integrations.oauth import Begun
-from integrations.spec import OAuth2
+from integrations.spec import Accounts, OAuth2
 from integrations.views.lookup import find_integration
 from integrations.views.wizard import by_consent
 from ledgerhub.access.audit import record
@@ -80,6 +80,8 @@ def oauth_return(request: OrgRequest) -> HttpResponse:
         _finish(request, integration, begun)
     except LedgerHubError as error:
         messages.error(request, str(error))
+    if _must_choose(integration):
+        return redirect("integrations:oauth_account", slug, integration.pk)
     draft = integration.state == Integration.State.DRAFT
     return redirect(
         "integrations:setup_connection" if draft else "integrations:integration", slug, integration.pk
@@ -96,7 +98,10 @@ def _is_ours(request: OrgRequest, begun: dict[str, Any] | None) -> bool:
 def _finish(request: OrgRequest, integration: Integration, begun: dict[str, Any]) -> None:
     """Change the code for a token, keep it, and see that it works."""
     spec = registry.connector(integration)
-    code = request.GET.get("code", "")
+    auth = spec.auth
+    if not isinstance(auth, OAuth2):
+        raise Http404("This system is not connected by consent.")
+    code = request.GET.get(auth.code_param, "")
     if not code:
         said = request.GET.get("error_description") or request.GET.get("error") or "no reason was given"
         messages.error(request, f"{spec.label} did not give access: {said[:200]}.")
@@ -109,10 +114,77 @@ def _finish(request: OrgRequest, integration: Integration, begun: dict[str, Any]
         calls.save()
     with transaction.atomic():
         TokenRow(integration).store(token)
+        consent.given(integration, auth, request.GET)
         record(request, "integration.connected", integration, after={"scope": token.scope})
+    if auth.accounts and not _chosen(request, integration, auth.accounts):
+        return
+    _say_test(request, integration)
+
+
+def _say_test(request: OrgRequest, integration: Integration) -> None:
     works, words = register.test_connection(integration)
     if works:
         alerts.restore(integration)
         messages.success(request, words)
     else:
         messages.error(request, words)
+
+
+# ── which account ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _accounts(integration: Integration) -> Accounts | None:
+    auth = registry.connector(integration).auth
+    return auth.accounts if isinstance(auth, OAuth2) else None
+
+
+def _must_choose(integration: Integration) -> bool:
+    accounts = _accounts(integration)
+    return accounts is not None and not integration.settings.get(accounts.setting)
+
+
+def _chosen(request: OrgRequest, integration: Integration, accounts: Accounts) -> bool:
+    """Whether an account is chosen: the one from before, or the only one there is."""
+    found = consent.choices(integration, accounts, patience=register.PAGE_PATIENCE)
+    ids = [choice.id for choice in found]
+    if integration.settings.get(accounts.setting) in ids:
+        return True
+    consent.choose(integration, accounts, ids[0] if len(ids) == 1 else "")
+    return len(ids) == 1
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member("admin")
+def oauth_account(request: OrgRequest, pk: int) -> HttpResponse:
+    """Which of the accounts that the consent is good for this integration is of."""
+    integration = find_integration(request, pk)
+    accounts = _accounts(integration)
+    if accounts is None:
+        raise Http404("This system has one account a consent.")
+    try:
+        found = consent.choices(integration, accounts, patience=register.PAGE_PATIENCE)
+    except LedgerHubError as error:
+        messages.error(request, str(error))
+        return redirect("integrations:integration", request.organization.slug, integration.pk)
+    chosen = request.POST.get("account", "")
+    if request.method == "POST" and chosen in {choice.id for choice in found}:
+        before = integration.settings.get(accounts.setting, "")
+        with transaction.atomic():
+            consent.choose(integration, accounts, chosen)
+            record(
+                request, "integration.account_chosen", integration,
+                before={"account": before}, after={"account": chosen},
+            )  # fmt: skip
+        _say_test(request, integration)
+        draft = integration.state == Integration.State.DRAFT
+        name = "integrations:setup_connection" if draft else "integrations:integration"
+        return redirect(name, request.organization.slug, integration.pk)
+    context = {
+        "integration": integration,
+        "spec": registry.connector(integration),
+        "accounts": accounts,
+        "choices": found,
+        "chosen": chosen or integration.settings.get(accounts.setting, ""),
+        "problem": "Choose one of the list." if request.method == "POST" else "",
+    }
+    return render(request, "integrations/integration_account.html", context)

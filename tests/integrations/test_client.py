@@ -243,7 +243,7 @@ def test_the_budget_is_waited_for_or_given_back() -> None:
 def test_used_up_budget_ends_the_task_rather_than_block_it(httpserver: HTTPServer) -> None:
     budget = MemoryBudget(Limits(per_second=0.01, burst=1))
     httpserver.expect_request("/things").respond_with_json({"data": []})
-    with client(httpserver, budget=budget) as found:
+    with client(httpserver, budget=lambda bucket: budget) as found:
         first_page(found)
         with pytest.raises(TransientError) as caught:
             first_page(found)
@@ -282,7 +282,7 @@ def test_throttled_with_status_200_waits_for_the_points(httpserver: HTTPServer) 
         graphql(lambda question: next(given))
     )
     slept: list[float] = []
-    with client(httpserver, SHOPIFY, sleep=slept.append, budget=_Open()) as found:
+    with client(httpserver, SHOPIFY, sleep=slept.append, budget=lambda bucket: _Open()) as found:
         assert len(first_page(found, CUSTOMERS)) == 2
     assert slept == [6.0]
 
@@ -297,7 +297,7 @@ def test_a_question_too_dear_is_asked_for_fewer(httpserver: HTTPServer) -> None:
 
     asked: list[int] = []
     httpserver.expect_request("/admin/api/2026-07/graphql.json").respond_with_handler(graphql(answer))
-    with client(httpserver, SHOPIFY, budget=_Open()) as found:
+    with client(httpserver, SHOPIFY, budget=lambda bucket: _Open()) as found:
         page = found.fetch_page(CUSTOMERS, found.first_state(CUSTOMERS))
     assert asked == [100, 50, 25]
     assert page.next is not None
@@ -307,7 +307,7 @@ def test_a_question_too_dear_is_asked_for_fewer(httpserver: HTTPServer) -> None:
 def test_what_the_system_says_of_its_budget_is_learned(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/admin/api/2026-07/graphql.json").respond_with_json(customers(1, 20))
     budget = _Open()
-    with client(httpserver, SHOPIFY, budget=budget) as found:
+    with client(httpserver, SHOPIFY, budget=lambda bucket: budget) as found:
         first_page(found, CUSTOMERS)
     assert budget.learned == [Learned(remaining=1900, capacity=2000, per_second=100)]
 
@@ -317,7 +317,10 @@ def test_errors_inside_an_answer_are_errors(httpserver: HTTPServer) -> None:
         "errors": [{"message": "Access denied for customers.", "extensions": {"code": "ACCESS_DENIED"}}]
     }
     httpserver.expect_request("/admin/api/2026-07/graphql.json").respond_with_json(denied)
-    with client(httpserver, SHOPIFY, budget=_Open()) as found, pytest.raises(ConfigError) as caught:
+    with (
+        client(httpserver, SHOPIFY, budget=lambda bucket: _Open()) as found,
+        pytest.raises(ConfigError) as caught,
+    ):
         first_page(found, CUSTOMERS)
     assert str(caught.value).startswith(
         "Shopify does not allow this: Access denied for customers. Give the app"
@@ -328,7 +331,7 @@ def test_a_shop_without_shopify_payments_has_no_payouts(httpserver: HTTPServer) 
     httpserver.expect_request("/admin/api/2026-07/graphql.json").respond_with_json(
         {"data": {"shopifyPaymentsAccount": None}}
     )
-    with client(httpserver, SHOPIFY, budget=_Open()) as found:
+    with client(httpserver, SHOPIFY, budget=lambda bucket: _Open()) as found:
         assert list(found.pages(SHOPIFY.stream("payouts"))) == [([], None, {}, ())]
 
 

@@ -39,6 +39,7 @@ from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.server import running
 from integrations.spec import Event, Stream
 from ledgerhub.core.errors import ConfigError
+from tests.integrations.proving import proven
 
 pytestmark = pytest.mark.conformance
 
@@ -248,7 +249,7 @@ def test_a_webhook_of_localstripe_is_believed(localstripe: str) -> None:
 def _believed(received: Queue[tuple[dict[str, str], bytes]]) -> Event:
     """The next message, proven; raises where none comes in 15 seconds."""
     headers, body = received.get(timeout=15)
-    return verify(headers, body, ("whsec_old", SECRET), {}, dt.datetime.now(dt.UTC))
+    return proven(verify, headers, body, ("whsec_old", SECRET), now=dt.datetime.now(dt.UTC))
 
 
 # ── Prism: the vendor's specification ───────────────────────────────────────────────────────────

@@ -23,8 +23,7 @@ def integration(organization: Organization) -> Integration:
 
 
 def left(integration: Integration) -> int:
-    integration.refresh_from_db()
-    return round(integration.budget_tokens)
+    return round(integration.buckets.get(name="").tokens or 0)
 
 
 def test_a_single_call_takes_its_own_cost(integration: Integration) -> None:
@@ -84,8 +83,8 @@ def test_figures_of_the_system_are_written_when_they_are_news(integration: Integ
     budget.acquire(100)
     said = Learned(remaining=1900, capacity=2000, per_second=0.002)
     budget.learn(said)
-    integration.refresh_from_db()
-    assert (integration.budget_capacity, integration.budget_per_second) == (2000, 0.002)
+    bucket = integration.buckets.get(name="")
+    assert (bucket.capacity, bucket.per_second) == (2000, 0.002)
     assert left(integration) == 1900
     with CaptureQueriesContext(connection) as queries:
         budget.learn(said._replace(remaining=1850))
@@ -96,5 +95,12 @@ def test_figures_of_the_system_are_written_when_they_are_news(integration: Integ
 
 
 def test_blocked_in_the_past_is_over(integration: Integration) -> None:
-    Integration.objects.update(blocked_until=timezone.now())
+    integration.buckets.create(name="", blocked_until=timezone.now())
     assert BudgetRow(integration, LIMITS).acquire(1) == 0.0
+
+
+def test_operations_counted_apart_do_not_take_from_each_other(integration: Integration) -> None:
+    budget, other = BudgetRow(integration, LIMITS), BudgetRow(integration, LIMITS, "orders")
+    assert (budget.acquire(100), other.acquire(60)) == (0.0, 0.0)
+    tokens = {row.name: round(row.tokens or 0) for row in integration.buckets.all()}
+    assert tokens == {"": 0, "orders": 40}

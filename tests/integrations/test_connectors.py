@@ -71,7 +71,7 @@ class Setup:
             record_call=self.keep,
             allow_loopback=True,
             sleep=self.slept.append,
-            budget=Unlimited(),
+            budget=lambda bucket: Unlimited(),
         )
 
     def keep(self, call: CallRecord) -> int:

@@ -26,7 +26,9 @@ def balances(server: SandboxServer, key: str) -> Counter[str]:
     }
     context = MappingContext("America/New_York", "USD", connector.with_defaults(settings))
     totals: Counter[str] = Counter()
-    with Client(connector, settings, system.secrets, allow_loopback=True, budget=Unlimited()) as client:
+    with Client(
+        connector, settings, system.secrets, allow_loopback=True, budget=lambda bucket: Unlimited()
+    ) as client:
         for stream in connector.streams:
             mapping = compile_mapping(stream.outputs, context)
             for page in client.pages(stream):

@@ -11,7 +11,16 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
 from integrations import connectors, raw, register, sync
-from integrations.models import ApiCall, Incident, Integration, Quarantine, RawRecord, Stream, SyncRun
+from integrations.models import (
+    ApiCall,
+    Incident,
+    Integration,
+    Quarantine,
+    RateBucket,
+    RawRecord,
+    Stream,
+    SyncRun,
+)
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account, Contact, Document, DocumentLine, Entry, Posting
@@ -51,7 +60,7 @@ def start(stream: Stream, *, trigger: str = "person") -> SyncRun:
 def again(run: SyncRun) -> SyncRun:
     """The next slice, when its time has come."""
     SyncRun.objects.filter(pk=run.pk).update(not_before=None)
-    Integration.objects.update(blocked_until=None)
+    RateBucket.objects.update(blocked_until=None)
     sync.run_slice(run.pk)
     run.refresh_from_db()
     return run

@@ -35,8 +35,8 @@ from integrations.connectors.stripe.webhook import verify as verify_stripe
 from integrations.mapping import CompiledMapping, MappingContext, compile_mapping
 from integrations.paging import GraphQL
 from integrations.spec import Event, Read, Stream, WebhookRefused
+from tests.integrations.proving import NOW, proven
 
-NOW = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
 SHOPIFY, STRIPE = CONNECTORS["shopify"], CONNECTORS["stripe"]
 
 
@@ -293,7 +293,7 @@ def test_stripe_webhook_names_what_to_read_again() -> None:
     body = stripe_event()
     headers = stripe_headers(body, "whsec_one")
     expected = Event("evt_1", "charge.refunded", "charges", "ch_1")
-    assert verify_stripe(headers, body, ("whsec_one",), {}, NOW) == expected
+    assert proven(verify_stripe, headers, body, ("whsec_one",)) == expected
 
 
 def test_stripe_webhook_while_the_secret_is_rolled() -> None:
@@ -301,7 +301,7 @@ def test_stripe_webhook_while_the_secret_is_rolled() -> None:
     body = stripe_event()
     both = stripe_headers(body, "whsec_new", "whsec_old")
     for ours in (("whsec_old",), ("whsec_new",), ("whsec_other", "whsec_old")):
-        assert verify_stripe(both, body, ours, {}, NOW).id == "evt_1"
+        assert proven(verify_stripe, both, body, ours).id == "evt_1"
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_stripe_webhook_while_the_secret_is_rolled() -> None:
 )
 def test_stripe_webhook_refused(headers: dict[str, str], body: bytes, why: str) -> None:
     with pytest.raises(WebhookRefused, match=why):
-        verify_stripe(headers, body, ("whsec_one",), {}, NOW)
+        proven(verify_stripe, headers, body, ("whsec_one",))
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_stripe_webhook_refused(headers: dict[str, str], body: bytes, why: str) 
 )
 def test_stripe_webhook_of_other_objects(changes: dict[str, Any], stream: str, record_id: str) -> None:
     body = stripe_event(**changes)
-    event = verify_stripe(stripe_headers(body, "whsec_one"), body, ("whsec_one",), {}, NOW)
+    event = proven(verify_stripe, stripe_headers(body, "whsec_one"), body, ("whsec_one",))
     assert (event.stream, event.record_id) == (stream, record_id)
 
 
@@ -377,7 +377,7 @@ SHOP = {"shop": "acme.myshopify.com"}
 )
 def test_shopify_webhook(topic: str, payload: dict[str, Any], stream: str, record_id: str) -> None:
     body = json.dumps(payload).encode()
-    event = verify_shopify(shopify_headers(body, topic), body, ("old", "app-secret"), SHOP, NOW)
+    event = proven(verify_shopify, shopify_headers(body, topic), body, ("old", "app-secret"), SHOP)
     assert event == Event("delivery-1", topic, stream, record_id, "acme.myshopify.com")
 
 
@@ -394,11 +394,10 @@ def test_shopify_webhook_refused(changes: dict[str, str], why: str) -> None:
     body = b'{"id": 1}'
     headers = shopify_headers(body, "orders/create", **changes)
     with pytest.raises(WebhookRefused, match=why):
-        verify_shopify(headers, body, ("app-secret",), SHOP, NOW)
+        proven(verify_shopify, headers, body, ("app-secret",), SHOP)
 
 
 def test_shopify_webhook_changed_on_the_way() -> None:
     with pytest.raises(WebhookRefused, match="signature"):
-        verify_shopify(
-            shopify_headers(b'{"id": 1}', "orders/create"), b'{"id": 2}', ("app-secret",), SHOP, NOW
-        )
+        headers = shopify_headers(b'{"id": 1}', "orders/create")
+        proven(verify_shopify, headers, b'{"id": 2}', ("app-secret",), SHOP)

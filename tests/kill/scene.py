@@ -14,7 +14,14 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from integrations import connectors, register
-from integrations.models import Incident, Integration, Quarantine, RawRecord, SyncRun, WebhookEvent
+from integrations.models import (
+    Incident,
+    Quarantine,
+    RateBucket,
+    RawRecord,
+    SyncRun,
+    WebhookEvent,
+)
 from integrations.register import Choice
 from integrations.sandbox.catalog import SYSTEMS
 from ledgerhub.access.models import Organization
@@ -30,7 +37,7 @@ CLOCKS: Sequence[tuple[type[Model], Sequence[str]]] = (
     (Incident, ("opened_at", "closed_at")),
     (MatchRun, ("created_at", "started_at")),
     (OrmQ, ("lock",)),
-    (Integration, ("blocked_until",)),
+    (RateBucket, ("blocked_until",)),
 )
 
 

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import hashlib
 import hmac
 import json
 from typing import Any
 
 from integrations.connectors.shopify.shapes import exact_id, tail
-from integrations.spec import Event, Headers, Settings, WebhookRefused
+from integrations.spec import Event, Message, Trust, WebhookRefused
 
 # What a topic's payload is a part of; privacy requests and the rest are noted and left to people.
 _BY_ORDER_ID = frozenset({"refunds", "order_transactions"})
 
 
-def verify(
-    headers: Headers, body: bytes, secrets: tuple[str, ...], settings: Settings, now: dt.datetime
-) -> Event:
+def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     """`X-Shopify-Hmac-SHA256`: base64 HMAC of the raw body by the app's secret (the old one goes on signing
     for an hour after a change). No time is signed: the delivery id is what tells a repeat."""
+    headers, body = message.headers, message.body
     given = headers.get("x-shopify-hmac-sha256", "").encode()
-    wanted = [_signature(secret, body) for secret in secrets if secret]
+    wanted = [_signature(secret, body) for secret in trust.secrets if secret]
     matches = [hmac.compare_digest(each, given) for each in wanted]  # all, whatever the first one says
     if not any(matches):
         raise WebhookRefused("The signature is not Shopify's, or the app's secret has been changed.")
     shop = headers.get("x-shopify-shop-domain", "").lower()
-    if shop != str(settings.get("shop", "")).lower():
+    if shop != str(trust.settings.get("shop", "")).lower():
         raise WebhookRefused(f"The message speaks of another shop ({shop[:80] or 'not named'}).")
     delivery = headers.get("x-shopify-webhook-id", "")
     if not delivery:
         raise WebhookRefused("The message has no delivery id.")
     topic = headers.get("x-shopify-topic", "")
     stream, record_id = _changed(topic, _parsed(body))
-    return Event(delivery, topic, stream, record_id, shop)
+    return (Event(delivery, topic, stream, record_id, shop),)
 
 
 def _signature(secret: str, body: bytes) -> bytes:

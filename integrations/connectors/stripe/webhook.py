@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import hmac
 import json
 
 from integrations.connectors.stripe.shapes import id_of
 from integrations.records import dig
-from integrations.spec import Event, Headers, Settings, WebhookRefused
+from integrations.spec import Event, Message, Trust, WebhookRefused
 
 TOLERANCE = 300  # seconds
 
@@ -22,20 +21,18 @@ STREAM_OF = {
 }
 
 
-def verify(
-    headers: Headers, body: bytes, secrets: tuple[str, ...], settings: Settings, now: dt.datetime
-) -> Event:
+def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     """`Stripe-Signature: t=..,v1=..[,v1=..]`: HMAC-SHA256 over "t.body"; any v1 by any secret will do."""
-    pairs = [part.strip().partition("=") for part in headers.get("stripe-signature", "").split(",")]
+    pairs = [part.strip().partition("=") for part in message.headers.get("stripe-signature", "").split(",")]
     stamp = next((value for name, _, value in pairs if name == "t"), "")
     given = [value for name, _, value in pairs if name == "v1"]
-    wanted = [_signature(secret, stamp, body) for secret in secrets if secret]
+    wanted = [_signature(secret, stamp, message.body) for secret in trust.secrets if secret]
     matches = [hmac.compare_digest(one, other.encode()) for one in wanted for other in given]
     if not any(matches):
         raise WebhookRefused("The signature is not Stripe's, or the signing secret has been changed.")
-    if not stamp.isdigit() or len(stamp) > 12 or abs(now.timestamp() - int(stamp)) > TOLERANCE:
+    if not stamp.isdigit() or len(stamp) > 12 or abs(trust.now.timestamp() - int(stamp)) > TOLERANCE:
         raise WebhookRefused("The message is older than five minutes, or one of the clocks is wrong.")
-    return _event(body)
+    return (_event(message.body),)
 
 
 def _signature(secret: str, stamp: str, body: bytes) -> bytes:

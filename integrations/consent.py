@@ -1,0 +1,67 @@
+"""Consent: what came back from the other side with it, until when it holds, which account it is good for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.utils import timezone
+
+from integrations import registry
+from integrations.connection import connect
+from integrations.models import Integration
+from integrations.oauth import consent_until
+from integrations.records import dig
+from integrations.spec import Accounts, OAuth2
+from ledgerhub.core.errors import ConfigError
+
+WARNING = dt.timedelta(days=14)
+
+
+class Choice(NamedTuple):
+    """One account the consent is good for."""
+
+    id: str
+    name: str
+
+
+def given(integration: Integration, auth: OAuth2, came_back: Mapping[str, str]) -> None:
+    """A person agreed: keep what the way back said, and until when the consent holds."""
+    told = {setting: came_back[name][:200] for name, setting in auth.captures.items() if came_back.get(name)}
+    integration.settings = {**integration.settings, **told}
+    integration.consented_at = timezone.now()
+    integration.consent_until = consent_until(auth, integration.consented_at, integration.consented_at)
+    integration.save(update_fields=["settings", "consented_at", "consent_until"])
+
+
+def ends_soon(integration: Integration) -> str:
+    """In words, when the consent has ended or will within two weeks; empty otherwise."""
+    until, now = integration.consent_until, timezone.now()
+    if until is None or until > now + WARNING:
+        return ""
+    day = f"{until.astimezone(integration.organization.zone):%Y-%m-%d}"
+    label = registry.connector(integration).label
+    if until <= now:
+        return f"The consent given at {label} ended on {day}: connect again."
+    return f"The consent given at {label} ends on {day}: connect again before then."
+
+
+def choices(integration: Integration, accounts: Accounts, *, patience: float) -> list[Choice]:
+    """The accounts a consent is good for, as the system lists them."""
+    client, calls = connect(integration, purpose="accounts", patience=patience)
+    try:
+        with client:
+            found: Any = client.ask(accounts.read, purpose="accounts")
+    finally:
+        calls.save()
+    rows = dig(found, accounts.read.records) if accounts.read.records else found
+    if not isinstance(rows, list):
+        raise ConfigError("The system sent no list of accounts to choose from.")
+    named = [Choice(str(dig(row, accounts.id) or ""), str(dig(row, accounts.name) or "")) for row in rows]
+    return [choice for choice in named if choice.id]
+
+
+def choose(integration: Integration, accounts: Accounts, chosen: str) -> None:
+    integration.settings = {**integration.settings, accounts.setting: chosen}
+    integration.save(update_fields=["settings"])

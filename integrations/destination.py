@@ -1,0 +1,120 @@
+"""Pure: what a system takes from us: documents as requests, each looked for before it is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from integrations.spec import Read
+
+What = Literal["account", "tax", "contact", "item", "bank"]
+
+
+class Made(NamedTuple):
+    """What stands over there: its id, its version where updates must name one (a SyncToken), its number."""
+
+    id: str
+    version: str = ""
+    number: str = ""
+
+
+class Named(NamedTuple):
+    """One thing of theirs that ours can be mapped to; `group` sorts a long list (an account's type)."""
+
+    id: str
+    name: str
+    group: str = ""
+    code: str = ""
+    active: bool = True
+
+
+class Names(Protocol):
+    """What the destination calls something of ours. Raises RecordError, in words with what to do, where
+    nobody has said; `key` is an account's code, a tax rate, a contact's or an item's name."""
+
+    def __call__(self, what: What, key: str) -> str: ...
+
+
+class JournalLine(NamedTuple):
+    """A posting on its way: the account's code, minor units with debits positive, and words."""
+
+    account: str
+    amount: int
+    memo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One document on its way. `key` is the same on every try; `reference` is short, unique, ours, and put
+    where `Takes.find` looks for it. `draft` is the document (money in minor units), `journal` what it posted;
+    `made` is what stands over there, None before the first delivery."""
+
+    key: str
+    reference: str
+    draft: Mapping[str, Any]
+    journal: tuple[JournalLine, ...]
+    settings: Mapping[str, Any]
+    names: Names
+    made: Made | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One request that changes something over there; `body` is sent as JSON."""
+
+    path: str
+    body: Mapping[str, Any] | list[Any]
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    bucket: str = ""
+    cost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """How one kind of document is delivered.
+
+    `create` and `update` make the request, `made` reads its answer; `find` asks for what may already be there
+    and `found` picks ours out of that answer (None: it is not there). Without `update` a change is a void and
+    a new document, without `void` it cannot be taken back and a person is told. All of them raise RecordError
+    in words where the document cannot be said in the destination's terms.
+    """
+
+    kind: str
+    label: str
+    create: Callable[[Parcel], Write]
+    made: Callable[[Any], Made]
+    find: Callable[[Parcel], Read]
+    found: Callable[[Any, Parcel], Made | None]
+    update: Callable[[Parcel], Write] | None = None
+    void: Callable[[Parcel], Write] | None = None
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list of theirs (chart of accounts, tax codes, contacts) that ours are mapped to in a form."""
+
+    what: What
+    label: str
+    read: Read
+    pick: Callable[[Mapping[str, Any]], Named]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a system takes: `takes` by kind; the idempotency key goes into the header or the parameter named;
+    `contact` makes a party that is not there yet; `at_once`: how many requests may be under way together."""
+
+    takes: tuple[Takes, ...]
+    listings: tuple[Listing, ...] = ()
+    contact: Takes | None = None
+    key_header: str = ""
+    key_param: str = ""
+    at_once: int = 1
+
+    def of(self, kind: str) -> Takes | None:
+        return next((one for one in self.takes if one.kind == kind), None)

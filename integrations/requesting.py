@@ -1,0 +1,108 @@
+"""Pure: a read becomes a request: where it goes, what it carries, and where our credentials never go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from integrations.records import fill
+from integrations.spec import Connector, Read, Settings
+from ledgerhub.core.errors import ConfigError
+
+SIZE_CAP = 10 * 1024 * 1024
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Request(NamedTuple):
+    """One request before authentication is added."""
+
+    method: str
+    url: str
+    params: Mapping[str, Any]
+    body: bytes
+    headers: Mapping[str, str]
+    purpose: str
+    cost: float = 1.0
+    graphql: bool = False
+    limit: int = SIZE_CAP
+    bucket: str = ""
+    text: bool = False
+
+
+def base_url(connector: Connector, settings: Settings, *, allow_loopback: bool) -> str:
+    """Where the connector's paths begin. A setting `base_url` replaces it, for a demo on this machine."""
+    other = str(settings.get("base_url") or "")
+    if other:
+        if not allow_loopback or urlsplit(other).hostname not in LOOPBACK:
+            raise ConfigError("Another base address is allowed only for the demo on this machine.")
+        return other.rstrip("/")
+    if not connector.base_url:
+        raise ConfigError(f"{connector.label} is fed by files: there is nothing to call.")
+    named = [setting for setting in connector.settings if f"{{{setting.name}}}" in connector.base_url]
+    for setting in named:
+        if problem := setting.problem(settings.get(setting.name)):
+            raise ConfigError(problem)
+    address = fill(connector.base_url, settings).rstrip("/")
+    if urlsplit(address).scheme != "https":
+        raise ConfigError(f"{connector.label}: the address must begin with https://")
+    return address
+
+
+def same_host(url: str, base: str) -> str:
+    """The next page's address as the system gave it; refused where our credentials would go elsewhere."""
+    there, here = urlsplit(url), urlsplit(base)
+    if (there.scheme, there.netloc) != (here.scheme, here.netloc):
+        raise ConfigError(f"The list continues at another host ({host_of(url)}), where we do not go.")
+    return url
+
+
+def allowed_address(url: str, base: str, hosts: tuple[str, ...]) -> str:
+    """An address that came in a record: https to one of the hosts the read names, or our own system's."""
+    there, here = urlsplit(url), urlsplit(base)
+    if (there.scheme, there.netloc) == (here.scheme, here.netloc):
+        return url
+    known = any(fnmatchcase(there.hostname or "", host) for host in hosts)
+    if there.scheme != "https" or not known or there.port not in (None, 443) or "@" in there.netloc:
+        raise ConfigError(f"The system names an address at {host_of(url) or 'no host'}, where we do not go.")
+    return url
+
+
+def filled(value: Any, known: Mapping[str, Any]) -> Any:
+    """Placeholders in text values, nested ones too."""
+    if isinstance(value, str):
+        return fill(value, known)
+    if isinstance(value, Mapping):
+        return {name: filled(one, known) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(one, known) for one in value]
+    return value
+
+
+def with_body(request: Request, read: Read, asked: Mapping[str, Any]) -> Request:
+    """The request with what is asked for in its body, where the read puts it there."""
+    if read.query:
+        value: Any = {"query": read.query, "variables": asked}
+    elif read.body == "json":
+        value = asked
+    elif read.body == "form":
+        form = {"Content-Type": "application/x-www-form-urlencoded", **request.headers}
+        return request._replace(method="POST", body=urlencode(asked, doseq=True).encode(), headers=form)
+    else:
+        return request
+    body = json.dumps(value, separators=(",", ":")).encode()
+    return request._replace(
+        method="POST", body=body, headers={**request.headers, "Content-Type": "application/json"}
+    )
+
+
+def with_query(request: Request) -> str:
+    if not request.params:
+        return request.url
+    return f"{request.url}?{urlencode(request.params, doseq=True)}"
+
+
+def host_of(url: str) -> str:
+    return urlsplit(url).hostname or ""
