@@ -159,17 +159,26 @@ def clock_skew(headers: Mapping[str, str], *, now: dt.datetime) -> float | None:
     return (moment.replace(tzinfo=moment.tzinfo or dt.UTC) - now).total_seconds()
 
 
-def decode_text(reply: Reply, label: str) -> Any:
-    """An answer that is not JSON: {"text": ...}, unpacked where it came as gzip."""
-    content = reply.content
-    if content[:2] == b"\x1f\x8b":
-        content = _unzipped(content, label)
+def decode_rows(reply: Reply, label: str) -> Any:
+    """Rows of a text with tabs, unpacked where it came as gzip: {"rows": [{column: text}]}."""
+    content = _unzipped(reply.content, label) if reply.content[:2] == b"\x1f\x8b" else reply.content
+    lines = _text(content).splitlines()
+    if not lines or "\t" not in lines[0]:
+        raise TransientError(f"{label} sent no table where one was expected.")
+    columns = [name.strip() for name in lines[0].split("\t")]
+    rows = [line.split("\t") for line in lines[1:] if line.strip()]
+    if any(len(row) > len(columns) for row in rows):
+        raise TransientError(f"The table of {label} has rows longer than its first.")
+    return {"rows": [dict(zip(columns, [*row, *[""] * len(columns)], strict=False)) for row in rows]}
+
+
+def _text(content: bytes) -> str:
     for encoding in ("utf-8-sig", "cp1252"):
         try:
-            return {"text": content.decode(encoding)}
+            return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return {"text": content.decode("latin-1")}
+    return content.decode("latin-1")
 
 
 def _unzipped(content: bytes, label: str) -> bytes:
@@ -255,14 +264,20 @@ def _until_affordable(body: Any) -> float | None:
 
 def records_in(body: Any, read: Read, label: str) -> list[Record]:
     """The list of records at the path the connector names. Raises TransientError where there is none."""
-    if read.collect is not None:
-        return read.collect(body)
-    found = dig(body, read.records)
-    if found is None and read.query and _is_null(body, read.records):
+    if isinstance(read.records, tuple):
+        return [
+            {**record, "_list": path} for path in read.records for record in _list_at(body, path, read, label)
+        ]
+    return _list_at(body, read.records, read, label)
+
+
+def _list_at(body: Any, path: str, read: Read, label: str) -> list[Record]:
+    found = dig(body, path)
+    if found is None and read.query and _is_null(body, path):
         return []
     if isinstance(found, list) and all(isinstance(record, dict) for record in found):
         return found
-    place = f"at '{read.records}'" if read.records else "in the answer"
+    place = f"at '{path}'" if path else "in the answer"
     raise TransientError(f"{label} sent no list of records {place}.")
 
 

@@ -208,7 +208,7 @@ class Client:
             read.cost if cost is None else cost,
             graphql=bool(read.query),
             bucket=read.bucket,
-            text=read.decode == "text",
+            tsv=read.decode == "tsv",
         )
         return self._attempts(with_body(request, read, asked), authenticated=not read.public)
 
@@ -358,7 +358,7 @@ class Client:
         if error:
             self._learn(request, reply, None, error)
             raise error
-        body = answers.decode_text(reply, label) if request.text else answers.decode(reply, label)
+        body = answers.decode_rows(reply, label) if request.tsv else answers.decode(reply, label)
         error = answers.graphql_refusal(body, self.connector) if request.graphql else None
         self._learn(request, reply, body, error)
         if error:

@@ -55,7 +55,7 @@ def choices(integration: Integration, accounts: Accounts, *, patience: float) ->
             found: Any = client.ask(accounts.read, purpose="accounts")
     finally:
         calls.save()
-    rows = dig(found, accounts.read.records) if accounts.read.records else found
+    rows = dig(found, str(accounts.read.records))
     if not isinstance(rows, list):
         raise ConfigError("The system sent no list of accounts to choose from.")
     named = [Choice(str(dig(row, accounts.id) or ""), str(dig(row, accounts.name) or "")) for row in rows]

@@ -169,7 +169,7 @@ class Reader:
             answered = self._ask(stream.one, {"id": record_id}, {}, purpose=f"{stream.key}: one")
         except answers.NotFound:
             return None
-        record = dig(answered.body, stream.one.records)
+        record = dig(answered.body, str(stream.one.records))
         if record is None:
             return None
         if not isinstance(record, dict):

@@ -29,7 +29,7 @@ class Request(NamedTuple):
     graphql: bool = False
     limit: int = SIZE_CAP
     bucket: str = ""
-    text: bool = False
+    tsv: bool = False
 
 
 def base_url(connector: Connector, settings: Settings, *, allow_loopback: bool) -> str:

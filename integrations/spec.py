@@ -154,22 +154,21 @@ class Read:
     """One kind of request. `path` and text values of `params` (nested ones, too) may hold `{setting}`,
     `{id}` and, of a stream's list, `{start}` and `{end}`. The `params` go into the address; with `body` json
     or form into the body; with `query` (a GraphQL document) they are its variables.
-    `records`: dotted path of the list (or of the one record), empty for the whole answer; `collect` instead
-    picks the records out of an answer that holds them in pieces. `decode`: text for what is not JSON, given
-    to `collect` as {"text": ...}. A `public` address is asked without our credentials, and may lead to one of
+    `records`: dotted path of the list (or of the one record), empty for the whole answer; of several lists
+    each record says in `_list` which one it stood in. `decode`: tsv for a text of rows whose first names the
+    columns, given as {"rows": [...]}. A `public` address is asked without our credentials, and may lead to one of
     `hosts` (`*.amazonaws.com`) beside the connector's own."""
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
-    records: str = ""
+    records: str | tuple[str, ...] = ""
     paginator: Paginator = field(default_factory=OnePage)
     query: str = ""
     method: Literal["GET", "POST"] = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     cost: float = 1.0
     body: Literal["", "json", "form"] = ""
-    collect: Callable[[Any], list[Record]] | None = None
-    decode: Literal["json", "text"] = "json"
+    decode: Literal["json", "tsv"] = "json"
     public: bool = False
     hosts: tuple[str, ...] = ()
     bucket: str = ""

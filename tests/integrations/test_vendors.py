@@ -398,6 +398,6 @@ def test_shopify_webhook_refused(changes: dict[str, str], why: str) -> None:
 
 
 def test_shopify_webhook_changed_on_the_way() -> None:
+    headers = shopify_headers(b'{"id": 1}', "orders/create")
     with pytest.raises(WebhookRefused, match="signature"):
-        headers = shopify_headers(b'{"id": 1}', "orders/create")
         proven(verify_shopify, headers, b'{"id": 2}', ("app-secret",), SHOP)

@@ -1,0 +1,238 @@
+"""Reading in windows of time, by marks, from several lists: where pages begin, where a sync goes on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from integrations import answers
+from integrations.answers import Moved, Reply, TooMany, decode_rows
+from integrations.paging import BodyToken, MarkedPages
+from integrations.reading import Answered, Cursor, Reader, first_state
+from integrations.requesting import Request, allowed_address, filled, with_body
+from integrations.spec import Bookmark, Connector, Incremental, Read, Said, Stream, Window
+from ledgerhub.core.errors import ConfigError, TransientError
+
+NOW = dt.datetime(2026, 3, 31, 12, tzinfo=dt.UTC)
+WINDOWED = Stream(
+    key="sales",
+    label="Sales",
+    outputs=(),
+    read=Read("/sales", records="rows", paginator=BodyToken("token", "next")),
+    incremental=Incremental("at", "from", overlap=3600, window=Window("to", days=10, lag=7200, history=30)),
+)
+MARKED = Stream(
+    key="lines",
+    label="Lines",
+    outputs=(),
+    read=Read(
+        "/sync",
+        records=("added", "removed"),
+        paginator=MarkedPages("cursor", "next_cursor", "has_more"),
+        method="POST",
+        body="json",
+    ),
+    incremental=Bookmark("next_cursor"),
+)
+
+
+class Script:
+    """Answers by turns; an exception is raised, what was asked for is kept."""
+
+    def __init__(self, *turns: Any) -> None:
+        self.turns = list(turns)
+        self.asked: list[dict[str, Any]] = []
+
+    def __call__(
+        self,
+        read: Read,
+        values: Mapping[str, Any],
+        params: Mapping[str, Any],
+        *,
+        purpose: str,
+        url: str = "",
+        cost: float | None = None,
+    ) -> Answered:
+        self.asked.append({**params})
+        turn = self.turns.pop(0)
+        if isinstance(turn, Exception):
+            raise turn
+        return Answered(turn, {}, len(self.asked))
+
+
+def run(stream: Stream, script: Script, cursor: Cursor | None = None, since: dt.date | None = None) -> Any:
+    """(ids read, cursor kept at the end) of a whole sync."""
+    connector = Connector("made_up", "Made Up", "other", "", (stream,))
+    reader = Reader(connector, script)
+    state: Any = first_state(stream, cursor, since, now=NOW)
+    found = []
+    while state is not None:
+        page = reader.fetch_page(stream, state, now=NOW)
+        found += [row["id"] for row in page.records]
+        state = page.next
+    return found, page.cursor
+
+
+def rows(*ids: str, **more: Any) -> dict[str, Any]:
+    return {"rows": [{"id": one} for one in ids], **more}
+
+
+def test_windows_lead_from_the_start_to_what_the_system_knows_by_now() -> None:
+    script = Script(rows("a"), rows("b", next="t"), rows("c"), rows())
+    found, cursor = run(WINDOWED, script, since=dt.date(2026, 3, 5))
+    assert found == ["a", "b", "c"]
+    assert script.asked == [
+        {"from": "2026-03-05T00:00:00Z", "to": "2026-03-15T00:00:00Z"},
+        {"from": "2026-03-15T00:00:00Z", "to": "2026-03-25T00:00:00Z"},
+        {"from": "2026-03-15T00:00:00Z", "to": "2026-03-25T00:00:00Z", "token": "t"},
+        {"from": "2026-03-25T00:00:00Z", "to": "2026-03-31T10:00:00Z"},
+    ]
+    assert cursor == {"at": "2026-03-31T10:00:00Z"}
+
+
+def test_the_next_sync_begins_behind_the_last_window_less_the_overlap() -> None:
+    script = Script(rows("d"))
+    run(WINDOWED, script, cursor={"at": "2026-03-31T09:00:00Z"})
+    assert script.asked == [{"from": "2026-03-31T08:00:00Z", "to": "2026-03-31T10:00:00Z"}]
+
+
+def test_without_a_start_it_goes_as_far_back_as_there_is() -> None:
+    script = Script(rows(), rows(), rows())
+    run(WINDOWED, script)
+    assert [asked["from"] for asked in script.asked] == [
+        "2026-03-01T12:00:00Z", "2026-03-11T12:00:00Z", "2026-03-21T12:00:00Z",
+    ]  # fmt: skip
+
+
+def test_a_window_that_holds_too_much_is_halved_and_nothing_is_left_out() -> None:
+    script = Script(TooMany("too many"), TooMany("too many"), rows("a"), rows("b"), rows("c"))
+    found, _ = run(WINDOWED, script, since=dt.date(2026, 3, 11))
+    assert found == ["a", "b", "c"]
+    assert [(asked["from"][5:16], asked["to"][5:16]) for asked in script.asked] == [
+        ("03-11T00:00", "03-21T00:00"),
+        ("03-11T00:00", "03-16T00:00"),
+        ("03-11T00:00", "03-13T12:00"),
+        ("03-13T12:00", "03-23T12:00"),
+        ("03-23T12:00", "03-31T10:00"),
+    ]
+
+
+def test_a_minute_that_holds_too_much_is_said_in_words() -> None:
+    script = Script(*[TooMany("too many")] * 30)
+    with pytest.raises(ConfigError, match="more records in a minute"):
+        run(WINDOWED, script, since=dt.date(2026, 3, 30))
+
+
+def test_changes_are_read_by_mark_and_say_which_list_they_stood_in() -> None:
+    first = {"added": [{"id": "a"}], "removed": [], "next_cursor": "m1", "has_more": True}
+    last = {"added": [], "removed": [{"id": "b"}], "next_cursor": "m2", "has_more": False}
+    script = Script(first, last)
+    assert run(MARKED, script) == (["a", "b"], {"mark": "m2"})
+    assert script.asked == [{}, {"cursor": "m1"}]
+    connector = Connector("made_up", "Made Up", "other", "", (MARKED,))
+    page = Reader(connector, Script(last)).fetch_page(MARKED, first_state(MARKED), now=NOW)
+    assert page.records == [{"id": "b", "_list": "removed"}]
+
+
+def test_data_that_moves_while_it_is_read_is_read_again_from_the_first_mark() -> None:
+    one = {"added": [{"id": "a"}], "removed": [], "next_cursor": "m1", "has_more": True}
+    two = {"added": [{"id": "b"}], "removed": [], "next_cursor": "m2", "has_more": False}
+    script = Script(one, Moved("moved"), one, two)
+    assert run(MARKED, script, cursor={"mark": "m0"}) == (["a", "a", "b"], {"mark": "m2"})
+    assert script.asked == [{"cursor": "m0"}, {"cursor": "m1"}, {"cursor": "m0"}, {"cursor": "m1"}]
+
+
+def test_data_that_never_stops_moving_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations.reading.MAX_PAGES", 5)
+    with pytest.raises(ConfigError, match="more than 5 pages"):
+        run(MARKED, Script(*[Moved("moved")] * 9))
+
+
+# ── what a request carries ──────────────────────────────────────────────────────────────────────
+REQUEST = Request("POST", "https://made-up.example/x", {}, b"", {}, "test")
+
+
+def test_params_stand_in_the_body_where_the_read_says_so() -> None:
+    sent = with_body(REQUEST, Read("/x", body="json"), {"filter": {"since": "2026"}, "n": 3})
+    assert (sent.body, sent.headers) == (
+        b'{"filter":{"since":"2026"},"n":3}', {"Content-Type": "application/json"},
+    )  # fmt: skip
+    sent = with_body(REQUEST, Read("/x", body="form"), {"a": "1 2", "b": ["x", "y"]})
+    assert sent.body == b"a=1+2&b=x&b=y"
+
+
+def test_placeholders_are_filled_however_deep_they_stand() -> None:
+    template = {"groups": [{"filters": [{"op": "GTE", "value": "{start}"}]}], "limit": 200}
+    assert filled(template, {"start": "17"}) == {
+        "groups": [{"filters": [{"op": "GTE", "value": "17"}]}], "limit": 200,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://files.vendor.example/a",
+        "https://files.vendor.example.evil.example/a",
+        "https://evil.example/?files.vendor.example",
+        "https://user@files.vendor.example/a",
+        "https://files.vendor.example:8443/a",
+        "https://169.254.169.254/a",
+    ],
+)
+def test_an_address_out_of_a_record_leads_only_where_it_may(url: str) -> None:
+    hosts, base = ("files.vendor.example",), "https://api.vendor.example"
+    good = "https://files.vendor.example/a?sig=1"
+    assert allowed_address(good, base, hosts) == good
+    with pytest.raises(ConfigError, match="where we do not go"):
+        allowed_address(url, base, hosts)
+
+
+# ── what an answer means ────────────────────────────────────────────────────────────────────────
+def test_a_table_packed_as_gzip_becomes_rows() -> None:
+    table = "id\tamount\tnote\n1\t12.50\tCaf\u00e9\n2\t-3.00\n".encode()
+    expected = {"rows": [
+        {"id": "1", "amount": "12.50", "note": "Caf\u00e9"}, {"id": "2", "amount": "-3.00", "note": ""},
+    ]}  # fmt: skip
+    for content in (table, gzip.compress(table), table.decode().encode("cp1252")):
+        assert decode_rows(Reply(200, {}, content), "Made Up") == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"<html></html>", gzip.compress(b"a\tb\n1\t2\n")[:-9]])
+def test_a_table_that_is_none_or_cut_off_is_tried_again(content: bytes) -> None:
+    with pytest.raises(TransientError):
+        decode_rows(Reply(200, {}, content), "Made Up")
+
+
+def test_a_small_file_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_UNZIPPED", 10_000)
+    with pytest.raises(ConfigError, match="larger than"):
+        decode_rows(Reply(200, {}, gzip.compress(b"a\tb\n" + b"0\t0\n" * 100_000)), "Made Up")
+
+
+def _says(said: Said) -> Callable[[int, Mapping[str, str], Any], Said | None]:
+    return lambda status, headers, body: said if body == {"code": "X"} else None
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (Said("busy", "is busy", 7), TransientError),
+        (Said("moved"), Moved),
+        (Said("too_many"), TooMany),
+        (Said("denied"), answers.Unauthorized),
+        (Said("gone"), answers.NotFound),
+        (Said("invalid", "no such account"), answers.Invalid),
+    ],
+)
+def test_a_systems_own_codes_decide_what_happens_next(said: Said, error: type[Exception]) -> None:
+    connector = replace(Connector("made_up", "Made Up", "other", "", ()), understand=_says(said))
+    found = answers.refusal(Reply(200, {}, b'{"code": "X"}'), connector, now=NOW)
+    assert type(found) is error
+    assert str(found).startswith(f"Made Up: {said.words}" if said.words else "Made Up: ")
+    assert getattr(found, "retry_after", None) == said.wait
+    assert answers.refusal(Reply(200, {}, b'{"code": "Y"}'), connector, now=NOW) is None
