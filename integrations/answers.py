@@ -52,6 +52,10 @@ class NotFound(ConfigError):
     """Status 404: for a single record, it is gone."""
 
 
+class Busy(TransientError):
+    """Not now (429): the request was refused before anything was done."""
+
+
 class Moved(TransientError):
     """The data changed while its pages were read: begin again where the sync began."""
 
@@ -84,7 +88,8 @@ def refusal(reply: Reply, connector: Connector, *, now: dt.datetime) -> Exceptio
     if status in _BUSY or status >= 500:
         what = _BUSY.get(status, "has an error of its own")
         wait = retry_after(reply.headers, now=now)
-        return TransientError(f"{connector.label} {what} ({status}).", retry_after=wait)
+        error = Busy if status == 429 else TransientError
+        return error(f"{connector.label} {what} ({status}).", retry_after=wait)
     advice = connector.advice.get(status) or _said(reply)
     text = f"{connector.label} {_REFUSED.get(status, 'refused the request')} ({status}). {advice}".strip()
     return {401: Unauthorized, 404: NotFound}.get(status, ConfigError)(text)
@@ -104,7 +109,7 @@ def meant(said: Said, connector: Connector, status: int) -> Exception:
     """The error behind what a system says in words of its own."""
     text = f"{connector.label}: {said.words or _REFUSED.get(status, 'refused the request')}"
     if said.kind == "busy":
-        return TransientError(text, retry_after=said.wait)
+        return Busy(text, retry_after=said.wait)
     return _MEANINGS[said.kind](text)
 
 

@@ -21,6 +21,7 @@ from integrations import answers, oauth
 from integrations.answers import Reply, TooDear, Unauthorized
 from integrations.budget import MemoryBudget, RateBudget
 from integrations.calls import CallRecord
+from integrations.destination import Write
 from integrations.oauth import Token, TokenStore
 from integrations.reading import Answered, Cursor, Page, Reader, State, first_state
 from integrations.records import Record, fill
@@ -35,6 +36,7 @@ from integrations.requesting import (
     same_host,
     with_body,
     with_query,
+    written,
 )
 from integrations.spec import Basic, Bearer, Connector, HeaderKey, Learned, OAuth2, Read, Settings, Stream
 from ledgerhub.core.errors import ConfigError, TransientError
@@ -140,6 +142,16 @@ class Client:
     def ask(self, read: Read, values: Mapping[str, Any] | None = None, *, purpose: str) -> Any:
         """The answer to one request that belongs to no stream: a list to choose from, a key for a proof."""
         return self._ask(read, values or {}, {}, purpose=purpose).body
+
+    def write(self, write: Write, *, key: str) -> Any:
+        """Send one request that changes something over there, once: an error may mean that it was done all
+        the same, so whoever sends asks before sending again. A stale token is renewed, a limit waited for."""
+        spec = self.connector.destination
+        names = (spec.key_header, spec.key_param) if spec else ("", "")
+        request = written(write, self._settings, (*names, key))
+        headers = {**self.connector.headers, **request.headers}
+        headers = {name: text for name, value in headers.items() if (text := fill(value, self._settings))}
+        return self._attempts(request._replace(url=self._absolute(request.url), headers=headers)).body
 
     # ── tokens ──────────────────────────────────────────────────────────────────────────────────
     def exchange_code(self, code: str, *, redirect_uri: str, verifier: str) -> Token:
@@ -250,6 +262,8 @@ class Client:
                 self._renewed(token)
                 renewed = True
             except TransientError as error:
+                if request.once and not isinstance(error, answers.Busy):
+                    raise
                 patience -= self._pause(error, attempt, patience)
                 attempt += 1
 

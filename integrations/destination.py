@@ -38,34 +38,45 @@ class Names(Protocol):
 
 
 class JournalLine(NamedTuple):
-    """A posting on its way: the account's code, minor units with debits positive, and words."""
+    """A posting on its way: the account's code, minor units with debits positive, currency, and words."""
 
     account: str
     amount: int
+    currency: str
     memo: str = ""
+
+
+class Party(NamedTuple):
+    """Whom a document is with, as our books know them; `supplier` where we owe them."""
+
+    key: str
+    name: str
+    email: str = ""
+    supplier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One document on its way. `key` is the same on every try; `reference` is short, unique, ours, and put
-    where `Takes.find` looks for it. `draft` is the document (money in minor units), `journal` what it posted;
-    `made` is what stands over there, None before the first delivery."""
+    """One document on its way. `reference` is short, unique, ours, and put where `Takes.find` looks for it.
+    `draft` is the document (money in minor units), `journal` what it posted; `contact` is the id over there
+    of the document's party; `made` is what stands over there, None before the first delivery."""
 
-    key: str
     reference: str
     draft: Mapping[str, Any]
     journal: tuple[JournalLine, ...]
     settings: Mapping[str, Any]
     names: Names
+    party: Party | None = None
+    contact: str = ""
     made: Made | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One request that changes something over there; `body` is sent as JSON."""
+    """One request that changes something over there; `body` is sent as JSON, Decimals as numbers."""
 
     path: str
-    body: Mapping[str, Any] | list[Any]
+    body: Mapping[str, Any] | list[Any] = field(default_factory=dict)
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
     params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -91,7 +102,22 @@ class Takes:
     found: Callable[[Any, Parcel], Made | None]
     update: Callable[[Parcel], Write] | None = None
     void: Callable[[Parcel], Write] | None = None
-    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several creations in one request: `join` makes it of (mark, write) pairs, `split` takes the answer
+    apart: mark -> the answer of that write, or Refused with words where it was not taken."""
+
+    size: int
+    join: Callable[[list[tuple[str, Write]]], Write]
+    split: Callable[[Any], Mapping[str, Any]]
+
+
+class Refused(NamedTuple):
+    """One write of a batch that the system did not take, and why in words."""
+
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +141,7 @@ class Destination:
     key_header: str = ""
     key_param: str = ""
     at_once: int = 1
+    batch: Batch | None = None
 
     def of(self, kind: str) -> Takes | None:
         return next((one for one in self.takes if one.kind == kind), None)

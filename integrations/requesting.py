@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
+from integrations.destination import Write
+from integrations.payloads import canonical
 from integrations.records import fill
 from integrations.spec import Connector, Read, Settings
 from ledgerhub.core.errors import ConfigError
@@ -30,6 +32,7 @@ class Request(NamedTuple):
     limit: int = SIZE_CAP
     bucket: str = ""
     tsv: bool = False
+    once: bool = False  # it changes something: whether it may be sent again is for others to say
 
 
 def base_url(connector: Connector, settings: Settings, *, allow_loopback: bool) -> str:
@@ -106,3 +109,22 @@ def with_query(request: Request) -> str:
 
 def host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
+
+
+def written(write: Write, known: Mapping[str, Any], key: tuple[str, str, str]) -> Request:
+    """A write as a request, its idempotency key (header or parameter of that name, value) with it."""
+    header, param, value = key
+    quoted = {name: quote(str(one), safe="") for name, one in known.items()}
+    body = canonical(write.body).encode()
+    headers = {"Content-Type": "application/json", **write.headers}
+    return Request(
+        write.method,
+        fill(write.path, quoted),
+        {**write.params, **({param: value} if param else {})},
+        body if write.method != "DELETE" or write.body else b"",
+        headers | ({header: value} if header else {}),
+        "deliver",
+        write.cost,
+        bucket=write.bucket,
+        once=True,
+    )

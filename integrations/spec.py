@@ -156,8 +156,8 @@ class Read:
     or form into the body; with `query` (a GraphQL document) they are its variables.
     `records`: dotted path of the list (or of the one record), empty for the whole answer; of several lists
     each record says in `_list` which one it stood in. `decode`: tsv for a text of rows whose first names the
-    columns, given as {"rows": [...]}. A `public` address is asked without our credentials, and may lead to one of
-    `hosts` (`*.amazonaws.com`) beside the connector's own."""
+    columns, given as {"rows": [...]}. A `public` address is asked without our credentials, and may lead to
+    one of `hosts` (`*.amazonaws.com`) beside the connector's own."""
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)

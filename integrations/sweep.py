@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 from django_q.tasks import async_task
 
-from integrations import sync
+from integrations import delivery, sync
 from integrations.models import ApiCall, Incident, Integration, RawRecord, Stream, SyncRun, WebhookEvent
 
 HEALTH_EVERY = dt.timedelta(minutes=15)
@@ -31,6 +31,7 @@ def sweep() -> None:
     _requeue_events(now)
     _requeue_alerts(now)
     _start_health_checks(now)
+    _start_deliveries()
 
 
 def _start_due_streams(now: dt.datetime) -> None:
@@ -77,6 +78,15 @@ def _start_health_checks(now: dt.datetime) -> None:
     )
     for integration_id in live.values_list("pk", flat=True)[:200]:
         async_task("integrations.tasks.check_health", integration_id)
+
+
+def _start_deliveries() -> None:
+    """Look for what has to go out, and go on with what waits."""
+    live = Integration.objects.filter(
+        state__in=[Integration.State.ACTIVE, Integration.State.ATTENTION], routes__enabled=True
+    )
+    for integration in live.distinct()[:200]:
+        delivery.enqueue(integration)
 
 
 def tidy() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from integrations import alerts, health, sweep, sync, webhooks
+from integrations import alerts, delivery, health, sweep, sync, webhooks
 from ledgerhub.core import heartbeat
 
 
 def sync_slice(run_id: int) -> None:
     heartbeat.beat()
     sync.run_slice(run_id)
+
+
+def deliver_slice(integration_id: int) -> None:
+    heartbeat.beat()
+    delivery.run_slice(integration_id)
 
 
 def process_event(event_id: int) -> None:

@@ -221,7 +221,7 @@ def _says(said: Said) -> Callable[[int, Mapping[str, str], Any], Said | None]:
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        (Said("busy", "is busy", 7), TransientError),
+        (Said("busy", "is busy", 7), answers.Busy),
         (Said("moved"), Moved),
         (Said("too_many"), TooMany),
         (Said("denied"), answers.Unauthorized),

@@ -1,0 +1,389 @@
+"""Documents go out, each once: the row is the job, and whoever lost an answer asks before sending again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from integrations import alerts, outbox, parcels
+from integrations.answers import Busy, Invalid, NotFound
+from integrations.client import Client
+from integrations.connection import Calls, connect
+from integrations.destination import Destination, Made, Parcel, Refused, Takes, Write
+from integrations.models import ApiCall, Delivery, Integration, NameMap
+from integrations.parcels import NamesThere
+from integrations.payloads import canonical, digest_of
+from integrations.sync import backoff
+from ledgerhub.core.errors import LedgerHubError, RecordError, TransientError
+
+log = logging.getLogger(__name__)
+
+SLICE_SECONDS = 40.0
+LEASE = dt.timedelta(minutes=4)
+MAX_ATTEMPTS = 12
+FIRST_ASK = 5.0  # seconds before we ask for what may have arrived: lists lag behind writes
+
+
+class _Stop(Exception):
+    """Nothing more can be sent now."""
+
+
+@dataclass(frozen=True)
+class Van:
+    """A worker on its round: the integration, what it takes, the line to it, the names over there."""
+
+    integration: Integration
+    takes: Destination
+    client: Client
+    calls: Calls
+    names: NamesThere
+
+    def of(self, delivery: Delivery) -> Takes:
+        found = self.takes.of(delivery.kind)
+        if found is None:
+            raise RecordError(f"{self.client.connector.label} does not take this kind of document.")
+        return found
+
+
+# ── asking for work ─────────────────────────────────────────────────────────────────────────────────
+
+
+def enqueue(integration: Integration) -> None:
+    async_task("integrations.tasks.deliver_slice", integration.pk)
+
+
+def is_due(integration: Integration) -> bool:
+    return _due(integration).exists()
+
+
+def run_slice(integration_id: int) -> None:
+    """Plan, then send what is due until the slice's time is up; safe to call twice, or twice at once."""
+    integration = Integration.objects.select_related("organization").get(pk=integration_id)
+    if integration.state not in (Integration.State.ACTIVE, Integration.State.ATTENTION):
+        return
+    planned = outbox.plan(integration)
+    deadline = time.monotonic() + SLICE_SECONDS
+    client, calls = connect(integration, purpose="deliver")
+    try:
+        with client:
+            van = Van(integration, outbox.destination(integration), client, calls, NamesThere(integration))
+            while time.monotonic() < deadline and _round(van):
+                pass
+    except _Stop:
+        return
+    finally:
+        calls.save()
+    if planned or is_due(integration):
+        enqueue(integration)
+
+
+def _round(van: Van) -> bool:
+    """Send one batch, or one delivery; False when nothing is due."""
+    batch = van.takes.batch
+    claimed = _claim(van, batch.size if batch else 1)
+    fresh = [one for one in claimed if one.action == Delivery.Action.CREATE and one.attempts == 1]
+    together = fresh if batch and len(fresh) > 1 else []
+    try:
+        if together:
+            _send_together(van, together)
+        for delivery in claimed:
+            if delivery not in together:
+                _send_alone(van, delivery)
+    finally:
+        _let_go(claimed)
+    return bool(claimed)
+
+
+def _let_go(claimed: Sequence[Delivery]) -> None:
+    """What was taken and not sent, because we had to stop, is free again as if it had not been taken."""
+    for lease in {delivery.lease for delivery in claimed}:
+        Delivery.objects.filter(lease=lease, state=Delivery.State.PLANNED).update(
+            lease="", leased_until=None, attempts=F("attempts") - 1
+        )
+
+
+# ── holding ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _due(integration: Integration) -> QuerySet[Delivery]:
+    now = timezone.now()
+    earlier = Delivery.objects.filter(
+        integration=OuterRef("integration"),
+        document=OuterRef("document"),
+        summary=OuterRef("summary"),
+        revision__lt=OuterRef("revision"),
+        state__in=Delivery.OPEN,
+    )
+    return (
+        Delivery.objects.filter(integration=integration, state__in=Delivery.OPEN)
+        .filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
+        .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
+        .filter(~Exists(earlier))
+        .order_by("pk")
+    )
+
+
+def _claim(van: Van, count: int) -> list[Delivery]:
+    """Take up to `count` deliveries: the attempt and the lease are committed before anything is sent."""
+    now, lease = timezone.now(), uuid.uuid4().hex
+    with transaction.atomic():
+        Integration.objects.select_for_update().get(pk=van.integration.pk)
+        held = Delivery.objects.filter(integration=van.integration, leased_until__gt=now)
+        if held.values("lease").distinct().count() >= van.takes.at_once:
+            return []
+        ids = list(_due(van.integration).values_list("pk", flat=True)[:count])
+        Delivery.objects.filter(pk__in=ids).update(
+            lease=lease, leased_until=now + LEASE, attempts=F("attempts") + 1
+        )
+    rows = Delivery.objects.filter(lease=lease, pk__in=ids).select_related("document__contact", "integration")
+    return list(rows.order_by("pk"))
+
+
+def _settle(
+    delivery: Delivery, state: str, *, error: str = "", wait: float | None = None, **changes: Any
+) -> None:
+    """Write what became of it and let go, if it is still ours."""
+    now = timezone.now()
+    Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease).update(
+        state=state,
+        error=error[:1000],
+        lease="",
+        leased_until=None,
+        not_before=now + dt.timedelta(seconds=wait) if wait is not None else None,
+        finished_at=now if state not in Delivery.OPEN else None,
+        **changes,
+    )
+
+
+# ── one ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _send_alone(van: Van, delivery: Delivery) -> None:
+    try:
+        _deliver(van, delivery)
+    except LedgerHubError as error:
+        _failed(van, delivery, error)
+
+
+def _deliver(van: Van, delivery: Delivery) -> None:
+    takes = van.of(delivery)
+    parcel = _with_contact(van, parcels.parcel(delivery, van.names))
+    if delivery.attempts > 1:
+        # An earlier try may have done it: ask, whatever it left behind.
+        found = _ask(van, takes, parcel)
+        if delivery.action == Delivery.Action.CREATE and found is not None:
+            _done(van, delivery, found, adopted=True)
+            return
+        if delivery.action == Delivery.Action.VOID and found is None:
+            _done(van, delivery, parcel.made or Made(""), adopted=True)
+            return
+        parcel = replace(parcel, made=found or parcel.made)
+    write = _write(takes, delivery, parcel)
+    _commit_sending(van, [(delivery, write)])
+    answer = van.client.write(write, key=_key(delivery, parcel))
+    made = takes.made(answer) if delivery.action != Delivery.Action.VOID else parcel.made or Made("")
+    _done(van, delivery, made)
+
+
+def _write(takes: Takes, delivery: Delivery, parcel: Parcel) -> Write:
+    if delivery.action == Delivery.Action.CREATE:
+        return takes.create(parcel)
+    if parcel.made is None:
+        raise RecordError("It never arrived over there, so there is nothing to change.")
+    make = takes.update if delivery.action == Delivery.Action.UPDATE else takes.void
+    if make is None:
+        raise RecordError(
+            f"A {takes.label.lower()} cannot be taken back by us: do it there, then leave it out."
+        )
+    return make(parcel)
+
+
+def _key(delivery: Delivery, parcel: Parcel) -> str:
+    """The idempotency key: of a change it names the version it changes, since it may be read anew."""
+    if delivery.action == Delivery.Action.CREATE or parcel.made is None:
+        return str(delivery.key)
+    return str(uuid.uuid5(delivery.key, parcel.made.version))
+
+
+def _ask(van: Van, takes: Takes, parcel: Parcel) -> Made | None:
+    """What of the parcel is over there."""
+    try:
+        answer = van.client.ask(takes.find(parcel), {}, purpose="deliver: ask")
+    except NotFound:
+        return None
+    return takes.found(answer, parcel)
+
+
+def _commit_sending(van: Van, pairs: Sequence[tuple[Delivery, Write]]) -> None:
+    """From here on it may have arrived, whatever happens to us."""
+    with transaction.atomic():
+        for delivery, write in pairs:
+            Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease).update(
+                state=Delivery.State.SENDING, request_hash=digest_of(canonical(write.body))
+            )
+
+
+def _done(van: Van, delivery: Delivery, made: Made, *, adopted: bool = False) -> None:
+    with transaction.atomic():
+        call = van.calls.save()
+        _settle(
+            delivery,
+            Delivery.State.DELIVERED,
+            external_id=made.id[:120],
+            external_version=made.version[:60],
+            external_number=made.number[:60],
+            adopted=adopted,
+            call=call,
+        )
+
+
+# ── several in one request ──────────────────────────────────────────────────────────────────────────
+
+
+def _send_together(van: Van, deliveries: list[Delivery]) -> None:
+    """Creations in one request; each has its own answer."""
+    batch = van.takes.batch
+    if batch is None:
+        return
+    pairs: list[tuple[Delivery, Write]] = []
+    for delivery in deliveries:
+        try:
+            parcel = _with_contact(van, parcels.parcel(delivery, van.names))
+            pairs.append((delivery, van.of(delivery).create(parcel)))
+        except LedgerHubError as error:
+            _failed(van, delivery, error)
+    if not pairs:
+        return
+    _commit_sending(van, pairs)
+    joined = batch.join([(str(delivery.key), write) for delivery, write in pairs])
+    try:
+        answers = batch.split(van.client.write(joined, key=_joint_key(pairs)))
+    except LedgerHubError as error:
+        for delivery, _ in pairs[1:]:
+            _failed(van, delivery, error, stop=False)
+        _failed(van, pairs[0][0], error)
+        return
+    for delivery, _ in pairs:
+        _settle_one(van, delivery, answers.get(str(delivery.key)))
+
+
+def _joint_key(pairs: Sequence[tuple[Delivery, Write]]) -> str:
+    first = pairs[0][0].key
+    return str(uuid.uuid5(first, ",".join(str(delivery.key) for delivery, _ in pairs)))
+
+
+def _settle_one(van: Van, delivery: Delivery, answer: object) -> None:
+    if isinstance(answer, Refused):
+        _failed(van, delivery, Invalid(answer.words), stop=False)
+    elif answer is None:
+        _failed(van, delivery, TransientError("The answer does not speak of it."), stop=False)
+    else:
+        _done(van, delivery, van.of(delivery).made(answer))
+
+
+# ── whom it is with ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _with_contact(van: Van, parcel: Parcel) -> Parcel:
+    """The parcel with its party's id over there: known, found by name, or made now."""
+    one, party = van.takes.contact, parcel.party
+    if one is None or party is None:
+        return parcel
+    known = NameMap.objects.filter(integration=van.integration, what="contact", ours=party.key).first()
+    if known is not None:
+        return replace(parcel, contact=known.theirs)
+    asked = replace(parcel, reference=f"LH-C{party.key}", made=None)
+    found = _ask(van, one, asked)
+    if found is None:
+        key = str(uuid.uuid5(outbox.SPACE, f"{van.integration.pk}:contact:{party.key}"))
+        found = one.made(van.client.write(one.create(asked), key=key))
+    NameMap.objects.update_or_create(
+        integration=van.integration, what="contact", ours=party.key, defaults={"theirs": found.id}
+    )
+    return replace(parcel, contact=found.id)
+
+
+# ── when it does not go well ────────────────────────────────────────────────────────────────────────
+
+
+def _failed(van: Van, delivery: Delivery, error: LedgerHubError, *, stop: bool = True) -> None:
+    """Decide what happens next; raises _Stop where nothing more can be sent now."""
+    with transaction.atomic():
+        call = van.calls.save()
+        _put_aside(van, delivery, error, call)
+    if stop and not isinstance(error, RecordError | Invalid):
+        raise _Stop
+
+
+def _put_aside(van: Van, delivery: Delivery, error: LedgerHubError, call: ApiCall | None) -> None:
+    row = Delivery.objects.filter(pk=delivery.pk).values_list("state", flat=True).first()
+    sent = row == Delivery.State.SENDING
+    words = _words(error)
+    if isinstance(error, RecordError | Invalid | NotFound):
+        _give_up(van, delivery, words, call)
+    elif isinstance(error, Busy):
+        # Refused before anything was done: as if it had not been tried.
+        wait, tries = error.retry_after or 30.0, delivery.attempts - 1
+        _settle(delivery, _again(delivery), error=words, wait=wait, call=call, attempts=tries)
+    elif isinstance(error, TransientError):
+        if delivery.attempts >= MAX_ATTEMPTS:
+            _give_up(van, delivery, f"{words} We tried {delivery.attempts} times.", call)
+            return
+        wait = max(FIRST_ASK, backoff(delivery.attempts, retry_after=error.retry_after))
+        state = Delivery.State.UNCERTAIN if sent else _again(delivery)
+        _settle(delivery, state, error=words, wait=wait, call=call)
+    else:
+        alerts.needs_attention(van.integration, words)
+        message = f"{van.integration}: {words}"
+        alerts.raise_incident(van.integration, key=_key_of(van.integration), message=message)
+        _settle(delivery, _again(delivery), error=words, wait=900.0, call=call)
+
+
+def _words(error: LedgerHubError) -> str:
+    if isinstance(error, RecordError):
+        return " ".join(each.message for each in error.field_errors)
+    return str(error)
+
+
+def _again(delivery: Delivery) -> str:
+    """The state it goes back to: what may have arrived stays uncertain."""
+    return Delivery.State.PLANNED if delivery.attempts == 1 else Delivery.State.UNCERTAIN
+
+
+def _give_up(van: Van, delivery: Delivery, words: str, call: ApiCall | None) -> None:
+    """A person must act: said on the delivery and its document, one alert for all of them."""
+    _settle(delivery, Delivery.State.FAILED, error=words, call=call)
+    count = Delivery.objects.filter(integration=van.integration, state=Delivery.State.FAILED).count()
+    documents = "1 document" if count == 1 else f"{count} documents"
+    alerts.raise_incident(
+        van.integration,
+        key=_key_of(van.integration),
+        message=f"{van.integration}: {documents} could not be delivered. {words}",
+    )
+
+
+def _key_of(integration: Integration) -> str:
+    return f"deliveries:{integration.pk}"
+
+
+# ── what people decide ──────────────────────────────────────────────────────────────────────────────
+
+
+def retry(deliveries: Sequence[int], integration: Integration) -> int:
+    """Try again what had failed; what may have arrived is asked for first."""
+    count = Delivery.objects.filter(
+        pk__in=deliveries, integration=integration, state=Delivery.State.FAILED
+    ).update(state=Delivery.State.UNCERTAIN, not_before=None, error="", finished_at=None)
+    if count:
+        enqueue(integration)
+    return count

@@ -1,0 +1,118 @@
+"""Planning what goes out: a delivery for each revision of each document on a route; sends nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from integrations import registry
+from integrations.destination import Destination
+from integrations.models import Delivery, Integration, Route
+from ledgerhub.core.errors import ConfigError
+from ledgerhub.ledger.models import Document, Entry
+
+MOST_AT_ONCE = 500
+# Documents changed this long before the last look are looked at again: transactions overlap.
+OVERLAP = dt.timedelta(minutes=10)
+SPACE = uuid.UUID("6d6e8a8e-2f0b-5d0c-9a6b-5c1f3f6f2a41")
+
+
+def destination(integration: Integration) -> Destination:
+    """What the integration's system takes; raises ConfigError where it takes nothing."""
+    spec = registry.connector(integration)
+    if spec.destination is None:
+        raise ConfigError(f"{spec.label} takes no documents.")
+    return spec.destination
+
+
+def plan(integration: Integration) -> int:
+    """Deliveries for what changed since the last look, route by route; how many. Runs twice without harm."""
+    routes = Route.objects.filter(destination=integration, enabled=True).select_related("source")
+    return sum(plan_route(route) for route in routes)
+
+
+def plan_route(route: Route) -> int:
+    """Deliveries of one route, MOST_AT_ONCE at a time: look again until it gives fewer."""
+    began = timezone.now()
+    takes = destination(route.destination)
+    with transaction.atomic():
+        # One planner a route: the others find nothing left to plan.
+        Route.objects.select_for_update().get(pk=route.pk)
+        documents = list(_changed(route, takes)[:MOST_AT_ONCE])
+        fresh = [row for document in documents for row in _deliveries(route, takes, document)]
+        Delivery.objects.bulk_create(fresh)
+        if len(documents) < MOST_AT_ONCE:
+            Route.objects.filter(pk=route.pk).update(looked_until=began - OVERLAP)
+    return len(fresh)
+
+
+def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
+    """Documents of the route of which what stands is not what was last planned."""
+    standing = Entry.objects.filter(document=OuterRef("pk"), reverses__isnull=True, reversed_by__isnull=True)
+    planned = Delivery.objects.filter(integration=route.destination, document=OuterRef("pk"))
+    last = planned.order_by("-revision")
+    good = last.filter(state__in=[*Delivery.OPEN, Delivery.State.DELIVERED])
+    rows = Document.objects.filter(
+        organization_id=route.destination.organization_id,
+        source=route.source,
+        kind__in=[one.kind for one in takes.takes],
+        date__gte=route.start_date,
+    )
+    if route.looked_until is not None:
+        posted = Entry.objects.filter(created_at__gte=route.looked_until).values("document")
+        rows = rows.filter(Q(updated_at__gte=route.looked_until) | Q(pk__in=posted))
+    rows = rows.annotate(
+        standing=Exists(standing),
+        told=Subquery(last.values("content_hash")[:1]),
+        told_action=Subquery(last.values("action")[:1]),
+        revision=Subquery(last.values("revision")[:1]),
+        there=Coalesce(Subquery(good.values("action")[:1]), Value(Delivery.Action.VOID)),
+    )
+    fresh = Q(standing=True) & (
+        Q(told__isnull=True) | ~Q(told=F("content_hash")) | Q(told_action=Delivery.Action.VOID)
+    )
+    gone = Q(standing=False) & ~Q(there=Delivery.Action.VOID)
+    return rows.filter(fresh | gone).order_by("updated_at", "pk")
+
+
+def _deliveries(route: Route, takes: Destination, document: Any) -> list[Delivery]:
+    """What has to happen over there: create, change (or void and create again), or void."""
+    Delivery.objects.filter(
+        integration=route.destination, document=document, state=Delivery.State.FAILED
+    ).update(state=Delivery.State.DISMISSED, error="Replaced: the document changed.")
+    one = takes.of(document.kind)
+    known = document.there != Delivery.Action.VOID
+    if not document.standing:
+        actions: Sequence[str] = [Delivery.Action.VOID] if known else []
+    elif not known:
+        actions = [Delivery.Action.CREATE]
+    elif one is not None and one.update is not None:
+        actions = [Delivery.Action.UPDATE]
+    else:
+        actions = [Delivery.Action.VOID, Delivery.Action.CREATE]
+    first = (document.revision or 0) + 1
+    return [
+        _delivery(route.destination, document, action, first + position)
+        for position, action in enumerate(actions)
+    ]
+
+
+def _delivery(integration: Integration, document: Document, action: str, revision: int) -> Delivery:
+    name = f"{integration.pk}:{document.pk}:{revision}"
+    return Delivery(
+        integration=integration,
+        document=document,
+        kind=document.kind,
+        revision=revision,
+        action=action,
+        content_hash=document.content_hash,
+        reference=f"LH-{document.pk}-{revision}",
+        key=uuid.uuid5(SPACE, name),
+    )

@@ -1,0 +1,117 @@
+"""A delivery becomes a parcel: the document, what it posted, and the names over there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from integrations import registry
+from integrations.destination import JournalLine, Made, Parcel, Party, What
+from integrations.models import Delivery, Integration, NameMap
+from ledgerhub.core.errors import FieldError, RecordError
+from ledgerhub.ledger import drafts
+from ledgerhub.ledger.models import Account, Document, Posting
+
+_WORDS: Mapping[str, str] = {
+    "account": "account",
+    "bank": "bank account",
+    "tax": "tax code",
+    "contact": "contact",
+    "item": "item",
+}
+
+
+class NamesThere:
+    """What the destination calls things of ours, read once a slice; contacts when they are asked for."""
+
+    def __init__(self, integration: Integration) -> None:
+        self._integration = integration
+        self._label = registry.connector(integration).label
+        rows = NameMap.objects.filter(integration=integration).exclude(what="contact")
+        self._known = {(row.what, row.ours): row.theirs for row in rows}
+        self._accounts: dict[str, str] = {}
+
+    def __call__(self, what: What, key: str) -> str:
+        found = self._known.get((what, key))
+        if found is None and what == "contact":
+            row = NameMap.objects.filter(integration=self._integration, what=what, ours=key).first()
+            found = row.theirs if row else None
+        if not found:
+            raise RecordError([FieldError(what, key, self._missing(what, key))])
+        return found
+
+    def _missing(self, what: str, key: str) -> str:
+        ours = self._account_words(key) if what in ("account", "bank") else f"'{key}'"
+        return f"No {_WORDS[what]} of {self._label} is chosen for {ours}. Choose one on the page of names."
+
+    def _account_words(self, code: str) -> str:
+        account = Account.objects.filter(organization_id=self._integration.organization_id, code=code).first()
+        return str(account) if account else f"account {code}"
+
+
+def parcel(delivery: Delivery, names: NamesThere) -> Parcel:
+    """The parcel of a document's delivery, all but the contact's id."""
+    document = delivery.document
+    if document is None:
+        raise AssertionError(f"delivery {delivery.pk} is of a summary")
+    spec = registry.connector(delivery.integration)
+    return Parcel(
+        reference=_reference(delivery),
+        draft=_draft(document),
+        journal=_journal(document),
+        settings=spec.with_defaults(delivery.integration.settings),
+        names=names,
+        party=_party(document),
+        made=standing(delivery),
+    )
+
+
+def standing(delivery: Delivery) -> Made | None:
+    """What earlier deliveries of the same document left over there; None where nothing stands."""
+    last = _before(delivery).order_by("-revision").first()
+    if last is None or last.action == Delivery.Action.VOID:
+        return None
+    return Made(last.external_id, last.external_version, last.external_number)
+
+
+def _before(delivery: Delivery) -> Any:
+    return Delivery.objects.filter(
+        integration=delivery.integration,
+        document=delivery.document,
+        summary=delivery.summary,
+        revision__lt=delivery.revision,
+        state=Delivery.State.DELIVERED,
+    )
+
+
+def _reference(delivery: Delivery) -> str:
+    """Of a change or a void: the reference under which the document was made over there."""
+    if delivery.action == Delivery.Action.CREATE:
+        return delivery.reference
+    made = _before(delivery).filter(action=Delivery.Action.CREATE).order_by("-revision").first()
+    return made.reference if made else delivery.reference
+
+
+def _draft(document: Document) -> dict[str, Any]:
+    """The document's draft, its number filled in where it has none."""
+    data = drafts.load(document.data)
+    return data if data.get("number") else {**data, "number": document.number or document.external_id}
+
+
+def _journal(document: Document) -> tuple[JournalLine, ...]:
+    """What stands in the books for it, one line a posting, debits first."""
+    rows = Posting.objects.filter(
+        entry__document=document, entry__reverses__isnull=True, entry__reversed_by__isnull=True
+    )
+    columns = ("account__code", "amount", "currency", "memo")
+    return tuple(
+        JournalLine(*row) for row in rows.order_by("entry_id", "-amount", "pk").values_list(*columns)
+    )
+
+
+def _party(document: Document) -> Party | None:
+    contact = document.contact
+    if contact is None:
+        return None
+    supplier = document.kind in ("bill", "bill_payment")
+    return Party(str(contact.pk), contact.name, contact.email, supplier)
