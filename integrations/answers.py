@@ -92,9 +92,14 @@ def refusal(reply: Reply, connector: Connector, *, now: dt.datetime) -> Exceptio
         return error(f"{connector.label} {what} ({status}).", retry_after=wait)
     advice = connector.advice.get(status) or _said(reply)
     text = f"{connector.label} {_REFUSED.get(status, 'refused the request')} ({status}). {advice}".strip()
-    return {401: Unauthorized, 404: NotFound}.get(status, ConfigError)(text)
+    return _BY_STATUS.get(status, ConfigError)(text)
 
 
+_BY_STATUS: dict[int, type[ConfigError]] = {
+    **dict.fromkeys((400, 409, 422), Invalid),
+    401: Unauthorized,
+    404: NotFound,
+}
 _MEANINGS: dict[str, type[Exception]] = {
     "denied": Unauthorized,
     "config": ConfigError,
