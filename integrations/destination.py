@@ -130,14 +130,24 @@ class Listing:
     pick: Callable[[Mapping[str, Any]], Named]
 
 
+class Need(NamedTuple):
+    """A name of theirs that deliveries ask for beside those of accounts: `names("tax", "taxed")`."""
+
+    what: What
+    key: str
+    label: str
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
     """What a system takes: `takes` by kind; the idempotency key goes into the header or the parameter named;
-    `contact` makes a party that is not there yet; `at_once`: how many requests may be under way together."""
+    `contact` makes a party that is not there yet; `needs` are names to choose beside those of our accounts;
+    `at_once`: how many requests may be under way together."""
 
     takes: tuple[Takes, ...]
     listings: tuple[Listing, ...] = ()
     contact: Takes | None = None
+    needs: tuple[Need, ...] = ()
     key_header: str = ""
     key_param: str = ""
     at_once: int = 1

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from integrations.views import (
     alerts,
     catalogue,
+    destination,
     integration,
     mapping,
     mapping_editor,
@@ -53,6 +54,18 @@ _oauth = [
     path("integrations/<int:pk>/consent/", oauth_views.oauth_consent, name="oauth_consent"),
     path("integrations/consent/", oauth_views.oauth_return, name="oauth_return"),
     path("integrations/<int:pk>/consent/account/", oauth_views.oauth_account, name="oauth_account"),
+]
+_destination = [
+    path("integrations/<int:pk>/routes/", destination.routes, name="routes"),
+    path("integrations/<int:pk>/names/", destination.names, name="names"),
+    path("integrations/<int:pk>/names/lists/", destination.name_lists, name="name_lists"),
+    path("integrations/<int:pk>/deliveries/", destination.deliveries, name="deliveries"),
+    path("integrations/<int:pk>/deliveries/tries/", destination.delivery_tries, name="delivery_tries"),
+    path(
+        "integrations/<int:pk>/deliveries/<int:delivery_pk>/dismissal/",
+        destination.delivery_dismissal,
+        name="delivery_dismissal",
+    ),
 ]
 _uploads = [
     path("integrations/<int:pk>/files/", uploads.uploads, name="uploads"),
@@ -113,6 +126,7 @@ urlpatterns: list[URLPattern] = [
     *_integration,
     *_streams,
     *_oauth,
+    *_destination,
     *_uploads,
     *_mapping,
     *_runs,

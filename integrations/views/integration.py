@@ -18,6 +18,7 @@ from integrations.connection import capacity_of, rate_of, tokens_of
 from integrations.forms import SCHEDULES, IntegrationForm
 from integrations.models import Integration, RateBucket, Upload
 from integrations.spec import Connector, Limits
+from integrations.views.destination import counts
 from integrations.views.lookup import find_integration
 from integrations.views.wizard import brings, by_consent, save_form, waits_for_consent
 from integrations.webhooks import TOUCH
@@ -51,6 +52,7 @@ def integration(request: OrgRequest, pk: int) -> HttpResponse:
         "by_consent": card.spec is not None and by_consent(found),
         "waits_for_consent": card.spec is not None and waits_for_consent(found),
         "uploads": _uploads(found) if card.takes_files else [],
+        "delivered": counts(found) if card.spec is not None and card.spec.destination else None,
     }
     return render(request, "integrations/integration.html", context)
 

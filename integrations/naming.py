@@ -1,0 +1,139 @@
+"""Names over there: their lists read and kept, what of ours needs one, and which of theirs it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from django.db import transaction
+from django.utils import timezone
+from rapidfuzz import fuzz, process
+
+from integrations import outbox
+from integrations.connection import connect
+from integrations.destination import Listing, Named
+from integrations.models import Integration, Listed, NameMap
+from integrations.spec import Stream
+from ledgerhub.access.models import User
+from ledgerhub.ledger.models import Account, Posting
+
+ALIKE = 88
+"""How alike two names must be (rapidfuzz, 0 to 100) for one to be suggested for the other."""
+
+
+class Wanted(NamedTuple):
+    """Something of ours that needs a name over there: `theirs` is chosen, `suggested` may be it."""
+
+    what: str
+    key: str
+    label: str
+    theirs: str
+    suggested: str
+
+    @property
+    def field(self) -> str:
+        return f"{self.what}:{self.key}"
+
+
+def refresh(integration: Integration, *, patience: float) -> int:
+    """Read their lists again; what is gone from them is kept as inactive. How many things were listed."""
+    listings = outbox.destination(integration).listings
+    client, calls = connect(integration, purpose="names", patience=patience)
+    found: dict[tuple[str, str], Named] = {}
+    try:
+        with client:
+            for listing in listings:
+                for page in client.pages(_as_stream(listing)):
+                    named = [listing.pick(record) for record in page.records]
+                    found |= {(listing.what, one.id): one for one in named if one.id}
+    finally:
+        calls.save()
+    _keep(integration, found, [listing.what for listing in listings])
+    return len(found)
+
+
+def _as_stream(listing: Listing) -> Stream:
+    return Stream(key=f"names: {listing.what}", label=listing.label, outputs=(), read=listing.read)
+
+
+@transaction.atomic
+def _keep(integration: Integration, found: Mapping[tuple[str, str], Named], kinds: Iterable[str]) -> None:
+    now = timezone.now()
+    rows = [
+        Listed(
+            integration=integration,
+            what=what,
+            external_id=one.id[:120],
+            name=one.name[:240],
+            group=one.group[:120],
+            code=one.code[:60],
+            active=one.active,
+            listed_at=now,
+        )
+        for (what, _), one in found.items()
+    ]
+    Listed.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["integration", "what", "external_id"],
+        update_fields=["name", "group", "code", "active", "listed_at"],
+        batch_size=500,
+    )
+    gone = Listed.objects.filter(integration=integration, what__in=list(kinds), listed_at__lt=now)
+    gone.update(active=False)
+
+
+def wanted(integration: Integration) -> list[Wanted]:
+    """What needs a name: the accounts that documents on its routes are booked to, and what it asks for."""
+    takes = outbox.destination(integration)
+    chosen = {(row.what, row.ours): row.theirs for row in integration.names.exclude(what="contact")}
+    rows = [("account", account.code, str(account)) for account in _accounts(integration)]
+    rows += [(need.what, need.key, need.label) for need in takes.needs]
+    listed = list(integration.listed.filter(active=True))
+    return [
+        Wanted(what, key, label, chosen.get((what, key), ""), _suggested(what, key, label, listed))
+        for what, key, label in rows
+    ]
+
+
+def _accounts(integration: Integration) -> list[Account]:
+    """Accounts with postings from the sources on its routes, and those that have a name already."""
+    sources = integration.routes.filter(enabled=True).values("source")
+    used = Posting.objects.filter(entry__document__source__in=sources).order_by().values("account").distinct()
+    named = integration.names.filter(what="account").values("ours")
+    rows = Account.objects.filter(organization=integration.organization)
+    return list((rows.filter(pk__in=used) | rows.filter(code__in=named)).distinct().order_by("code"))
+
+
+def _suggested(what: str, key: str, label: str, listed: list[Listed]) -> str:
+    """The one with our code, else the one whose name is most like ours; empty where none is alike."""
+    rows = [row for row in listed if row.what == what]
+    for row in rows:
+        if row.code and row.code == key:
+            return row.external_id
+    name = label.removeprefix(key).strip()
+    choices = {row.external_id: row.name.casefold() for row in rows}
+    best = process.extractOne(name.casefold(), choices, scorer=fuzz.token_sort_ratio, score_cutoff=ALIKE)
+    return str(best[2]) if best else ""
+
+
+@transaction.atomic
+def choose(integration: Integration, chosen: Mapping[tuple[str, str], str], *, user: User) -> dict[str, str]:
+    """Keep what a person chose, (what, ours) -> theirs; an empty one is taken away. Gives what changed."""
+    known = {(row.what, row.ours): row for row in integration.names.select_for_update()}
+    changed: dict[str, str] = {}
+    for (what, ours), theirs in chosen.items():
+        before = known[what, ours].theirs if (what, ours) in known else ""
+        if theirs == before:
+            continue
+        changed[f"{what} {ours}"] = theirs or "none"
+        if theirs:
+            NameMap.objects.update_or_create(
+                integration=integration,
+                what=what,
+                ours=ours,
+                defaults={"theirs": theirs, "set_by": user, "set_at": timezone.now()},
+            )
+        else:
+            known[what, ours].delete()
+    return changed

@@ -1,0 +1,170 @@
+"""The pages of a destination: who may see and change what, and what each button does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+from django_q.models import OrmQ
+
+from integrations import naming
+from integrations.models import Delivery, Integration, Listed, NameMap, Route
+from ledgerhub.access.models import AuditEvent, User
+from ledgerhub.ledger.models import Source
+from tests.integrations.delivering import deliver, sell
+from tests.integrations.tiny_books import TinyBooks
+from tests.ledger.drafts import DAY
+
+pytestmark = pytest.mark.django_db
+SignedIn = Callable[[User], Client]
+
+
+def url(name: str, *args: Any) -> str:
+    return reverse(f"integrations:{name}", args=["corner-shop", *args])
+
+
+def words(response: Any) -> list[str]:
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+@pytest.mark.parametrize("name", ["routes", "names", "deliveries"])
+def test_pages_are_for_members(
+    destination: Integration,
+    viewer: User,
+    outsider: User,
+    signed_in: SignedIn,
+    name: str,
+) -> None:
+    page = url(name, destination.pk)
+    assert signed_in(viewer).get(page).status_code == 200
+    assert signed_in(outsider).get(page).status_code == 404
+    assert Client().get(page).status_code == 302
+
+
+ACTS = {
+    "routes": "approver", "names": "approver", "name_lists": "bookkeeper",
+    "delivery_tries": "bookkeeper", "delivery_dismissal": "approver",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "role"), ACTS.items())
+def test_acts_need_their_role(
+    destination: Integration,
+    viewer: User,
+    bookkeeper: User,
+    outsider: User,
+    signed_in: SignedIn,
+    name: str,
+    role: str,
+) -> None:
+    more = [1] if name == "delivery_dismissal" else []
+    page = url(name, destination.pk, *more)
+    weaker = viewer if role == "bookkeeper" else bookkeeper
+    assert signed_in(weaker).post(page).status_code == 403
+    assert signed_in(outsider).post(page).status_code == 404
+
+
+def test_an_integration_that_takes_nothing_has_no_such_pages(
+    destination: Integration,
+    viewer: User,
+    signed_in: SignedIn,
+) -> None:
+    other = Integration.objects.create(organization=destination.organization, connector="stripe", name="S")
+    assert signed_in(viewer).get(url("deliveries", other.pk)).status_code == 404
+
+
+def test_what_goes_there_is_chosen_and_goes_at_once(
+    destination: Integration,
+    approver: User,
+    signed_in: SignedIn,
+) -> None:
+    Route.objects.all().delete()
+    source = Source.objects.get(key="shop")
+    client = signed_in(approver)
+    refused = client.post(url("routes", destination.pk), {f"on-{source.pk}": "on", f"start-{source.pk}": "x"})
+    assert (refused.status_code, Route.objects.count()) == (422, 0)
+    assert "Choose the day from which documents go out." in refused.content.decode()
+    chosen = {f"on-{source.pk}": "on", f"start-{source.pk}": "2026-03-01", f"mode-{source.pk}": "daily"}
+    assert client.post(url("routes", destination.pk), chosen).status_code == 302
+    route = Route.objects.get()
+    assert (route.mode, str(route.start_date), route.enabled, route.created_by) == (
+        "daily", "2026-03-01", True, approver,
+    )  # fmt: skip
+    assert OrmQ.objects.count() == 1
+    event = AuditEvent.objects.get(action="destination.routes_changed")
+    assert (event.before, event.after) == ({}, {"Shop": "daily"})
+    client.post(url("routes", destination.pk), {})
+    route.refresh_from_db()
+    assert not route.enabled
+
+
+def test_names_are_suggested_chosen_and_what_waited_for_them_goes(
+    destination: Integration,
+    tiny_books: TinyBooks,
+    approver: User,
+    signed_in: SignedIn,
+) -> None:
+    NameMap.objects.all().delete()
+    sell(destination)
+    assert deliver(destination) == ["failed"]
+    client = signed_in(approver)
+    response = client.post(url("name_lists", destination.pk))
+    assert words(response) == ["Their lists were read: 2 names."]
+    page = client.get(url("names", destination.pk))
+    assert {one.key: (one.theirs, one.suggested) for one, _ in page.context["rows"]} == {
+        "1100": ("", ""), "4000": ("", "a1"),
+    }  # fmt: skip
+    response = client.post(url("names", destination.pk), {"account:1100": "a2", "account:4000": "nonsense"})
+    assert words(response) == ["1 name saved. 1 delivery is tried again."]
+    assert list(NameMap.objects.filter(what="account").values_list("ours", "theirs", "set_by")) == [
+        ("1100", "a2", approver.pk)
+    ]
+    assert deliver(destination) == ["delivered"]
+    assert tiny_books.docs["d1"]["account"] == "a2"
+
+
+def test_what_is_gone_from_their_lists_is_offered_no_more(destination: Integration) -> None:
+    Listed.objects.create(integration=destination, what="account", external_id="old", name="Old")
+    naming.refresh(destination, patience=1)
+    assert dict(Listed.objects.values_list("external_id", "active")) == {"a1": True, "a2": True, "old": False}
+
+
+def test_a_failed_delivery_is_tried_again_or_left_out(
+    destination: Integration,
+    tiny_books: TinyBooks,
+    approver: User,
+    signed_in: SignedIn,
+) -> None:
+    for number in range(2):
+        sell(destination, id=str(number), date=DAY)
+    NameMap.objects.filter(what="account").delete()
+    assert deliver(destination) == ["failed", "failed"]
+    client = signed_in(approver)
+    page = client.get(url("deliveries", destination.pk))
+    assert page.context["counts"] == {"delivered": 0, "under_way": 0, "failed": 2}
+    first, second = Delivery.objects.order_by("pk")
+    assert words(client.post(url("delivery_dismissal", destination.pk, first.pk)))[0].startswith("Left out.")
+    NameMap.objects.create(integration=destination, what="account", ours="1100", theirs="a1")
+    response = client.post(url("delivery_tries", destination.pk), {"delivery": second.pk})
+    assert words(response)[-1] == "1 delivery is tried again."
+    assert deliver(destination) == ["dismissed", "delivered"]
+    assert AuditEvent.objects.filter(action__startswith="delivery.").count() == 2
+    assert client.post(url("delivery_dismissal", destination.pk, second.pk)).status_code == 404
+
+
+def test_queries_do_not_grow_with_the_deliveries(
+    destination: Integration,
+    viewer: User,
+    signed_in: SignedIn,
+    django_assert_max_num_queries: Any,
+) -> None:
+    for number in range(12):
+        sell(destination, id=str(number))
+    deliver(destination)
+    client = signed_in(viewer)
+    with django_assert_max_num_queries(26):
+        client.get(url("deliveries", destination.pk))
