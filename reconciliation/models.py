@@ -74,6 +74,16 @@ class Match(models.Model):
         RULE = "rule", "Bank rule"
         CATEGORY = "category", "Suggested category"
 
+    class DifferenceKind(models.TextChoices):
+        NONE = "", "No difference"
+        ROUNDING = "rounding", "Rounding"
+        FEE = "fee", "Fee"
+        DISCOUNT = "discount", "Discount"
+        PART = "part", "Part payment"
+        OVERPAID = "overpaid", "Paid too much"
+        TRANSPOSED = "transposed", "Digits changed places"
+        OTHER = "other", "Not explained"
+
     organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
     account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="matches")
     state = models.CharField(max_length=10, choices=State, default=State.PROPOSED)
@@ -84,6 +94,10 @@ class Match(models.Model):
     weights_version = models.PositiveIntegerField(default=0, help_text="0: the built-in weights")
     tie = models.BooleanField(default=False)
     difference = models.BigIntegerField(default=0, help_text="Lines minus entries, minor units")
+    difference_kind = models.CharField(
+        max_length=10, choices=DifferenceKind, default=DifferenceKind.NONE, blank=True,
+        help_text="What the difference probably is",
+    )  # fmt: skip
     evidence = models.JSONField(default=list, help_text="[label, weight] rows")
     alternatives = models.JSONField(default=list, help_text="What a tie is with: lines, entries, probability")
     fingerprint = models.CharField(

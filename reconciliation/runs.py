@@ -160,13 +160,17 @@ def _store(
     MatchLine.objects.bulk_create(rows, batch_size=_BATCH)
 
 
-_FILLED = ["probability", "tie", "difference", "evidence", "alternatives", "run"]
+_FILLED = [
+    "probability", "raw_probability", "levels", "weights_version", "tie", "difference", "difference_kind",
+    "evidence", "alternatives", "run",
+]  # fmt: skip
 
 
 def _filled(made: Match, proposal: Proposal, run: MatchRun | None) -> Match:
-    made.probability = proposal.probability
+    made.probability, made.raw_probability = proposal.probability, proposal.raw_probability
+    made.levels, made.weights_version = dict(proposal.levels), proposal.weights_version
     made.tie = proposal.tie
-    made.difference = proposal.difference
+    made.difference, made.difference_kind = proposal.difference, proposal.difference_kind
     made.evidence = _told(proposal.evidence)
     made.alternatives = [
         {

@@ -17,6 +17,7 @@ from reconciliation.matching import levels as lv
 from reconciliation.matching import offsetting as off
 from reconciliation.matching.arrays import Bools, Floats, Ints
 from reconciliation.matching.assignment import assign
+from reconciliation.matching.calibration import AS_GIVEN, Calibration
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, score
 from reconciliation.matching.groups import (
@@ -82,11 +83,13 @@ def match(
     config: MatchRules | None = None,
     *,
     weights: Weights | None = None,
+    calibration: Calibration | None = None,
     progress: Progress = _untold,
     whole: Whole | None = None,
 ) -> Result:
     """Match statement lines with entries; pure, deterministic, each row used at most once.
 
+    `weights` and `calibration` are those learned from decisions, where there are any.
     With `whole` the rows are a few of many, and are weighed as these are.
     """
     progress("Reading what the rows say", 0.0)
@@ -100,7 +103,7 @@ def match(
     if len(entries):
         _void_entries(run, off.LIKELY)
     progress("Putting the proposals into words", 0.92)
-    result = _result(run)
+    result = _result(run, calibration or AS_GIVEN)
     progress("Done", 1.0)
     return result
 
@@ -300,9 +303,9 @@ def _rivals(pairs: Pairs, probability: Floats, chosen: Ints) -> list[tuple[int, 
     ]
 
 
-def _result(run: _Run) -> Result:
+def _result(run: _Run, calibration: Calibration) -> Result:
     least = run.comparison.rules.min_probability
-    found = Found(run.comparison.lines, run.comparison.entries, run.weights)
+    found = Found(run.comparison.lines, run.comparison.entries, run.weights, calibration)
     proposals = [found.group(group) for group in run.groups]
     proposals = [one for one in proposals if one.probability >= least]
     for assigned in run.assigned:

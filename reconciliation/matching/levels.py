@@ -14,7 +14,6 @@ import numpy as np
 
 from reconciliation.matching.arrays import Floats
 
-VERSION = 1
 MOST_LEARNED = 2.5
 
 
@@ -118,10 +117,10 @@ SHARE_PULL = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Log-odds of every level, by feature; `version` names the set that a proposal was made with."""
+    """Log-odds of every level, by feature; `version` names the set a proposal was made with (0: built in)."""
 
     by_feature: dict[str, Floats]
-    version: int = VERSION
+    version: int = 0
 
     @classmethod
     def start(cls) -> Weights:

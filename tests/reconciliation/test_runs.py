@@ -67,6 +67,16 @@ def test_a_pass_proposes_what_fits(bank: Account) -> None:
         bank.organization,
     )
     assert all(isinstance(label, str) and isinstance(weight, float) for label, weight in made.evidence)
+    assert sorted(made.levels) == ["amount", "batch", "date", "kind", "payer", "reference"]
+    assert (made.weights_version, made.difference_kind) == (0, "")
+
+
+def test_a_pass_says_what_a_difference_probably_is(bank: Account) -> None:
+    make_payout(bank, 9700, id="po_1N3XYZ")
+    make_line(bank, 9675, date=LATER, description="STRIPE TRANSFER po_1N3XYZ")
+    runs.propose(bank)
+    made = Match.objects.get()
+    assert (made.difference, made.difference_kind) == (-25, "fee")
 
 
 def test_a_second_pass_keeps_the_proposals_it_finds_again(bank: Account) -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from reconciliation.matching import levels as lv
 from reconciliation.matching import sums
 from reconciliation.matching.assignment import assign
+from reconciliation.matching.calibration import AS_GIVEN, Calibration
+from reconciliation.matching.differences import KINDS, difference_kinds
 from reconciliation.matching.evidence import amount_levels, transposed
 from reconciliation.matching.marginals import marginals
 from reconciliation.matching.readings import read
@@ -99,6 +101,35 @@ def test_levels_of_amounts() -> None:
     assert amount_levels(line, entry, Tolerance()).tolist() == [
         lv.CENTS, lv.FEE, lv.TRANSPOSED, lv.FEE, lv.DISCOUNT, lv.PART, lv.DIFFERENT
     ]  # fmt: skip
+
+
+def test_what_a_difference_is() -> None:
+    """Money in comes short of a fee; money out carries it on top; round percentages are discounts."""
+    pairs = {
+        (10000, 10000): "",
+        (9999, 10000): "rounding",
+        (9680, 10000): "fee",
+        (9800, 10000): "discount",
+        (970000, 1000000): "discount",
+        (-10320, -10000): "fee",
+        (-9680, -10000): "discount",
+        (10320, 10000): "overpaid",
+        (5000, 10000): "part",
+        (86850, 68850): "transposed",
+        (500, -500): "other",
+    }
+    line, entry = (np.array(column) for column in zip(*pairs, strict=True))
+    kinds = difference_kinds(line, entry, amount_levels(line, entry, Tolerance()))
+    assert [KINDS[kind] for kind in kinds.tolist()] == list(pairs.values())
+
+
+def test_a_curve_calibrates_between_its_points_and_nothing_is_certain() -> None:
+    given = np.array([0.0, 0.2, 0.5, 0.9, 1.0])
+    assert AS_GIVEN.applied(given).tolist() == [0.0, 0.2, 0.5, 0.9, 0.999999]
+    curve = Calibration.of([[0.2, 0.1], [0.5, 0.3], [0.9, 0.9]])
+    found = curve.applied(given)
+    assert found[:4].tolist() == [0.1, 0.1, 0.3, 0.9]
+    assert (np.diff(curve.applied(np.linspace(0, 1, 200))) >= 0).all()
 
 
 def test_transposed_digits() -> None:
