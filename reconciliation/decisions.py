@@ -259,8 +259,8 @@ def undo(made: Match, *, user: User, note: str = "", request: HttpRequest | None
 # Methods whose proposals carry codings of their own.
 _CODED = (Match.Method.RULE, Match.Method.CATEGORY)
 _KEPT = (
-    "probability", "raw_probability", "levels", "weights_version", "tie", "difference_kind", "evidence", "alternatives",
-    "fingerprint", "run_id", "rule_id",
+    "probability", "raw_probability", "levels", "weights_version", "tie", "difference_kind", "evidence",
+    "alternatives", "fingerprint", "run_id", "rule_id",
 )  # fmt: skip
 
 
