@@ -38,16 +38,16 @@ def _freedom(row: Ints, pull: Floats) -> Floats:
 def learned(
     weights: Weights, levels: dict[str, Small], probability: Floats, background: dict[str, Floats]
 ) -> Weights:
-    """Weights moved towards what the pairs show: one step of expectation-maximisation.
+    """These weights moved towards what the pairs show: one step of expectation-maximisation.
 
     Each level's share among probable pairs against its share among improbable ones (of dates: against
     its share of the days searched, because candidates are not drawn evenly from them). `background` adds
     how often each level stands in pairs of crowded amounts drawn at random. Few pairs move a level
-    little, and none moves further than MOST_LEARNED from its start value.
+    little, and none moves further than MOST_LEARNED from its value in `weights`.
     """
     by_feature = dict(weights.by_feature)
     for name in LEARNED:
-        start = Weights.start().by_feature[name]
+        start = weights.by_feature[name]
         hits = _tally(levels[name], probability, len(start))
         seen = _tally(levels[name], 1.0 - probability, len(start))
         seen = seen + background.get(name, 0.0)

@@ -15,6 +15,7 @@ from reconciliation.matching.levels import FEATURES, Weights
 from reconciliation.matching.offsetting import Offset
 from reconciliation.matching.proposals import (
     Alternative,
+    Evidence,
     Offsetting,
     Particulars,
     Proposal,
@@ -157,6 +158,25 @@ class Found:
             weights_version=self.version,
             difference_kind=KINDS[int(kind[0])],
             levels=self._levels(tuple(group.levels[name] for name in FEATURES)),
+            raw_probability=chance,
+        )
+
+    def returned(self, offset: Offset) -> Proposal:
+        """Two bank lines that cancel: a payment and its return, with no entry."""
+        evidence = [Evidence("Opposite amounts cancel", 3.0)]
+        if offset.undoes:
+            evidence.append(Evidence("one is worded as a return", 3.0))
+        if offset.shares_reference:
+            evidence.append(Evidence("same reference in both", 4.0))
+        if offset.same_name:
+            evidence.append(Evidence("same name in both", 2.0))
+        chance = _logistic(offset.score - _EVEN_OFFSET)
+        return Proposal(
+            line_ids=(self.lines.ids[offset.first], self.lines.ids[offset.second]),
+            entry_ids=(),
+            probability=round(chance, 6),
+            evidence=tuple(evidence),
+            weights_version=self.version,
             raw_probability=chance,
         )
 

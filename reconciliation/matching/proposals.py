@@ -61,7 +61,9 @@ class Proposal:
 
     @property
     def kind(self) -> str:
-        """`one to one`, `one to many`, `many to one` or `many to many`, lines first."""
+        """`one to one`, `one to many`, `many to one` or `many to many`, lines first; `lines that cancel`."""
+        if not self.entry_ids:
+            return "lines that cancel"
         sides = ("one" if len(ids) == 1 else "many" for ids in (self.line_ids, self.entry_ids))
         return " to ".join(sides)
 

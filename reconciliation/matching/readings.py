@@ -11,11 +11,12 @@ import numpy as np
 from reconciliation.matching.arrays import Bools, Hashes, Ints, mix, unique_pairs
 from reconciliation.matching.tables import Table
 from reconciliation.matching.vocabulary import KIND_GROUPS, MONTHS
-from reconciliation.matching.words import Tokens, folded, tokenize, word_hash
+from reconciliation.matching.words import SUFFIX_LENGTHS, Tokens, folded, tokenize, word_hash
 
 KINDS = tuple(KIND_GROUPS)
 CHEQUE = 1 << KINDS.index("cheque")
 REVERSAL = 1 << KINDS.index("reversal")
+RETURNED = 1 << KINDS.index("returned")
 FEWEST_DIGITS = 3
 
 
@@ -61,6 +62,8 @@ class Reading:
     digits: Keys
     tails: Keys
     prefixes: Keys
+    long_numbers: Keys
+    suffixes: Keys
     kinds: Ints
     batch: Hashes
     own_reference: Hashes
@@ -81,6 +84,8 @@ def read(table: Table, *, prefixes: bool) -> Reading:
         digits=Keys.distinct(_numbers(part) for part in [*told, tokens["counterparty"]]),
         tails=Keys.distinct(_tails(part) for part in told),
         prefixes=Keys.distinct(_prefixes(part) for part in told if prefixes) if prefixes else _no_keys(),
+        long_numbers=Keys.distinct(_long_numbers(part) for part in told),
+        suffixes=Keys.distinct(_suffixes(part) for part in told if prefixes) if prefixes else _no_keys(),
         kinds=_kinds([*tokens.values(), tokenize(_folded(table.kind))], size),
         batch=_whole_text(tokenize(_folded(table.batch))),
         own_reference=_whole_text(tokens["reference"]),
@@ -155,6 +160,20 @@ def _prefixes(tokens: Tokens) -> tuple[Ints, Hashes]:
     rows = np.broadcast_to(chunks.row, chunks.prefix.shape)
     told = chunks.prefix != 0
     return rows[told], chunks.prefix[told]
+
+
+def _long_numbers(tokens: Tokens) -> tuple[Ints, Hashes]:
+    """Numbers that may be the end of a longer reference."""
+    chunks = tokens.chunks
+    told = (chunks.digits == chunks.length) & np.isin(chunks.length, SUFFIX_LENGTHS)
+    return chunks.row[told], chunks.text_hash[told]
+
+
+def _suffixes(tokens: Tokens) -> tuple[Ints, Hashes]:
+    chunks = tokens.chunks
+    rows = np.broadcast_to(chunks.row, chunks.suffix.shape)
+    told = chunks.suffix != 0
+    return rows[told], chunks.suffix[told]
 
 
 def _words(columns: dict[str, list[str]], tokens: dict[str, Tokens], size: int) -> Words:

@@ -28,14 +28,15 @@ class Sums:
     limited: bool
 
 
-def find(target: int, amounts: Ints, *, longest: int, fewest: int = 2) -> Sums:
-    """Combinations of `fewest` to `longest` of these amounts (same sign as the target) that sum to it.
+def find(target: int, amounts: Ints, *, longest: int, fewest: int = 2, netted: bool = False) -> Sums:
+    """Combinations of `fewest` to `longest` of these amounts that sum to the target: those of its sign, or
+    (`netted`) of both signs, as where credit notes are taken off.
 
     The first MOST_SEARCHED amounts are tried in all combinations; of the first MOST_IN_RUN every run.
     """
     sign = 1 if target > 0 else -1
     sizes = amounts * sign
-    fitting = np.flatnonzero((sizes > 0) & (sizes <= target * sign))
+    fitting = np.flatnonzero((sizes != 0) if netted else ((sizes > 0) & (sizes <= target * sign)))
     if len(fitting) < fewest:
         return Sums([], False)
     near = fitting[:MOST_SEARCHED]
@@ -95,17 +96,17 @@ def _runs_meet(target: Ints, amounts: Ints, starts: Ints, counts: Ints) -> Ints:
 
 
 @lru_cache(maxsize=MOST_SEARCHED)
-def _choices(size: int) -> Ints:
+def choices(size: int) -> Ints:
     """Every choice of `size` things: 2**size rows of 0 and 1."""
     numbers = np.arange(1 << size)
     return (numbers[:, None] >> np.arange(size)) & 1
 
 
 def _combinations(target: int, sizes: Ints, allowed: range) -> list[tuple[int, ...]]:
-    if int(sizes.sum()) < target:
+    if int(sizes[sizes > 0].sum()) < target:
         return []
     half = len(sizes) // 2
-    left, right = _choices(half) @ sizes[:half], _choices(len(sizes) - half) @ sizes[half:]
+    left, right = choices(half) @ sizes[:half], choices(len(sizes) - half) @ sizes[half:]
     order = np.argsort(right)
     ordered = right[order]
     low = np.searchsorted(ordered, target - left)

@@ -20,6 +20,7 @@ from reconciliation.matching.tables import LONGEST_TEXT
 
 CHUNK_CHARACTERS = 1 << 20
 PREFIX_LENGTHS = range(5, 12)
+SUFFIX_LENGTHS = range(8, 12)
 _BASE = 0x100000001B3 * 2 + 1
 _MASK = (1 << 64) - 1
 _LETTER, _DIGIT = 1, 2
@@ -51,7 +52,8 @@ class Chunks:
     """Stretches between blanks that hold a digit: their row, hash of letters and digits, length, digits.
 
     `last` marks the end of a text (where banks cut); `prefix` holds hashes of the first 5 to 11
-    characters of each longer stretch, one row of the array a length, 0 where there is none.
+    characters of each longer stretch, one row of the array a length, 0 where there is none; `suffix`
+    those of the last 8 to 11.
     """
 
     row: Ints
@@ -60,6 +62,7 @@ class Chunks:
     digits: Ints
     last: Bools
     prefix: Hashes
+    suffix: Hashes
 
 
 def folded(text: str) -> str:
@@ -213,12 +216,18 @@ def _chunks(stream: _Stream, blanks: Ints, offset: int) -> Chunks:
     last = np.append(stream.row[starts][1:] != stream.row[starts][:-1], True)[: len(starts)][kept]
     starts, ends = starts[kept], ends[kept]
     prefix = np.stack([_prefix(stream, starts, ends, length) for length in PREFIX_LENGTHS])
-    return Chunks(
-        stream.row[starts] + offset, stream.stretch(starts, ends), ends - starts, digits[kept], last, prefix
-    )
+    suffix = np.stack([_suffix(stream, starts, ends, length) for length in SUFFIX_LENGTHS])
+    row, text = stream.row[starts] + offset, stream.stretch(starts, ends)
+    return Chunks(row, text, ends - starts, digits[kept], last, prefix, suffix)
 
 
 def _prefix(stream: _Stream, starts: Ints, ends: Ints, length: int) -> Hashes:
     longer = ends - starts > length
     hashes = stream.stretch(starts, np.where(longer, starts + length, starts))
+    return np.where(longer, hashes, np.uint64(0))
+
+
+def _suffix(stream: _Stream, starts: Ints, ends: Ints, length: int) -> Hashes:
+    longer = ends - starts > length
+    hashes = stream.stretch(np.where(longer, ends - length, ends), ends)
     return np.where(longer, hashes, np.uint64(0))
