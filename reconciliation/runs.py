@@ -14,7 +14,7 @@ from django_q.tasks import async_task
 
 from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account, Posting, StatementLine
-from reconciliation import open_rows
+from reconciliation import open_rows, suggesting
 from reconciliation.decisions import fingerprint, lock, match_row
 from reconciliation.matching.engine import match
 from reconciliation.matching.proposals import Evidence, Proposal
@@ -91,15 +91,17 @@ def propose(account: Account, *, run: MatchRun | None = None) -> int:
     result = match(lines, candidates)
     ids, values = [*lines.ids, *candidates.ids], [*lines.amount.tolist(), *candidates.amount.tolist()]
     amounts: dict[str, int] = dict(zip(ids, values, strict=True))
+    habits = suggesting.habits_for(account)
     with transaction.atomic():
         lock(account)
         kept = _standing(account, result.proposals, amounts)
         _store(account, kept, amounts, run)
+        proposed = len(kept) + suggesting.suggest(account, habits, run=run)
         if run is not None:
-            counts = {"lines": len(lines), "proposals": len(kept)}
+            counts = {"lines": len(lines), "proposals": proposed}
             marks = {"last_posting_id": newest, "last_line_id": newest_line}
             _finish(run, MatchRun.State.DONE, "; ".join(result.limits_reached), **counts, **marks)
-    return len(kept)
+    return proposed
 
 
 def _finish(run: MatchRun, state: str, message: str, **figures: int) -> None:

@@ -18,6 +18,7 @@ from reconciliation import cards, decisions, open_rows
 from reconciliation import notes as line_notes
 from reconciliation.cards import Part
 from reconciliation.forms import LineInput, coding_formset, difference_accounts, fill_codings, read_line
+from reconciliation.models import Match
 from reconciliation.selection import EntryPreview, check, preview
 from reconciliation.views.support import decided_answer, get_account, get_line, refused, undo_tag, way_back
 
@@ -92,14 +93,19 @@ def _done(request: OrgRequest, account: Account, given: LineInput, *, confirm: b
 
 
 def _start(request: OrgRequest, found: StatementLine) -> QueryDict:
-    """What the page opens with: rows from the URL, else the proposal beside the line when asked for."""
-    if "row" in request.GET or "choice" in request.GET or "proposal" not in request.GET:
+    """What the page opens with: rows from the URL, else the proposal beside the line when asked for; a
+    suggested account stands in its field wherever the line is to be booked."""
+    if "row" in request.GET or "choice" in request.GET:
         return request.GET
     data = request.GET.copy()
     proposal = cards.card(found).proposal
-    if proposal is not None:
+    suggested = proposal is not None and proposal.match.method == Match.Method.CATEGORY
+    books = suggested and request.GET.get("mode", "create") == "create"
+    if proposal is not None and ("proposal" in request.GET or books):
         data["choice"] = proposal.choice
         fill_codings(data, found.currency, proposal.match)
+        if suggested:
+            data["coding-0-amount"] = ""  # the rest, whatever is ticked beside it
     return data
 
 

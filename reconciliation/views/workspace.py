@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.tables import Table, table
 from ledgerhub.ledger.models import Account, StatementLine
-from reconciliation import proof, runs
+from reconciliation import proof, runs, suggesting
 from reconciliation.cards import cards
 from reconciliation.models import MatchRun
 from reconciliation.queue import COLUMNS, SHOW, SHOWN, SORTS, Counts, Scope, count, filters, items
@@ -93,6 +93,7 @@ def shown(request: OrgRequest, scope: Scope, listing: Table[StatementLine]) -> d
         "here": request.get_full_path(),
         "may_confirm": request.membership.may("approver"),
         "may_prepare": request.membership.may("bookkeeper"),
+        "learns": suggesting.has_history(request.organization),
     }
 
 
