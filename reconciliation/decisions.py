@@ -17,8 +17,9 @@ from ledgerhub.ledger import posting
 from ledgerhub.ledger.documents import Incoming
 from ledgerhub.ledger.models import Account, Allocation, Document, Posting, Source, StatementLine
 from reconciliation import open_rows
+from reconciliation.differences import Way, refuse_beyond_limit, settled
 from reconciliation.models import Confirmation, Match, MatchCoding, MatchLine
-from reconciliation.selection import Coding, Selection, check, draft_of, selection_of
+from reconciliation.selection import Coding, Selection, check, draft_of, money_text, selection_of
 
 SOURCE_KEY = "reconciliation"
 _TAKEN = "One of these rows was matched by somebody else meanwhile. Reload the page."
@@ -58,6 +59,7 @@ def coding_rows(made: Match, codings: Iterable[Coding], contact_name: str = "") 
             amount=coding.amount,
             description=coding.description,
             contact_name=contact_name,
+            is_difference=coding.is_difference,
         )
         for position, coding in enumerate(codings)
         if coding.amount  # `check` says what is wrong with one of nothing
@@ -73,16 +75,20 @@ def confirm(
     *,
     user: User,
     codings: Sequence[Coding] = (),
+    settle: Way | None = None,
     note: str = "",
     method: str = "",
     request: HttpRequest | None = None,
 ) -> Match:
     """Confirm a proposed match: post what is missing, tie the rows together, remember who and when.
 
-    Raises RecordError in words when rows were matched meanwhile or an amount is left unexplained.
+    `settle` says what becomes of a difference. Raises RecordError in words when rows were matched
+    meanwhile, an amount is left unexplained or more is written off than this person may.
     """
     held = _held(made, Match.State.PROPOSED)
     selection = selection_of(held, codings=codings)
+    if settle is not None:
+        selection = settled(selection, settle)
     return _confirm(held, selection, user=user, note=note, method=method or held.method, request=request)
 
 
@@ -142,6 +148,8 @@ def _confirm(
     _refuse_taken(selection)
     _lock_documents(selection)
     check(selection)
+    refuse_beyond_limit(selection, user)
+    _keep(made, selection, user)
     document = _post(made, selection, user)
     try:
         with transaction.atomic():
@@ -154,6 +162,20 @@ def _confirm(
     made.save(update_fields=["state", "method", "document", "difference"])
     _remember(made, Confirmation.Action.CONFIRM, user=user, note=note, request=request)
     return made
+
+
+def _keep(made: Match, selection: Selection, user: User) -> None:
+    """What is confirmed as rows: amounts paid of documents, codings; a difference names who let it go."""
+    selection.codings = [
+        coding._replace(description=f"{coding.description or 'Difference'}, approved by {user}"[:240])
+        if coding.is_difference
+        else coding
+        for coding in selection.codings
+    ]
+    made.codings.all().delete()
+    MatchCoding.objects.bulk_create(coding_rows(made, selection.codings, selection.contact_name))
+    for payment in selection.payments:
+        made.rows.filter(document=payment.open.document).update(amount=payment.amount)
 
 
 def _refuse_taken(selection: Selection) -> None:
@@ -272,6 +294,10 @@ def _propose_again(undone: Match) -> Match | None:
     held = MatchLine.objects.filter(wants).filter(Q(confirmed=True) | Q(match__state=Match.State.PROPOSED))
     if held.exists():
         return None
+    still_open = open_rows.open_ones(undone.account, [row.document_id for row in rows if row.document_id])
+    for row in rows:
+        if row.document_id in still_open:  # it may have been paid in part; the proposal was of all of it
+            row.amount = still_open[row.document_id].amount
     made = Match.objects.create(
         organization_id=undone.organization_id,
         account=undone.account,
@@ -337,10 +363,17 @@ def _remember(
         f"match.{Confirmation.Action(action).label.lower()}",
         made,
         before={"state": before},
-        after={"state": made.state, "rows": _row_words(made), "method": made.method, "note": note},
+        after={"state": made.state, "rows": _row_words(made), "method": made.method, "note": note}
+        | _difference_words(made),
         organization=made.account.organization,
         actor=user,
     )
+
+
+def _difference_words(made: Match) -> dict[str, list[str]]:
+    rows = made.codings.filter(is_difference=True).select_related("account").order_by("position")
+    words = [f"{money_text(row.amount, made.account)} to {row.account}: {row.description}" for row in rows]
+    return {"differences": words} if words else {}
 
 
 def _row_words(made: Match) -> list[str]:

@@ -201,6 +201,7 @@ class MatchCoding(models.Model):
     amount = models.BigIntegerField(help_text="Minor units, signed as the bank line")
     description = models.CharField(max_length=240, blank=True)
     contact_name = models.CharField(max_length=200, blank=True)
+    is_difference = models.BooleanField(default=False, help_text="What rows and lines differ by, booked away")
 
     class Meta:
         constraints: ClassVar = [

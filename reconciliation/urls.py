@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from reconciliation.views import accounts, bulk, line, matches, notes, workspace
+from reconciliation.views import accounts, bulk, differences, line, matches, notes, workspace
 
 app_name = "reconciliation"
 
@@ -15,6 +15,8 @@ urlpatterns = [
     path("reconcile/queue/", workspace.queue, name="queue"),
     path("reconcile/confirmations/", matches.confirmations, name="confirmations"),
     path("reconcile/last-decision/reversal/", matches.last_reversal, name="last_reversal"),
+    path("reconcile/differences/", differences.booked, name="differences"),
+    path("settings/differences/", differences.limits, name="difference_limits"),
     path("reconcile/<int:pk>/", workspace.workspace, name="workspace"),
     path("reconcile/<int:pk>/header/", workspace.header_fragment, name="header"),
     path("reconcile/<int:pk>/passes/", workspace.passes, name="passes"),
@@ -29,6 +31,12 @@ urlpatterns = [
     path(f"{_LINE}notes/", notes.notes, name="notes"),
     path("matches/<int:pk>/", matches.match, name="match"),
     path("matches/<int:pk>/confirmation/", matches.confirmation, name="confirmation"),
+    path("matches/<int:pk>/difference/", differences.difference, name="difference"),
+    path(
+        "matches/<int:pk>/difference/confirmation/",
+        differences.difference_confirmation,
+        name="difference_confirmation",
+    ),
     path("matches/<int:pk>/rejection/", matches.rejection, name="rejection"),
     path("matches/<int:pk>/reversal/", matches.reversal, name="reversal"),
 ]

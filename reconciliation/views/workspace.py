@@ -87,7 +87,7 @@ def shown(request: OrgRequest, scope: Scope, listing: Table[StatementLine]) -> d
     return {
         "table": listing,
         "narrowed": narrowed,
-        "cards": cards(listing.rows),
+        "cards": cards(listing.rows, request.membership),
         "sorts": [(value, label, value == listing.order) for value, label in SORTS],
         "show_tabs": _tabs(request, None if listing.chips else count(scope)),
         "here": request.get_full_path(),
