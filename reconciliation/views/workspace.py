@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -49,7 +50,8 @@ def queue(request: OrgRequest) -> HttpResponseBase:
     scope = Scope(request.organization)
     if request.headers.get("HX-Target") == "show-tabs":
         return tabs_alone(request, scope)
-    accounts = list(Account.objects.filter(pk__in=scope.lines.order_by().values("account")))
+    has_lines = Exists(StatementLine.objects.filter(account=OuterRef("pk")))
+    accounts = list(Account.objects.filter(has_lines, organization=request.organization).order_by("code"))
     listing = listed(request, scope, name="open-lines", default_sort="-worth", accounts=accounts)
     if listing.export:
         return listing.export
