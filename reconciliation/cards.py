@@ -14,7 +14,7 @@ from ledgerhub.access.models import Membership
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.accounts import Accounts
 from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
-from reconciliation import differences, notes
+from reconciliation import differences, notes, open_rows
 from reconciliation.models import LineNote, Match, MatchCoding, MatchLine
 from reconciliation.queue import SURE
 from reconciliation.selection import (
@@ -299,10 +299,13 @@ def _choices(made: Match, mine: str, others: dict[str, Part]) -> list[Choice]:
 
 
 def _alternatives(matches: Iterable[Match]) -> dict[str, Part]:
-    """Row id -> part, of all entries that ties are with and that nobody has matched."""
+    """Row id -> part, of all rows that ties are with and that nobody has matched."""
     ids = {
-        row_id for made in matches if made.tie for other in made.alternatives for row_id in other["entries"]
-    }
+        row_id
+        for made in matches if made.tie
+        for other in made.alternatives
+        for row_id in (*other["lines"], *other["entries"])
+    }  # fmt: skip
     if not ids:
         return {}
     postings = Posting.objects.filter(pk__in=[int(i[1:]) for i in ids if i[0] == "P"])
@@ -310,6 +313,8 @@ def _alternatives(matches: Iterable[Match]) -> dict[str, Part]:
     documents = Document.objects.filter(pk__in=[int(i[1:]) for i in ids if i[0] == "D"])
     parts = [posting_part(row) for row in postings.select_related("entry__document__contact")]
     parts += [document_part(row, row.total) for row in documents.select_related("contact")]
+    lines = open_rows.all_lines().filter(pk__in=[int(i[1:]) for i in ids if i[0] == "L"])
+    parts += [line_part(row) for row in lines]
     return {part.row_id: part for part in parts}
 
 

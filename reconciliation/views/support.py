@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -49,9 +51,10 @@ def undo_tag(request: OrgRequest, made: Match) -> str:
 
 
 def decided_answer(request: OrgRequest, lines: list[int]) -> HttpResponse:
-    """What htmx gets for a decision: these lines' cards go; header and tabs then ask for themselves anew."""
-    answer = render(request, "reconciliation/decided_fragment.html", {"lines": lines})
-    answer["HX-Trigger"] = "decided"
+    """What htmx gets for a decision: the toast, and word that cards of these lines go (they may be on another
+    page); header and tabs then ask for themselves anew."""
+    answer = render(request, "reconciliation/decided_fragment.html")
+    answer["HX-Trigger-After-Swap"] = json.dumps({"decided": {"lines": lines}})
     return answer
 
 

@@ -207,8 +207,8 @@ def test_approving_what_is_ticked(visit: Visit, bank: Account, approver: User) -
 
 def test_approving_by_probability_as_a_job(visit: Visit, bank: Account, approver: User) -> None:
     for number in range(30):
-        propose(bank, [1000 + number], to=[1000 + number], probability=0.97)
-    propose(bank, [777], to=[777], probability=0.8)
+        propose(bank, [1000 + number], to=[1000 + number], probability=0.97, method="person")
+    propose(bank, [777], to=[777], probability=0.8, method="person")
     page = visit(approver)
     page.goto(f"/o/{bank.organization.slug}/reconcile/{bank.pk}/")
     page.keyboard.press("b")
@@ -277,7 +277,7 @@ def test_groups_notes_and_the_queue(visit: Visit, bank: Account, approver: User)
     expect(group).to_have_count(0)
     expect(pair(page, plain)).to_be_focused()
     page.keyboard.press("s")
-    expect(page.get_by_label("Account", exact=True)).to_have_count(2)
+    expect(page.locator("#line-form").get_by_label("Account", exact=True)).to_have_count(2)
     assert looks.faults(page, "split-in-place") == []
     page.keyboard.press("Escape")
     expect(pair(page, plain)).to_be_focused()

@@ -13,11 +13,12 @@ from ledgerhub.access.models import Role
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Allocation
-from reconciliation import decisions, open_rows, runs
-from reconciliation.models import Match, MatchLine
+from reconciliation import bulk, decisions, open_rows, runs
+from reconciliation.models import Confirmation, Match, MatchLine
 from reconciliation.selection import Payment, Selection
 from tests.factories import make_organization, make_user
 from tests.reconciliation.factories import account, make_bank, make_invoice, make_line, make_payout
+from tests.reconciliation.test_queue import propose
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -75,3 +76,16 @@ def test_an_invoice_is_not_paid_twice_from_two_accounts() -> None:
     assert "not open any more" in told[1]
     assert Allocation.objects.get().document == invoice
     assert list(queries.open_items(organization)) == []
+
+
+def test_two_workers_on_one_bulk_approval_approve_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    organization = make_organization()
+    make_bank(organization)
+    bank = account(organization, "bank")
+    person = make_user(organization=organization, role=Role.APPROVER)
+    matches = [propose(bank, [amount], to=[amount]) for amount in range(100, 112)]
+    monkeypatch.setattr(bulk, "AT_ONCE", 0)
+    made = bulk.ask(bank, 0.95, newest=matches[-1].pk, user=person)
+    assert at_once(*[lambda: bulk.execute(made.pk)] * 3) == ["", "", ""]
+    assert set(made.rows.values_list("state", "reason")) == {("done", "")}
+    assert Confirmation.objects.count() == 12

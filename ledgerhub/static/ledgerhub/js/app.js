@@ -410,6 +410,10 @@
     all("[data-theme-toggle], [data-show-keys], [data-copy], [data-print], [data-mirror]", root).forEach((button) => { button.hidden = false; });
   }
 
+  // The server says which lines a decision settled: their cards go, wherever the decision was made
+  document.addEventListener("decided", (event) => {
+    event.detail.lines.forEach((line) => document.getElementById(`line-${line}`)?.remove());
+  });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.matches?.("[data-work]")) openedWork(event.detail.target);
   });
