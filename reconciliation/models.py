@@ -39,6 +39,8 @@ class MatchRun(models.Model):
     incremental = models.BooleanField(default=False)
     lines = models.PositiveIntegerField(default=0)
     proposals = models.PositiveIntegerField(default=0)
+    # Of its proposals: how many approval rules have confirmed without a person.
+    approved = models.PositiveIntegerField(default=0)
     message = models.CharField(max_length=500, blank=True)
     # The newest rows this pass may have seen: a later one asks for the next pass.
     last_line_id = models.BigIntegerField(default=0)
@@ -345,6 +347,26 @@ class RuleSplit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} part {self.position}"
+
+
+class RuleDismissal(models.Model):
+    """A rule suggested from repeated decisions that somebody does not want: it is not suggested again."""
+
+    organization = models.ForeignKey("access.Organization", on_delete=models.CASCADE, related_name="+")
+    text = models.CharField(max_length=240, help_text="As texts are compared: folded")
+    account = models.ForeignKey("ledger.Account", on_delete=models.CASCADE, related_name="+")
+    dismissed_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    dismissed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["organization", "text", "account"], name="one_rule_dismissal_a_habit"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.text} to {self.account}"
 
 
 # ── what the engine learned ───────────────────────────────────────────────────────────────────────────
