@@ -10,10 +10,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import (
     BigIntegerField,
-    Count,
     Exists,
     F,
-    IntegerField,
     Max,
     Min,
     OuterRef,
@@ -86,7 +84,7 @@ def eligible(account: Account) -> QuerySet[Any]:
 
 
 def with_rows(matches: QuerySet[Match]) -> QuerySet[Any]:
-    """Matches with what rules ask of their rows: counts, totals and the earliest day of lines and entries.
+    """Matches with what rules ask of their rows: totals of lines and of entries, and the earliest day.
 
     Postings that confirming the match posted itself do not count.
     """
@@ -97,17 +95,10 @@ def with_rows(matches: QuerySet[Match]) -> QuerySet[Any]:
     )
     first = Min(Coalesce("statement_line__date", "posting__date"))
     return matches.annotate(
-        line_count=_count(lines),
-        entry_count=_count(entries),
         lines_total=_sum(lines),
         entries_total=_sum(entries),
         earliest=Subquery(rows.annotate(first=first).values("first")[:1]),
     )
-
-
-def _count(rows: QuerySet[Any, Any]) -> Coalesce:
-    counted = Subquery(rows.annotate(n=Count("pk")).values("n")[:1], output_field=IntegerField())
-    return Coalesce(counted, 0)
 
 
 def _sum(rows: QuerySet[Any, Any]) -> Coalesce:
@@ -136,7 +127,7 @@ def kind_of(made: Match) -> str:
         return "bank rule"
     if made.method == Match.Method.CATEGORY:
         return "category"
-    counts = made.line_count, made.entry_count  # type: ignore[attr-defined]
+    counts = made.line_count, made.entry_count
     return " to ".join("one" if count == 1 else "many" for count in counts)
 
 

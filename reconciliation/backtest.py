@@ -141,8 +141,8 @@ def how_decided(line_ids: Collection[int]) -> dict[int, dict[int, int]]:
 
 def _booked(match_ids: Collection[int]) -> dict[int, dict[int, int]]:
     """Match id -> account id -> amount, of matches of one line that were booked straight to accounts."""
-    coded = approving.with_rows(Match.objects.filter(pk__in=match_ids, document__isnull=False))
-    rows = coded.filter(line_count=1, entry_count=0).values_list("document_id", "pk", "account_id")
+    coded = Match.objects.filter(pk__in=match_ids, document__isnull=False, line_count=1, entry_count=0)
+    rows = coded.values_list("document_id", "pk", "account_id")
     made_of = {document_id: (pk, bank_id) for document_id, pk, bank_id in rows}
     postings = Posting.objects.filter(
         entry__document__in=made_of, entry__reverses__isnull=True, entry__reversed_by__isnull=True
