@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import (
     BigIntegerField,
+    Count,
     Exists,
     F,
     Max,
@@ -32,6 +33,10 @@ from reconciliation.rules import AutoApproval, Candidate, first_approval
 log = logging.getLogger(__name__)
 
 AT_ONCE = 200
+# Rows of the books a match takes; what confirming it posted itself is none of them.
+NOT_ITS_OWN = Q(statement_line__isnull=True) & ~Q(
+    posting__isnull=False, posting__entry__document=F("match__document")
+)
 
 
 def approve_some(account_id: int) -> int:
@@ -89,14 +94,12 @@ def with_rows(matches: QuerySet[Match]) -> QuerySet[Any]:
     Postings that confirming the match posted itself do not count.
     """
     rows = MatchLine.objects.filter(match=OuterRef("pk")).order_by().values("match")
-    lines = rows.filter(statement_line__isnull=False)
-    entries = rows.filter(statement_line__isnull=True).exclude(
-        Q(posting__isnull=False) & Q(posting__entry__document=F("match__document"))
-    )
+    lines, entries = rows.filter(statement_line__isnull=False), rows.filter(NOT_ITS_OWN)
     first = Min(Coalesce("statement_line__date", "posting__date"))
     return matches.annotate(
         lines_total=_sum(lines),
         entries_total=_sum(entries),
+        entries_taken=Coalesce(Subquery(entries.annotate(n=Count("pk")).values("n")[:1]), 0),
         earliest=Subquery(rows.annotate(first=first).values("first")[:1]),
     )
 
@@ -127,7 +130,7 @@ def kind_of(made: Match) -> str:
         return "bank rule"
     if made.method == Match.Method.CATEGORY:
         return "category"
-    counts = made.line_count, made.entry_count
+    counts = made.line_count, made.entries_taken  # type: ignore[attr-defined]
     return " to ".join("one" if count == 1 else "many" for count in counts)
 
 

@@ -141,7 +141,8 @@ def how_decided(line_ids: Collection[int]) -> dict[int, dict[int, int]]:
 
 def _booked(match_ids: Collection[int]) -> dict[int, dict[int, int]]:
     """Match id -> account id -> amount, of matches of one line that were booked straight to accounts."""
-    coded = Match.objects.filter(pk__in=match_ids, document__isnull=False, line_count=1, entry_count=0)
+    others = MatchLine.objects.filter(approving.NOT_ITS_OWN, match=OuterRef("pk"))
+    coded = Match.objects.filter(~Exists(others), pk__in=match_ids, document__isnull=False, line_count=1)
     rows = coded.values_list("document_id", "pk", "account_id")
     made_of = {document_id: (pk, bank_id) for document_id, pk, bank_id in rows}
     postings = Posting.objects.filter(

@@ -6,7 +6,7 @@ import time
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciliation.matching import levels as lv
@@ -108,6 +108,7 @@ def test_parts_of_a_line(
     assert (None if booked is None else [(part.account, part.amount) for part in booked]) == expected
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.integers(-(10**12), 10**12).filter(bool),
     st.lists(st.integers(1, 400_000), min_size=1, max_size=6),
