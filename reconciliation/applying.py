@@ -104,7 +104,7 @@ def _proposals(
                 line_id=row.id,
                 amount=row.amount,
                 codings=codings(booked, accounts),
-                evidence=[(words(rule, row.text, account), 1.0)],
+                evidence=[(words(rule, row.text, account), 0.0)],
                 contact_name=version.contact_name,
                 rule_id=version.pk,
             )

@@ -63,7 +63,7 @@ def test_a_pass_proposes_what_the_rules_book(bank: Account, fees: Account) -> No
     assert (made.rule, made.probability, made.evidence) == (
         version,
         None,
-        [["Bank rule “Bank fees”: the text holds “service charge”; money out", 1.0]],
+        [["Bank rule “Bank fees”: the text holds “service charge”; money out", 0.0]],
     )
     assert made.codings.get().contact_name == "First Bank"
 
