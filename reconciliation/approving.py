@@ -114,6 +114,8 @@ def candidate(made: Match) -> Candidate:
     coded = made.method in (Match.Method.RULE, Match.Method.CATEGORY)
     lines_total: int = made.lines_total  # type: ignore[attr-defined]
     left = 0 if coded else lines_total - made.entries_total  # type: ignore[attr-defined]
+    if made.difference_kind:
+        left = left or 1  # confirming took the amounts as they were paid: only the word remains
     return Candidate(
         kind=kind_of(made),
         amount=lines_total,

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from reconciliation.views import accounts, automatic, bulk, differences, line, matches, notes, rule_version, rules, workspace
+from reconciliation.views import (
+    accounts,
+    automatic,
+    bulk,
+    differences,
+    line,
+    matches,
+    notes,
+    rule_version,
+    rules,
+    workspace,
+)
 
 app_name = "reconciliation"
 
