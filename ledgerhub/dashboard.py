@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from django.db.models import Count, Max, Min, Prefetch, Q, Sum
+from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 from django.utils.timesince import timesince
@@ -19,7 +19,7 @@ from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, DailyTotal, Document, StatementLine
 from ledgerhub.ledger.queries import CurrencyBalance
 from ledgerhub.lineage import page_url
-from reconciliation.models import Confirmation, Match, MatchLine
+from reconciliation.models import Confirmation, Match, MatchLine, RuleVersion
 
 DAYS = 30
 CONSENT_WARNING = dt.timedelta(days=14)
@@ -136,6 +136,7 @@ def _tasks(organization: Organization, integrations: list[Integration]) -> list[
         *_quarantined(organization),
         *_expiring(organization),
         *_proposals(organization),
+        *_rules(organization),
         *_unexplained(organization),
         *_lock(organization),
     ]
@@ -152,6 +153,29 @@ def _attention(organization: Organization, integrations: list[Integration]) -> l
         )
         for one in integrations
         if one.state == Integration.State.ATTENTION
+    ]
+
+
+_RULE_WORDS = {RuleVersion.State.PROPOSED: "waits for approval", RuleVersion.State.EXPIRED: "has expired"}
+
+
+def _rules(organization: Organization) -> list[Task]:
+    """Rules that wait for approval, and those that expired and nobody has changed or switched off since."""
+    states = RuleVersion.State
+    newer = RuleVersion.objects.filter(rule=OuterRef("rule"), number__gt=OuterRef("number"))
+    rows = RuleVersion.objects.filter(
+        Q(state=states.PROPOSED) | Q(Q(state=states.EXPIRED) & ~Exists(newer)),
+        rule__organization=organization,
+    )
+    return [
+        Task(
+            "proposed" if row.state == states.PROPOSED else "expired",
+            f"The rule “{row.rule}” {_RULE_WORDS[states(row.state)]}",
+            row.end_reason or "It was back-tested and takes force once it is approved.",
+            page_url(organization, "reconciliation:rule_version", row.rule_id, row.number),
+            "Look at it",
+        )
+        for row in rows.select_related("rule").order_by("-pk")[:CAUSES_SHOWN]
     ]
 
 

@@ -158,6 +158,9 @@ def percent_of(probability: float | None) -> int | None:
 
 
 def reasons_of(match: Match) -> list[Reason]:
+    """What speaks for it and against; a rule and a suggestion state one reason, which has no weight."""
+    if match.method in (Match.Method.RULE, Match.Method.CATEGORY):
+        return [Reason(label, "success") for label, _ in match.evidence]
     return _reasons(match.evidence)
 
 

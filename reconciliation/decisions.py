@@ -16,13 +16,14 @@ from ledgerhub.ledger import documents as ledger_documents
 from ledgerhub.ledger import posting
 from ledgerhub.ledger.documents import Incoming
 from ledgerhub.ledger.models import Account, Allocation, Document, Posting, Source, StatementLine
-from reconciliation import open_rows
+from reconciliation import expiry, open_rows
 from reconciliation.differences import Way, refuse_beyond_limit, settled
-from reconciliation.models import Confirmation, Match, MatchCoding, MatchLine
+from reconciliation.models import Confirmation, Match, MatchCoding, MatchLine, RuleVersion
 from reconciliation.selection import Coding, Selection, check, draft_of, money_text, selection_of
 
 SOURCE_KEY = "reconciliation"
 _TAKEN = "One of these rows was matched by somebody else meanwhile. Reload the page."
+_OTHERWISE = "Matched otherwise"
 _NOT_OPEN = (
     "This match is not open any more: somebody decided it, or a new pass replaced it. Reload the page."
 )
@@ -73,23 +74,27 @@ def coding_rows(made: Match, codings: Iterable[Coding], contact_name: str = "") 
 def confirm(
     made: Match,
     *,
-    user: User,
+    user: User | None,
     codings: Sequence[Coding] = (),
     settle: Way | None = None,
     note: str = "",
     method: str = "",
+    rule: RuleVersion | None = None,
     request: HttpRequest | None = None,
 ) -> Match:
     """Confirm a proposed match: post what is missing, tie the rows together, remember who and when.
 
-    `settle` says what becomes of a difference. Raises RecordError in words when rows were matched
-    meanwhile, an amount is left unexplained or more is written off than this person may.
+    `settle` says what becomes of a difference. Without a person (`user` None) it is `rule`, an approval
+    rule's version, that allowed it. Raises RecordError in words when rows were matched meanwhile, an amount
+    is left unexplained or more is written off than this person may.
     """
     held = _held(made, Match.State.PROPOSED)
     selection = selection_of(held, codings=codings)
     if settle is not None:
         selection = settled(selection, settle)
-    return _confirm(held, selection, user=user, note=note, method=method or held.method, request=request)
+    made = _confirm(held, selection, user=user, method=method or held.method)
+    _remember(made, Confirmation.Action.CONFIRM, user=user, note=note, rule=rule, request=request)
+    return made
 
 
 @transaction.atomic
@@ -104,7 +109,10 @@ def match_by_hand(
     """Match rows a person chose (find and match, split, create from line); confirmed at once."""
     lock(selection.account)
     made = _make(selection, method=method)
-    return _confirm(made, selection, user=user, note=note, method=method, request=request)
+    _overrule(made, user)
+    made = _confirm(made, selection, user=user, method=method)
+    _remember(made, Confirmation.Action.CONFIRM, user=user, note=note, request=request)
+    return made
 
 
 @transaction.atomic
@@ -142,9 +150,7 @@ def _held(made: Match, *states: str) -> Match:
     return held
 
 
-def _confirm(
-    made: Match, selection: Selection, *, user: User, note: str, method: str, request: HttpRequest | None
-) -> Match:
+def _confirm(made: Match, selection: Selection, *, user: User | None, method: str) -> Match:
     _refuse_taken(selection)
     _lock_documents(selection)
     check(selection)
@@ -160,11 +166,10 @@ def _confirm(
     made.state, made.method, made.document = Match.State.CONFIRMED, method, document
     made.difference = 0
     made.save(update_fields=["state", "method", "document", "difference"])
-    _remember(made, Confirmation.Action.CONFIRM, user=user, note=note, request=request)
     return made
 
 
-def _keep(made: Match, selection: Selection, user: User) -> None:
+def _keep(made: Match, selection: Selection, user: User | None) -> None:
     """What is confirmed as rows: amounts paid of documents, codings; a difference names who let it go."""
     selection.codings = [
         coding._replace(description=f"{coding.description or 'Difference'}, approved by {user}"[:240])
@@ -207,7 +212,7 @@ def _lock_documents(selection: Selection) -> None:
     ]
 
 
-def _post(made: Match, selection: Selection, user: User) -> Document | None:
+def _post(made: Match, selection: Selection, user: User | None) -> Document | None:
     """Book what the bank line says and the books do not: paid documents, codings, differences."""
     draft = draft_of(selection, f"match:{made.pk}")
     if draft is None:
@@ -247,6 +252,18 @@ def _drop_rivals(made: Match) -> None:
     Match.objects.filter(pk__in=rivals, state=Match.State.PROPOSED).delete()
 
 
+def _overrule(made: Match, user: User) -> None:
+    """What was proposed for these lines and a person matches otherwise is kept, as wrong, to learn from."""
+    lines = [row.statement_line_id for row in made.rows.all() if row.statement_line_id]
+    proposed = Match.objects.filter(rows__statement_line__in=lines, state=Match.State.PROPOSED)
+    others = proposed.exclude(method=Match.Method.PERSON).exclude(fingerprint=made.fingerprint)
+    ids = set(others.exclude(pk=made.pk).values_list("pk", flat=True))
+    Match.objects.filter(pk__in=ids).update(state=Match.State.UNDONE)
+    Confirmation.objects.bulk_create(
+        Confirmation(match_id=pk, action=Confirmation.Action.REJECT, by=user, note=_OTHERWISE) for pk in ids
+    )
+
+
 # ── refusing, undoing ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -257,6 +274,7 @@ def reject(made: Match, *, user: User, note: str = "", request: HttpRequest | No
     held.state = Match.State.REJECTED
     held.save(update_fields=["state"])
     _remember(held, Confirmation.Action.REJECT, user=user, note=note, request=request)
+    expiry.review(held)
 
 
 @transaction.atomic
@@ -275,7 +293,15 @@ def undo(made: Match, *, user: User, note: str = "", request: HttpRequest | None
     held.state = Match.State.UNDONE
     held.save(update_fields=["state"])
     _remember(held, Confirmation.Action.UNDO, user=user, note=note, request=request, before=before)
-    return _propose_again(held) if held.probability is not None or held.method in _CODED else None
+    expiry.review(held)
+    return _propose_again(held) if _comes_back(held) else None
+
+
+def _comes_back(undone: Match) -> bool:
+    """Whether there is a proposal to go back to: the engine's, a category, or that of a rule in force."""
+    if undone.rule_id is not None:
+        return RuleVersion.objects.filter(pk=undone.rule_id, state=RuleVersion.State.ACTIVE).exists()
+    return undone.probability is not None or undone.method in _CODED
 
 
 # Methods whose proposals carry codings of their own.
@@ -352,21 +378,24 @@ def _remember(
     made: Match,
     action: str,
     *,
-    user: User,
+    user: User | None,
     note: str,
     request: HttpRequest | None,
     before: str = Match.State.PROPOSED,
+    rule: RuleVersion | None = None,
 ) -> None:
-    Confirmation.objects.create(match=made, action=action, by=user, note=note[:300])
+    Confirmation.objects.create(match=made, action=action, by=user, note=note[:300], rule=rule)
+    after = {"state": made.state, "rows": _row_words(made), "method": made.method, "note": note}
+    after |= _difference_words(made)
     record(
         request,
         f"match.{Confirmation.Action(action).label.lower()}",
         made,
         before={"state": before},
-        after={"state": made.state, "rows": _row_words(made), "method": made.method, "note": note}
-        | _difference_words(made),
+        after=after if rule is None else {**after, "rule": str(rule)},
         organization=made.account.organization,
         actor=user,
+        label=f"Rule “{rule.rule}”" if rule is not None else "",
     )
 
 

@@ -14,7 +14,7 @@ from django_q.tasks import async_task
 
 from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account, Posting, StatementLine
-from reconciliation import open_rows, suggesting
+from reconciliation import applying, open_rows, suggesting
 from reconciliation.decisions import fingerprint, lock, match_row
 from reconciliation.matching.engine import match
 from reconciliation.matching.proposals import Evidence, Proposal
@@ -96,7 +96,9 @@ def propose(account: Account, *, run: MatchRun | None = None) -> int:
         lock(account)
         kept = _standing(account, result.proposals, amounts)
         _store(account, kept, amounts, run)
-        proposed = len(kept) + suggesting.suggest(account, habits, run=run)
+        proposed = len(kept) + applying.apply_bank_rules(account, run=run)
+        proposed += suggesting.suggest(account, habits, run=run)
+        applying.approve_soon(account)
         if run is not None:
             counts = {"lines": len(lines), "proposals": proposed}
             marks = {"last_posting_id": newest, "last_line_id": newest_line}

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from django.urls import path
 
-from reconciliation.views import accounts, bulk, differences, line, matches, notes, workspace
+from reconciliation.views import (
+    accounts,
+    automatic,
+    bulk,
+    differences,
+    line,
+    matches,
+    notes,
+    rule_version,
+    rules,
+    workspace,
+)
 
 app_name = "reconciliation"
 
 _LINE = "reconcile/<int:account_pk>/lines/<int:pk>/"
+_RULE = "reconcile/rules/<int:pk>/"
+_VERSION = f"{_RULE}versions/<int:number>/"
 
 urlpatterns = [
     path("reconcile/", accounts.accounts, name="accounts"),
@@ -29,6 +42,21 @@ urlpatterns = [
     path(f"{_LINE}confirmation/", line.confirmation, name="line_confirmation"),
     path(f"{_LINE}preparation/", line.preparation, name="line_preparation"),
     path(f"{_LINE}notes/", notes.notes, name="notes"),
+    path("reconcile/rules/", rules.rules, name="rules"),
+    path("reconcile/rules/new/bank/", rules.new, {"kind": "bank"}, name="new_bank_rule"),
+    path("reconcile/rules/new/approval/", rules.new, {"kind": "approval"}, name="new_approval_rule"),
+    path("reconcile/rules/dismissals/", rules.dismissals, name="rule_dismissals"),
+    path(f"{_RULE}draft/", rules.draft, name="rule_draft"),
+    path(f"{_RULE}position/", rules.position, name="rule_position"),
+    path(_VERSION, rule_version.version, name="rule_version"),
+    path(f"{_VERSION}backtests/", rule_version.backtests, name="rule_backtests"),
+    path(f"{_VERSION}proposal/", rule_version.proposal, name="rule_proposal"),
+    path(f"{_VERSION}approval/", rule_version.approval, name="rule_approval"),
+    path(f"{_VERSION}retirement/", rule_version.retirement, name="rule_retirement"),
+    path(f"{_VERSION}reactivation/", rule_version.reactivation, name="rule_reactivation"),
+    path(f"{_VERSION}removal/", rule_version.removal, name="rule_removal"),
+    path("reconcile/automatic/", automatic.automatic, name="automatic"),
+    path("reconcile/automatic/reversals/", automatic.reversals, name="automatic_reversals"),
     path("matches/<int:pk>/", matches.match, name="match"),
     path("matches/<int:pk>/confirmation/", matches.confirmation, name="confirmation"),
     path("matches/<int:pk>/difference/", differences.difference, name="difference"),

@@ -16,7 +16,7 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.tables import Column, Filter, table
 from ledgerhub.ledger.models import Account
-from reconciliation import cards, decisions, proof
+from reconciliation import backtest, cards, decisions, proof
 from reconciliation.models import Confirmation, Match, MatchLine
 from reconciliation.selection import in_words, open_day
 from reconciliation.views.support import (
@@ -262,6 +262,7 @@ def match(request: OrgRequest, pk: int) -> HttpResponse:
         "account": made.account,
         "lines": lines,
         "entries": entries,
+        "rule_from": made.state == Match.State.CONFIRMED and made.rule is None and _is_coded(made),
         "codings": made.codings.select_related("account").order_by("position"),
         "currency": lines[0].currency if lines else "",
         "percent": cards.percent_of(made.probability),
@@ -272,6 +273,12 @@ def match(request: OrgRequest, pk: int) -> HttpResponse:
         "here": request.get_full_path(),
     }
     return render(request, "reconciliation/match.html", context)
+
+
+def _is_coded(made: Match) -> bool:
+    """Whether its line was booked straight to accounts, so that a rule could do the same."""
+    line = made.rows.filter(statement_line__isnull=False).first()
+    return line is not None and any(backtest.how_decided([line.statement_line_id or 0]).values())
 
 
 _STATES = {"prepare": "proposed", "confirm": "confirmed", "reject": "rejected", "undo": "undone"}

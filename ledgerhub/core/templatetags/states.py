@@ -32,7 +32,7 @@ _SAME_WORD = {
         "failed error rejected broken revoked expired lost declined uncollectible blocked locked_out"
     ),
     ("neutral", "draft"): "draft open unpaid unknown",
-    ("neutral", "pause"): "paused disabled inactive off snoozed",
+    ("neutral", "pause"): "paused disabled inactive off snoozed retired",
     (
         "neutral",
         "minus",
