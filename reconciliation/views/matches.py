@@ -16,7 +16,7 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.tables import Column, Filter, table
 from ledgerhub.ledger.models import Account
-from reconciliation import cards, decisions, proof
+from reconciliation import cards, decisions, differences, proof
 from reconciliation.models import Confirmation, Match, MatchLine
 from reconciliation.selection import in_words, open_day
 from reconciliation.views.support import (
@@ -264,6 +264,7 @@ def match(request: OrgRequest, pk: int) -> HttpResponse:
         "entries": entries,
         "codings": made.codings.select_related("account").order_by("position"),
         "currency": lines[0].currency if lines else "",
+        "offer": _offer(request, made),
         "percent": cards.percent_of(made.probability),
         "reasons": cards.reasons_of(made),
         "events": _events(made),
@@ -272,6 +273,14 @@ def match(request: OrgRequest, pk: int) -> HttpResponse:
         "here": request.get_full_path(),
     }
     return render(request, "reconciliation/match.html", context)
+
+
+def _offer(request: OrgRequest, made: Match) -> differences.Offer | None:
+    """How what is left over can be settled, while it is only proposed."""
+    if made.state != Match.State.PROPOSED:
+        return None
+    [read] = cards.with_rows([made.pk])
+    return differences.offers(made.account, [read], membership=request.membership).get(made.pk)
 
 
 _STATES = {"prepare": "proposed", "confirm": "confirmed", "reject": "rejected", "undo": "undone"}
