@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
+from math import log
 
 from django.db.models import F, Q, QuerySet
 
@@ -62,7 +63,7 @@ def _proposal(line_id: int, amount: int, made: Suggestion, target: Account) -> C
         line_id=line_id,
         amount=amount,
         codings=(Coding(target, amount),),
-        evidence=[(made.reason, 0.0)],
+        evidence=[(made.reason, round(log(made.probability / (1 - made.probability)), 1))],
         probability=made.probability,
     )
 

@@ -71,12 +71,13 @@ def _offer(request: OrgRequest, made: Match, to: str) -> differences.Offer | Non
 
 def _page(request: OrgRequest, offer: differences.Offer, *, status: int = 200) -> HttpResponse:
     made = offer.match
-    context = {
+    context: dict[str, Any] = {
         "offer": offer,
         "account": get_account(request, made.account_id),
         "may_confirm": request.membership.may(Role.APPROVER),
         "here": way_back(request, get_account(request, made.account_id)),
     }
+    context["alone"] = "alone" in request.GET or "alone" in request.POST
     if request.headers.get("HX-Request"):
         answer = render(request, "reconciliation/difference.html", context)
         answer["HX-Retarget"], answer["HX-Reswap"] = f"#difference-{made.pk}", "outerHTML"

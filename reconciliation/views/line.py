@@ -17,6 +17,7 @@ from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation import cards, decisions, open_rows
 from reconciliation import notes as line_notes
 from reconciliation.cards import Part
+from reconciliation.differences import Offer
 from reconciliation.forms import LineInput, coding_formset, difference_accounts, fill_codings, read_line
 from reconciliation.models import Match
 from reconciliation.selection import EntryPreview, check, preview
@@ -106,7 +107,20 @@ def _start(request: OrgRequest, found: StatementLine) -> QueryDict:
         fill_codings(data, found.currency, proposal.match)
         if suggested:
             data["coding-0-amount"] = ""  # the rest, whatever is ticked beside it
+        if proposal.difference is not None:
+            _settle(data, proposal.difference)
     return data
+
+
+def _settle(data: QueryDict, offer: Offer) -> None:
+    """What is usual for the difference, as if it had been chosen."""
+    if offer.chosen is None or offer.selection is None:
+        return
+    if offer.chosen.account is not None:
+        data["difference_to"] = offer.chosen.value
+        return
+    for payment in offer.selection.payments:
+        data[f"amount-D{payment.open.document.pk}"] = str(from_minor(abs(payment.amount), offer.currency))
 
 
 def _page(

@@ -116,6 +116,8 @@ PAGES: dict[str, Find] = {
     "reconciliation:line": _line,
     "reconciliation:decided": _bank,
     "reconciliation:match": _match,
+    "reconciliation:differences": _nothing,
+    "reconciliation:difference_limits": _nothing,
     "integrations:errors": _nothing,
     "integrations:cause": _cause,
     "integrations:quarantined": _quarantined,

@@ -183,6 +183,24 @@ def test_what_was_not_on_the_screen_is_shown_not_posted(
     assert made.state == "proposed"
 
 
+def test_the_page_of_the_line_begins_with_what_is_usual(
+    bank: Account, approver: User, signed_in: SignedIn
+) -> None:
+    client = signed_in(approver)
+    fee, part = short(bank, -150, kind="fee"), part_of_invoice(bank, 4000)
+    pages = []
+    for made in (fee, part):
+        line = made.rows.get(statement_line__isnull=False).statement_line_id
+        assert line is not None
+        pages.append(client.get(url("line", bank.pk, line), {"proposal": "1"}).context)
+    assert [coding.account.role for coding in pages[0]["selection"].codings] == ["merchant_fees"]
+    assert [payment.amount for payment in pages[1]["selection"].payments] == [4000]
+    assert [page["ready"] for page in pages] == [True, True]
+    shown = client.get(url("match", fee.pk)).content.decode()
+    assert "Approve and book −1.50 USD to Merchant fees" in shown
+    assert "hx-post" not in shown.split('class="difference-form"')[1].split(">")[0]
+
+
 def test_by_htmx_the_card_goes(bank: Account, approver: User, signed_in: SignedIn) -> None:
     made = short(bank, -2, kind="rounding")
     to = str(account(bank.organization, "rounding").pk)
