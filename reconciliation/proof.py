@@ -84,7 +84,7 @@ class _Day(NamedTuple):
 
     day: dt.date
     amount: int
-    count: int
+    number: int
 
 
 _Days = Mapping[int, Sequence[_Day]]  # by account id
@@ -197,7 +197,9 @@ def _bounds(
 
 def _days(rows: QuerySet[Any]) -> _Days:
     found: dict[int, list[_Day]] = _Empty()
-    grouped = rows.order_by().values_list("account", "date").annotate(amount=Sum("amount"), count=Count("pk"))
+    grouped = (
+        rows.order_by().values_list("account", "date").annotate(amount=Sum("amount"), number=Count("pk"))
+    )
     for account, *day in grouped:
         found.setdefault(account, []).append(_Day(*day))
     return found
@@ -230,9 +232,9 @@ def _across(bounds: Mapping[int, tuple[Anchor | None, Anchor | None]]) -> dict[i
         late |= after & Q(match__account=pk)
     rows = MatchLine.objects.filter(confirmed=True)
     found: dict[int, int] = {}
-    for account, amount, posted, shown in rows.filter(match__in=rows.filter(late).values("match")).values_list(
-        "match__account", "amount", "posting__date", "statement_line__date"
-    ):
+    for account, amount, posted, shown in rows.filter(
+        match__in=rows.filter(late).values("match")
+    ).values_list("match__account", "amount", "posting__date", "statement_line__date"):
         day = ends[account]
         held = (amount if posted and posted <= day else 0) - (amount if shown and shown <= day else 0)
         found[account] = found.get(account, 0) + held
@@ -249,9 +251,7 @@ def _unsound(accounts: Sequence[Account], until: dt.date | None) -> dict[int, in
 
 def _between(days: Iterable[_Day], after: dt.date | None, until: dt.date | None) -> list[_Day]:
     """The days after one and up to another; None: without that bound."""
-    return [
-        one for one in days if (after is None or one.day > after) and (until is None or one.day <= until)
-    ]
+    return [one for one in days if (after is None or one.day > after) and (until is None or one.day <= until)]
 
 
 def _sum(days: Iterable[_Day]) -> int:
@@ -259,4 +259,4 @@ def _sum(days: Iterable[_Day]) -> int:
 
 
 def _count(days: Iterable[_Day]) -> int:
-    return sum(one.count for one in days)
+    return sum(one.number for one in days)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from reconciliation.views import accounts, bulk, differences, line, matches, notes, workspace
+from reconciliation.views import (
+    accounts,
+    bulk,
+    differences,
+    line,
+    matches,
+    notes,
+    sign_offs,
+    statements,
+    workspace,
+)
 
 app_name = "reconciliation"
 
@@ -25,6 +35,11 @@ urlpatterns = [
     path("reconcile/bulk/<int:pk>/reversal/", bulk.bulk_reversal, name="bulk_reversal"),
     path("reconcile/<int:pk>/recent/", matches.recent, name="recent"),
     path("reconcile/<int:pk>/decided/", matches.decided, name="decided"),
+    path("reconcile/<int:pk>/statements/", statements.statements, name="statements"),
+    path("reconcile/<int:pk>/report/", sign_offs.draft, name="report"),
+    path("reconcile/<int:pk>/sign-offs/", statements.sign_offs, name="sign_offs"),
+    path("sign-offs/<int:pk>/", sign_offs.sign_off, name="sign_off"),
+    path("sign-offs/<int:pk>/reopening/", sign_offs.reopening, name="reopening"),
     path(_LINE, line.line, name="line"),
     path(f"{_LINE}confirmation/", line.confirmation, name="line_confirmation"),
     path(f"{_LINE}preparation/", line.preparation, name="line_preparation"),
