@@ -16,9 +16,11 @@ from integrations.models import Incident, Integration, Quarantine, Secret, Strea
 from ledgerhub.access.models import Organization
 from ledgerhub.core.templatetags.formats import format_day
 from ledgerhub.ledger import queries
+from ledgerhub.ledger.bank_accounts import bank_accounts
 from ledgerhub.ledger.models import Account, DailyTotal, Document, StatementLine
 from ledgerhub.ledger.queries import CurrencyBalance
 from ledgerhub.lineage import page_url
+from reconciliation import proof, signing
 from reconciliation.models import Confirmation, Match, MatchLine
 
 DAYS = 30
@@ -133,10 +135,12 @@ def _tasks(organization: Organization, integrations: list[Integration]) -> list[
     return [
         *_attention(organization, integrations),
         *_incidents(organization),
+        *_broken_sign_offs(organization),
         *_quarantined(organization),
         *_expiring(organization),
         *_proposals(organization),
         *_unexplained(organization),
+        *_to_sign(organization),
         *_lock(organization),
     ]
 
@@ -266,6 +270,47 @@ def _unexplained(organization: Organization) -> list[Task]:
         )
         for account, count in sorted(counted.items())
         if (left := count - matched.get(account, 0)) > 0
+    ]
+
+
+def _banks(organization: Organization) -> list[Account]:
+    found = list(bank_accounts(organization))
+    for account in found:
+        account.organization = organization
+    return found
+
+
+def _broken_sign_offs(organization: Organization) -> list[Task]:
+    """Signed periods in which the bank's lines are no longer what was signed."""
+    banks = {account.pk: account for account in _banks(organization)}
+    return [
+        Task(
+            "unbalanced",
+            f"{banks[one.sign_off.account_id].name}: a signed period changed",
+            signing.broken_words(banks[one.sign_off.account_id], one),
+            page_url(organization, "reconciliation:statements", one.sign_off.account_id),
+            "See what changed",
+        )
+        for one in signing.broken(list(banks.values()))
+    ]
+
+
+def _to_sign(organization: Organization) -> list[Task]:
+    """Accounts that are reconciled to the cent and not signed off up to that day."""
+    banks = _banks(organization)
+    proofs, signed = proof.prove_all(banks), signing.latest_of(banks)
+    return [
+        Task(
+            "reconciled",
+            f"Sign off {account.name} up to {_day(organization, closing.day)}",
+            "It is reconciled to the cent: every line is explained, and the books agree with the bank.",
+            page_url(organization, "reconciliation:statements", account.pk),
+            "Sign off",
+        )
+        for account in banks
+        if (closing := proofs[account.pk].closing) is not None
+        and proofs[account.pk].reconciled
+        and (account.pk not in signed or signed[account.pk].end < closing.day)
     ]
 
 

@@ -85,7 +85,8 @@ def _of_lines(account: Account, until: dt.date, proof: Proof) -> Iterable[Hindra
     pending = StatementLine.objects.filter(account=account, pending=True, date__lte=until).count()
     if pending:
         lines = "1 line is" if pending == 1 else f"{pending} lines are"
-        yield Hindrance(f"{lines} still pending at the bank: wait until they are booked.", "statement_lines")
+        text = f"{lines} still pending: wait until the bank has booked them."
+        yield Hindrance(text, "statement_lines")
     doubts = Suspicion.objects.filter(account=account, verdict="").filter(
         Q(line__date__lte=until) | Q(other__date__lte=until)
     )
@@ -103,7 +104,7 @@ def _of_matches(account: Account, proof: Proof) -> Iterable[Hindrance]:
         matches = "1 match rests" if proof.unsound == 1 else f"{proof.unsound} matches rest"
         text = f"{matches} on entries that were reversed since. Undo and match again."
         yield Hindrance(text, "decided", "?unsound=1")
-    if proof.books_gap:
+    if proof.books_gap and proof.books_gap != -(proof.gap or 0):  # else missing lines say it all
         yield Hindrance(
             f"The books differ from the bank by {money(account, proof.books_gap)} beyond open lines and "
             "outstanding entries. Usually the opening balance is not booked: enter it as a journal entry.",
@@ -244,7 +245,7 @@ def changes(account: Account, made: SignOff) -> list[str]:
 
 def broken(accounts: Sequence[Account]) -> list[Broken]:
     """The latest standing sign-offs whose bank lines changed; three queries however many accounts."""
-    latest = _latest(accounts)
+    latest = latest_of(accounts)
     if not latest:
         return []
     lines = StatementLine.objects.filter(COUNTED).order_by().values_list("account")
@@ -261,7 +262,8 @@ def broken(accounts: Sequence[Account]) -> list[Broken]:
     return found
 
 
-def _latest(accounts: Sequence[Account]) -> dict[int, SignOff]:
+def latest_of(accounts: Sequence[Account]) -> dict[int, SignOff]:
+    """Account id -> its latest standing sign-off."""
     rows = SignOff.objects.filter(account__in=accounts, reopened_at__isnull=True)
     return {row.account_id: row for row in rows.select_related("signed_by").order_by("end")}
 

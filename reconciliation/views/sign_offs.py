@@ -111,19 +111,7 @@ def _changes(account: Account, made: SignOff) -> list[str]:
 
 def _answer(request: OrgRequest, account: Account, context: dict[str, Any]) -> HttpResponseBase:
     if request.GET.get("export") == "csv":
-        header = [
-            "Section",
-            "Date",
-            "Text",
-            "Reference",
-            "Contact",
-            "Days old",
-            "Met on",
-            "Amount",
-            "Currency",
-        ]
-        name = f"reconciliation-{account.code}-{context['end']}"
-        return csv_response(name, header, _cells(context), list)
+        return csv_response(f"reconciliation-{account.code}-{context['end']}", _HEADER, _cells(context), list)
     return render(request, "reconciliation/report.html", context)
 
 
@@ -135,7 +123,7 @@ def _cells(context: dict[str, Any]) -> Iterator[list[Any]]:
     currency, report = context["currency"], context["report"]
     figures = (
         ("Opening balance of the bank", context["start"], context["opening"]),
-        (f"{context['lines']} bank lines", None, context["lines_total"]),
+        (f"Bank lines ({context['lines']})", None, context["lines_total"]),
         ("Closing balance of the bank", context["end"], context["closing"]),
         ("Outstanding", None, context["outstanding"]),
         ("Balance of the books", context["end"], context["books"]),
