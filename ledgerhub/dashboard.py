@@ -20,7 +20,7 @@ from ledgerhub.ledger.bank_accounts import bank_accounts
 from ledgerhub.ledger.models import Account, DailyTotal, Document, StatementLine
 from ledgerhub.ledger.queries import CurrencyBalance
 from ledgerhub.lineage import page_url
-from reconciliation import proof, signing
+from reconciliation import signing
 from reconciliation.models import Confirmation, Match, MatchLine
 
 DAYS = 30
@@ -132,15 +132,16 @@ def _label(day: dt.date) -> str:
 
 
 def _tasks(organization: Organization, integrations: list[Integration]) -> list[Task]:
+    banks = _banks(organization)
     return [
         *_attention(organization, integrations),
         *_incidents(organization),
-        *_broken_sign_offs(organization),
+        *_broken_sign_offs(organization, banks),
         *_quarantined(organization),
         *_expiring(organization),
         *_proposals(organization),
         *_unexplained(organization),
-        *_to_sign(organization),
+        *_to_sign(organization, banks),
         *_lock(organization),
     ]
 
@@ -280,9 +281,9 @@ def _banks(organization: Organization) -> list[Account]:
     return found
 
 
-def _broken_sign_offs(organization: Organization) -> list[Task]:
+def _broken_sign_offs(organization: Organization, accounts: list[Account]) -> list[Task]:
     """Signed periods in which the bank's lines are no longer what was signed."""
-    banks = {account.pk: account for account in _banks(organization)}
+    banks = {account.pk: account for account in accounts}
     return [
         Task(
             "unbalanced",
@@ -291,26 +292,21 @@ def _broken_sign_offs(organization: Organization) -> list[Task]:
             page_url(organization, "reconciliation:statements", one.sign_off.account_id),
             "See what changed",
         )
-        for one in signing.broken(list(banks.values()))
+        for one in signing.broken(accounts)
     ]
 
 
-def _to_sign(organization: Organization) -> list[Task]:
+def _to_sign(organization: Organization, banks: list[Account]) -> list[Task]:
     """Accounts that are reconciled to the cent and not signed off up to that day."""
-    banks = _banks(organization)
-    proofs, signed = proof.prove_all(banks), signing.latest_of(banks)
     return [
         Task(
             "reconciled",
-            f"Sign off {account.name} up to {_day(organization, closing.day)}",
+            f"Sign off {account.name} up to {_day(organization, until)}",
             "It is reconciled to the cent: every line is explained, and the books agree with the bank.",
             page_url(organization, "reconciliation:statements", account.pk),
             "Sign off",
         )
-        for account in banks
-        if (closing := proofs[account.pk].closing) is not None
-        and proofs[account.pk].reconciled
-        and (account.pk not in signed or signed[account.pk].end < closing.day)
+        for account, until in signing.ready(banks)
     ]
 
 

@@ -220,6 +220,7 @@ def _posting_item(row: Posting, until: dt.date, met: dt.date | None) -> Item:
     reference = document.number or document.reference or document.external_id
     contact = document.contact.name if document.contact else document.get_gateway_label()
     text = row.memo or row.entry.memo
+    reference = "" if reference in text else reference
     return Item(row.date, text, reference, contact, row.amount, (until - row.date).days, met, row.entry_id)
 
 

@@ -19,7 +19,7 @@ from reconciliation import chain, signed
 from reconciliation.chain import Link, money
 from reconciliation.decisions import lock
 from reconciliation.models import Confirmation, MatchLine, SignOff, Suspicion
-from reconciliation.proof import COUNTED, Proof, stated
+from reconciliation.proof import COUNTED, Proof, prove_all, stated
 from reconciliation.report import Report, compile_report, period_matches
 from reconciliation.signed import day_text
 
@@ -40,6 +40,24 @@ def days(account: Account, links: Sequence[Link]) -> list[dt.date]:
     ends = {one.statement.end for one in links if one.statement.closing is not None and one.statement.end}
     found = ends or {anchor.day for anchor in stated([account])[account.pk][1:]}
     return sorted((day for day in found if last is None or day > last.end), reverse=True)
+
+
+def ready(accounts: Sequence[Account]) -> list[tuple[Account, dt.date]]:
+    """Accounts that are reconciled to the cent up to a day that nobody has signed, with that day."""
+    counted = StatementLine.objects.filter(COUNTED, account=OuterRef("pk"))
+    matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
+    explained = Account.objects.filter(pk__in=[account.pk for account in accounts]).filter(
+        Exists(counted), ~Exists(counted.filter(~Exists(matched)))
+    )
+    wanted = set(explained.values_list("pk", flat=True))
+    candidates = [account for account in accounts if account.pk in wanted]
+    proofs, latest = prove_all(candidates), latest_of(candidates) if candidates else {}
+    found = []
+    for account in candidates:
+        proof, last = proofs[account.pk], latest.get(account.pk)
+        if proof.reconciled and proof.closing and (last is None or last.end < proof.closing.day):
+            found.append((account, proof.closing.day))
+    return found
 
 
 def hindrances(

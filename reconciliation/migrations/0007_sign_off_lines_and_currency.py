@@ -8,8 +8,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('access', '0002_audit_chain'),
-        ('ledger', '0005_line_history_and_exclusion'),
-        ('reconciliation', '0003_rules_weights_and_sign_off'),
+        
+        ('reconciliation', '0006_bulk_approvals'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
