@@ -88,11 +88,12 @@ class Report:
     totals: dict[str, int] = field(default_factory=dict)
     ages: list[Age] = field(default_factory=list)
 
-    @property
-    def sections(self) -> list[Section]:
+    def sections(self, *, clearing: bool = False) -> list[Section]:
+        """The lists as they are printed, of a bank or a clearing account."""
+        titles = _CLEARING_SECTIONS if clearing else _SECTIONS
         return [
             Section(title, empty, getattr(self, name), self.totals.get(name, 0))
-            for name, (title, empty) in _SECTIONS.items()
+            for name, (title, empty) in titles.items()
         ]
 
     def kept(self) -> dict[str, Any]:
@@ -115,7 +116,13 @@ _SECTIONS = {
 }
 
 
-def _counted(found: Report) -> Report:
+_CLEARING_SECTIONS = {
+    "receipts": ("Owed by the processor, not in a payout yet", "Nothing waits for a payout."),
+    "payments": ("Owed to the processor, not taken from a payout yet", "Nothing is owed."),
+}
+
+
+def counted(found: Report) -> Report:
     """Totals and ages, which a sign-off keeps as they were."""
     found.totals = {name: sum(item.amount for item in getattr(found, name)) for name in _SECTIONS}
     waiting = [*found.payments, *found.receipts]
@@ -166,7 +173,7 @@ def compile_report(account: Account, until: dt.date) -> tuple[Proof, Report]:
         methods=_methods(matches),
         people=_people(matches),
     )
-    return proof, _counted(found)
+    return proof, counted(found)
 
 
 def period_matches(account: Account, after: dt.date | None, until: dt.date) -> QuerySet[Match]:

@@ -210,6 +210,7 @@ class DocumentLine(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["source_ref"], name="line_source_ref", condition=~Q(source_ref="")),
+            models.Index(fields=["external_id"], name="line_external_id", condition=~Q(external_id="")),
         ]
         ordering: ClassVar = ["section", "position"]
 

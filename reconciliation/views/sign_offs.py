@@ -67,8 +67,9 @@ def reopening(request: OrgRequest, pk: int) -> HttpResponse:
     except RecordError as error:
         messages.error(request, str(error))
         return redirect("reconciliation:sign_off", request.organization.slug, made.pk)
-    messages.success(request, f"{made} is open again. What was signed stays here as history.")
-    return redirect("reconciliation:statements", request.organization.slug, made.account_id)
+    messages.success(request, f"{made} is open again. What was signed stays as history.")
+    page = "ledger:clearing_account" if made.account.role == "clearing" else "reconciliation:statements"
+    return redirect(page, request.organization.slug, made.account_id)
 
 
 _FIGURES = ("currency", "start", "end", "opening", "lines", "lines_total", "closing", "books", "outstanding")
@@ -99,7 +100,7 @@ def _drafted(proof: Proof) -> dict[str, Any]:
 def _changes(account: Account, made: SignOff) -> list[str]:
     if made.reopened_at is not None:
         return []
-    found = signing.changes(account, made)
+    found = [] if account.role == "clearing" else signing.changes(account, made)
     now = signing.books_now(made)
     if now != made.books:
         found.append(
@@ -112,6 +113,8 @@ def _changes(account: Account, made: SignOff) -> list[str]:
 def _answer(request: OrgRequest, account: Account, context: dict[str, Any]) -> HttpResponseBase:
     if request.GET.get("export") == "csv":
         return csv_response(f"reconciliation-{account.code}-{context['end']}", _HEADER, _cells(context), list)
+    context["clearing"] = account.role == "clearing"
+    context["sections"] = context["report"].sections(clearing=account.role == "clearing")
     return render(request, "reconciliation/report.html", context)
 
 
@@ -137,7 +140,7 @@ def _cells(context: dict[str, Any]) -> Iterator[list[Any]]:
 
 
 def _item_cells(report: Report, currency: str) -> Iterator[list[Any]]:
-    for section in report.sections:
+    for section in report.sections():
         for item in section.items:
             words = [section.title, item.day, item.text, item.reference, item.contact, item.age, item.met]
             yield [*words, _major(item.amount, currency), currency]

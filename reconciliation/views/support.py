@@ -57,9 +57,7 @@ def decided_answer(request: OrgRequest, lines: list[int]) -> HttpResponse:
     return answer
 
 
-def refused(
-    request: OrgRequest, reason: str | RecordError, account: Account | None = None
-) -> HttpResponse:
+def refused(request: OrgRequest, reason: str | RecordError, account: Account | None = None) -> HttpResponse:
     """A decision that could not be taken: in words, back on the page; htmx gets them on top of it."""
     url = _mend_url(request, account) if account and isinstance(reason, PeriodSigned) else ""
     if request.headers.get("HX-Request"):
