@@ -180,6 +180,10 @@ class Document(OrganizationOwned):
     def get_label(self) -> str:
         return self.kind.replace("_", " ").capitalize()
 
+    def get_status_label(self) -> str:
+        """ "in_transit" -> "In transit"."""
+        return self.status.replace("_", " ").capitalize()
+
     def get_gateway_label(self) -> str:
         """ "shopify_payments" -> "Shopify payments"."""
         return self.gateway.replace("_", " ").capitalize()

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('access', '0002_audit_chain'),
         
-        ('reconciliation', '0007_what_a_difference_is'),
+        ('reconciliation', '0008_differences_booked'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
