@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from django.db.models import BigIntegerField, Case, Count, Exists, F, Min, OuterRef, Q, QuerySet, Sum, When
+from django.db.models import BigIntegerField, Case, Count, F, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
 from ledgerhub.ledger import queries, settlement
-from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, Posting
+from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, Entry, Posting
 from ledgerhub.ledger.settlement import WAITS, Booked, Item, Part, Rest, Settlement, Tender
 
 _CHUNK = 5_000
@@ -186,7 +186,7 @@ class Fault(NamedTuple):
 
 
 def check_payouts(clearing: Account, payouts: Sequence[Document]) -> dict[int, PayoutCheck]:
-    """Payout id -> check, of some payouts; eight queries however many, by the ids that items name."""
+    """Payout id -> check, of some payouts; a dozen queries however many, by the ids that items name."""
     found = {payout.pk: PayoutCheck(payout.pk, payout.total) for payout in payouts}
     items = _items(list(found))
     for item in items:
@@ -223,8 +223,7 @@ def _settled_around(clearing: Account, items: Sequence[Item], payouts: Sequence[
     names = {name for item in items for name in (item.external_id, item.source) if name}
     documents = sorted({*_named(clearing, names), *(payout.pk for payout in payouts)})
     tenders = _tenders(clearing, documents)
-    postings = Posting.objects.filter(account=clearing, entry__document__in=documents)
-    booked = list(_booked(clearing, postings, dt.date.max))
+    booked = list(_booked(clearing, _postings_of(clearing, documents), dt.date.max))
     theirs = names | {row.external_id for row in booked} | {tender.external_id for tender in tenders}
     mine = {item.line_id for item in items}
     more = [item for item in _items_naming(clearing, theirs) if item.line_id not in mine]
@@ -239,25 +238,34 @@ def _settled_around(clearing: Account, items: Sequence[Item], payouts: Sequence[
 def _named(clearing: Account, names: Collection[str]) -> list[int]:
     """Documents that bear one of these ids, or of which a payment does."""
     found: set[int] = set()
-    rows = Document.objects.filter(organization=clearing.organization_id)
-    lines = DocumentLine.objects.filter(section="tenders", document__organization=clearing.organization_id)
+    rows = Document.objects.filter(organization=clearing.organization_id).order_by()
+    lines = DocumentLine.objects.filter(section="tenders").order_by()
     for chunk in _chunks(names):
-        found.update(rows.filter(external_id__in=chunk).order_by().values_list("pk", flat=True))
-        found.update(lines.filter(external_id__in=chunk).order_by().values_list("document", flat=True))
+        found.update(rows.filter(external_id__in=chunk).values_list("pk", flat=True))
+        paid = list(lines.filter(external_id__in=chunk).values_list("document", flat=True))
+        found.update(rows.filter(pk__in=paid).values_list("pk", flat=True))
     return sorted(found)
+
+
+def _postings_of(clearing: Account, documents: Sequence[int]) -> QuerySet[Posting]:
+    """Postings of some documents on the account, found by their entries, not by the whole account."""
+    entries = list(Entry.objects.filter(document__in=documents).order_by().values_list("pk", flat=True))
+    rows = Posting.objects.filter(entry__in=entries).order_by().values_list("pk", "account")
+    return Posting.objects.filter(pk__in=[pk for pk, account in rows if account == clearing.pk])
 
 
 def _items_naming(clearing: Account, names: Collection[str]) -> list[Item]:
     """Items of booked payouts on this account that name one of these ids."""
     found: dict[int, Item] = {}
-    booked = Posting.objects.filter(account=clearing, entry__document=OuterRef("document"))
-    rows = DocumentLine.objects.filter(section="items", document__organization=clearing.organization_id)
-    rows = rows.filter(Exists(booked)).order_by()
+    rows = DocumentLine.objects.filter(section="items").order_by()
     for chunk in _chunks(names):
         for lookup in ("source_ref__in", "external_id__in"):
             for row in rows.filter(**{lookup: chunk}).values_list(*_ITEM):
                 found[row[0]] = Item(*row)
-    return list(found.values())
+    payouts = {item.payout_id for item in found.values()}
+    standing = _postings_of(clearing, sorted(payouts)).order_by()
+    booked = set(standing.values_list("entry__document", flat=True))
+    return [item for item in found.values() if item.payout_id in booked]
 
 
 def _chunks(names: Collection[str]) -> Iterable[list[str]]:

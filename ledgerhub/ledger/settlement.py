@@ -115,6 +115,8 @@ class _Names:
 def _best(found: list[Booked] | None, currency: str, *, fee: bool) -> Booked | None:
     if not found:
         return None
+    if len(found) == 1:
+        return found[0]
     return min(found, key=lambda row: (row.currency != currency, (row.kind == "fee") != fee))
 
 
