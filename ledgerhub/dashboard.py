@@ -16,9 +16,11 @@ from integrations.models import Incident, Integration, Quarantine, Secret, Strea
 from ledgerhub.access.models import Organization
 from ledgerhub.core.templatetags.formats import format_day
 from ledgerhub.ledger import queries
+from ledgerhub.ledger.bank_accounts import bank_accounts
 from ledgerhub.ledger.models import Account, DailyTotal, Document, StatementLine
 from ledgerhub.ledger.queries import CurrencyBalance
 from ledgerhub.lineage import page_url
+from reconciliation import signing
 from reconciliation.models import Confirmation, Match, MatchLine, RuleVersion
 
 DAYS = 30
@@ -130,14 +132,17 @@ def _label(day: dt.date) -> str:
 
 
 def _tasks(organization: Organization, integrations: list[Integration]) -> list[Task]:
+    banks = _banks(organization)
     return [
         *_attention(organization, integrations),
         *_incidents(organization),
+        *_broken_sign_offs(organization, banks),
         *_quarantined(organization),
         *_expiring(organization),
         *_proposals(organization),
         *_rules(organization),
         *_unexplained(organization),
+        *_to_sign(organization, banks),
         *_lock(organization),
     ]
 
@@ -290,6 +295,42 @@ def _unexplained(organization: Organization) -> list[Task]:
         )
         for account, count in sorted(counted.items())
         if (left := count - matched.get(account, 0)) > 0
+    ]
+
+
+def _banks(organization: Organization) -> list[Account]:
+    found = list(bank_accounts(organization))
+    for account in found:
+        account.organization = organization
+    return found
+
+
+def _broken_sign_offs(organization: Organization, accounts: list[Account]) -> list[Task]:
+    """Signed periods in which the bank's lines are no longer what was signed."""
+    banks = {account.pk: account for account in accounts}
+    return [
+        Task(
+            "unbalanced",
+            f"{banks[one.sign_off.account_id].name}: a signed period changed",
+            signing.broken_words(banks[one.sign_off.account_id], one),
+            page_url(organization, "reconciliation:statements", one.sign_off.account_id),
+            "See what changed",
+        )
+        for one in signing.broken(accounts)
+    ]
+
+
+def _to_sign(organization: Organization, banks: list[Account]) -> list[Task]:
+    """Accounts that are reconciled to the cent and not signed off up to that day."""
+    return [
+        Task(
+            "reconciled",
+            f"Sign off {account.name} up to {_day(organization, until)}",
+            "It is reconciled to the cent: every line is explained, and the books agree with the bank.",
+            page_url(organization, "reconciliation:statements", account.pk),
+            "Sign off",
+        )
+        for account, until in signing.ready(banks)
     ]
 
 

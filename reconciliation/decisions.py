@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.http import HttpRequest
 
 from ledgerhub.access.audit import record
@@ -16,7 +16,7 @@ from ledgerhub.ledger import documents as ledger_documents
 from ledgerhub.ledger import posting
 from ledgerhub.ledger.documents import Incoming
 from ledgerhub.ledger.models import Account, Allocation, Document, Posting, Source, StatementLine
-from reconciliation import expiry, open_rows
+from reconciliation import expiry, open_rows, signed
 from reconciliation.differences import Way, refuse_beyond_limit, settled
 from reconciliation.models import Confirmation, Match, MatchCoding, MatchLine, RuleVersion
 from reconciliation.selection import Coding, Selection, check, draft_of, money_text, selection_of
@@ -141,12 +141,14 @@ def _make(selection: Selection, *, method: str) -> Match:
 
 
 def _held(made: Match, *states: str) -> Match:
-    """The match as it now is, with its account locked; raises RecordError when it is in another state."""
+    """The match as it now is, with its account locked; raises RecordError when it is in another state, or
+    when its lines lie in a period that is signed off."""
     lock(made.account)
     rows = Match.objects.select_related("account__organization", "document")
     held = rows.filter(pk=made.pk, state__in=states).first()
     if held is None:
         raise RecordError(_NOT_OPEN)
+    signed.refuse(held.account, held.rows.aggregate(day=Min("statement_line__date"))["day"])
     return held
 
 
@@ -184,7 +186,8 @@ def _keep(made: Match, selection: Selection, user: User | None) -> None:
 
 
 def _refuse_taken(selection: Selection) -> None:
-    """Rows that another match holds, or whose entry was reversed since they were chosen."""
+    """Lines of a signed period, rows that another match holds, entries reversed since they were chosen."""
+    signed.refuse(selection.account, min((line.date for line in selection.lines), default=None))
     taken = MatchLine.objects.filter(confirmed=True).filter(
         Q(statement_line__in=selection.lines) | Q(posting__in=selection.postings)
     )

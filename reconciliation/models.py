@@ -344,10 +344,12 @@ class DifferenceLimit(models.Model):
 
 
 class SignOff(models.Model):
-    """A bank account reconciled up to a day and signed; reopened, it stands as history.
+    """A bank or clearing account reconciled up to a day and signed; reopened, it stands as history.
 
     Amounts are minor units of `currency`: opening + lines = closing, and the books at `end` less what is
-    outstanding are the closing balance. `report` keeps the outstanding items as they were printed.
+    outstanding are the closing balance. Of a clearing account the books are both sides: opening, postings
+    and closing are its balances, `outstanding` what no payout has settled. `report` keeps the items as they
+    were printed.
     """
 
     organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
@@ -356,6 +358,7 @@ class SignOff(models.Model):
     start = models.DateField()
     end = models.DateField()
     opening = models.BigIntegerField()
+    lines = models.PositiveIntegerField(default=0, help_text="How many bank lines the period had")
     lines_total = models.BigIntegerField()
     closing = models.BigIntegerField()
     books = models.BigIntegerField()
@@ -370,8 +373,11 @@ class SignOff(models.Model):
 
     class Meta:
         constraints: ClassVar = [
+            # A clearing account is signed off currency by currency.
             models.UniqueConstraint(
-                fields=["account", "end"], condition=Q(reopened_at__isnull=True), name="one_sign_off_a_day"
+                fields=["account", "currency", "end"],
+                condition=Q(reopened_at__isnull=True),
+                name="one_sign_off_a_day",
             ),
             models.CheckConstraint(
                 condition=Q(closing=models.F("opening") + models.F("lines_total")), name="sign_off_adds_up"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -45,11 +45,17 @@ def all_lines() -> QuerySet[StatementLine]:
 def postings(account: Account) -> QuerySet[Posting]:
     """Postings on the account without a confirmed match, of entries that stand. What the account opened
     with is no movement: no statement line will ever show it."""
+    return postings_of([account])
+
+
+def postings_of(accounts: Sequence[Account]) -> QuerySet[Posting]:
+    """`postings` of several accounts of one organization."""
     matched = MatchLine.objects.filter(posting=OuterRef("pk"), confirmed=True)
-    equity = Account.objects.filter(organization_id=account.organization_id, role="opening_balances")
+    organizations = {account.organization_id for account in accounts}
+    equity = Account.objects.filter(organization__in=organizations, role="opening_balances")
     openings = Posting.objects.filter(account__in=equity).values("entry")
     return (
-        Posting.objects.filter(account=account)
+        Posting.objects.filter(account__in=accounts)
         .filter(entry__reverses__isnull=True, entry__reversed_by__isnull=True)
         .filter(~Exists(matched))
         .exclude(entry__in=openings)

@@ -14,6 +14,8 @@ from reconciliation.views import (
     notes,
     rule_version,
     rules,
+    sign_offs,
+    statements,
     workspace,
 )
 
@@ -38,6 +40,11 @@ urlpatterns = [
     path("reconcile/bulk/<int:pk>/reversal/", bulk.bulk_reversal, name="bulk_reversal"),
     path("reconcile/<int:pk>/recent/", matches.recent, name="recent"),
     path("reconcile/<int:pk>/decided/", matches.decided, name="decided"),
+    path("reconcile/<int:pk>/statements/", statements.statements, name="statements"),
+    path("reconcile/<int:pk>/report/", sign_offs.draft, name="report"),
+    path("reconcile/<int:pk>/sign-offs/", statements.sign_offs, name="sign_offs"),
+    path("sign-offs/<int:pk>/", sign_offs.sign_off, name="sign_off"),
+    path("sign-offs/<int:pk>/reopening/", sign_offs.reopening, name="reopening"),
     path(_LINE, line.line, name="line"),
     path(f"{_LINE}confirmation/", line.confirmation, name="line_confirmation"),
     path(f"{_LINE}preparation/", line.preparation, name="line_preparation"),

@@ -180,6 +180,10 @@ class Document(OrganizationOwned):
     def get_label(self) -> str:
         return self.kind.replace("_", " ").capitalize()
 
+    def get_status_label(self) -> str:
+        """ "in_transit" -> "In transit"."""
+        return self.status.replace("_", " ").capitalize()
+
     def get_gateway_label(self) -> str:
         """ "shopify_payments" -> "Shopify payments"."""
         return self.gateway.replace("_", " ").capitalize()
@@ -209,7 +213,9 @@ class DocumentLine(models.Model):
             models.UniqueConstraint(fields=["document", "section", "position"], name="one_line_a_position"),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["source_ref"], name="line_source_ref", condition=~Q(source_ref="")),
+            # Whole: SQLite takes a partial index only where the query repeats its condition literally.
+            models.Index(fields=["source_ref"], name="line_source_ref"),
+            models.Index(fields=["external_id"], name="line_external_id"),
         ]
         ordering: ClassVar = ["section", "position"]
 

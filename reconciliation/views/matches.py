@@ -70,7 +70,7 @@ def _decide(
     try:
         act(made, user=request.user, note=note, request=request)
     except RecordError as error:
-        return refused(request, str(error), made.account)
+        return refused(request, error, made.account)
     messages.success(request, words, extra_tags=undo_tag(request, made) if tag else "")
     if not request.headers.get("HX-Request"):
         return HttpResponseRedirect(way_back(request, made.account))

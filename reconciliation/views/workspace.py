@@ -143,8 +143,12 @@ def _tabs(request: OrgRequest, counts: Counts | None) -> list[dict[str, Any]]:
 
 
 def account_tabs(request: OrgRequest, account: Account, current: str) -> list[dict[str, Any]]:
-    """Open lines, and what was decided."""
-    names = (("workspace", "To match"), ("decided", "Decided"))
+    """Open lines, what was decided, statements and sign-off."""
+    names = (
+        ("workspace", "To match"),
+        ("decided", "Decided"),
+        ("statements", "Statements and sign-off"),
+    )
     return [
         {
             "label": label,
