@@ -19,9 +19,10 @@ from ledgerhub.ledger import queries
 from ledgerhub.ledger.bank_accounts import bank_accounts
 from ledgerhub.ledger.models import Account, DailyTotal, Document, StatementLine
 from ledgerhub.ledger.queries import CurrencyBalance
+from ledgerhub.ledger.statement_lines import COUNTS
 from ledgerhub.lineage import page_url
 from reconciliation import signing
-from reconciliation.models import Confirmation, Match, MatchLine, RuleVersion
+from reconciliation.models import Confirmation, Match, MatchLine, RuleVersion, Suspicion
 
 DAYS = 30
 CONSENT_WARNING = dt.timedelta(days=14)
@@ -143,6 +144,7 @@ def _tasks(organization: Organization, integrations: list[Integration]) -> list[
         *_rules(organization),
         *_unexplained(organization),
         *_to_sign(organization, banks),
+        *_doubtful(organization),
         *_lock(organization),
     ]
 
@@ -270,7 +272,7 @@ def _unexplained(organization: Organization) -> list[Task]:
     """Bank lines in no confirmed and no proposed match: all less those in one."""
     banks = dict(Account.objects.filter(organization=organization, role="bank").values_list("pk", "name"))
     counted = dict(
-        StatementLine.objects.filter(account__in=list(banks), pending=False)
+        StatementLine.objects.filter(COUNTS, account__in=list(banks))
         .order_by()
         .values_list("account")
         .annotate(Count("id"))
@@ -331,6 +333,26 @@ def _to_sign(organization: Organization, banks: list[Account]) -> list[Task]:
             "Sign off",
         )
         for account, until in signing.ready(banks)
+    ]
+
+
+def _doubtful(organization: Organization) -> list[Task]:
+    """Lines that may be one payment, or charged twice."""
+    rows = Suspicion.objects.filter(
+        account__organization=organization, verdict="",
+        line__exclusion__isnull=True, other__exclusion__isnull=True,
+    )  # fmt: skip
+    counted = rows.order_by("account").values_list("account", "account__name").annotate(Count("id"))
+    return [
+        Task(
+            "needs_person",
+            f"possible duplicates on {name}",
+            "Lines that may be one payment brought in twice, or one that the bank charged twice.",
+            page_url(organization, "reconciliation:duplicates", account),
+            "Decide",
+            count,
+        )
+        for account, name, count in counted
     ]
 
 

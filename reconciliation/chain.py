@@ -12,8 +12,8 @@ from django.db.models import Count, Sum
 
 from ledgerhub.core.templatetags.formats import format_money
 from ledgerhub.ledger.models import Account, Statement, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation import open_rows
-from reconciliation.proof import COUNTED
 from reconciliation.signed import day_text
 
 ONE_DAY = dt.timedelta(days=1)
@@ -62,7 +62,7 @@ class _Days:
     """Sums of the account's lines up to any day."""
 
     def __init__(self, account: Account) -> None:
-        rows = StatementLine.objects.filter(COUNTED, account=account).order_by("date").values_list("date")
+        rows = StatementLine.objects.filter(COUNTS, account=account).order_by("date").values_list("date")
         found = list(rows.annotate(amount=Sum("amount"), count=Count("pk")))
         self._days: list[dt.date] = [row[0] for row in found]
         self._sums: list[int] = [0, *accumulate(row[1] for row in found)]
@@ -197,7 +197,7 @@ def money(account: Account, amount: int) -> str:
 
 def running_break(account: Account, after: dt.date | None, until: dt.date) -> Break | None:
     """The first line after a day and up to another whose printed balance does not follow."""
-    rows = StatementLine.objects.filter(COUNTED, account=account, date__lte=until)
+    rows = StatementLine.objects.filter(COUNTS, account=account, date__lte=until)
     if after is not None:
         rows = rows.filter(date__gt=after)
     columns = rows.order_by("date", "position").values_list("pk", "date", "amount", "balance")

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from ledgerhub.ledger.models import Account, DailyTotal, Statement, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation import open_rows
 from reconciliation.models import MatchLine, SignOff
 
 # A row of a confirmed match whose entry stands no more.
 UNSOUND = Q(posting__entry__reversed_by__isnull=False)
-# Lines that count: booked by the bank, and no copy of another line.
-COUNTED = Q(pending=False, exclusion__isnull=True)
 
 
 class Anchor(NamedTuple):
@@ -101,7 +100,7 @@ def prove_all(accounts: Sequence[Account], *, until: dt.date | None = None) -> d
         return {}
     anchors = stated(accounts) if until is None else _stated_on(accounts, until)
     signed = _signed(accounts)
-    counted = StatementLine.objects.filter(COUNTED, account__in=accounts)
+    counted = StatementLine.objects.filter(COUNTS, account__in=accounts)
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
     lines, still_open = _days(counted), _days(counted.filter(~Exists(matched)))
     books, waiting = _books(accounts), _days(open_rows.postings_of(accounts))
@@ -154,7 +153,7 @@ def _stated_on(accounts: Sequence[Account], day: dt.date) -> dict[int, list[Anch
     found = stated(accounts)
     for account in accounts:
         if not any(one.day == day for one in found[account.pk]):
-            lines = StatementLine.objects.filter(COUNTED, account=account, date=day)
+            lines = StatementLine.objects.filter(COUNTS, account=account, date=day)
             last = lines.order_by("-position").first()
             if last is not None and last.balance is not None:
                 found[account.pk] = sorted([*found[account.pk], Anchor(day, last.balance)])
@@ -165,7 +164,7 @@ def _printed(accounts: Sequence[Account]) -> dict[int, list[Anchor]]:
     """Balances printed beside the first and the last line, where no statement states any."""
     found: dict[int, list[Anchor]] = {}
     for account in accounts:
-        lines = StatementLine.objects.filter(COUNTED, account=account, balance__isnull=False)
+        lines = StatementLine.objects.filter(COUNTS, account=account, balance__isnull=False)
         first, last = lines.order_by("date", "position").first(), lines.order_by("-date", "-position").first()
         if first is None or last is None or first.balance is None or last.balance is None:
             continue

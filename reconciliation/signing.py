@@ -15,11 +15,12 @@ from ledgerhub.access.audit import record
 from ledgerhub.access.models import Organization, User
 from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.ledger.models import Account, DailyTotal, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation import chain, signed
 from reconciliation.chain import Link, money
 from reconciliation.decisions import lock
 from reconciliation.models import Confirmation, MatchLine, SignOff, Suspicion
-from reconciliation.proof import COUNTED, Proof, prove_all, stated
+from reconciliation.proof import Proof, prove_all, stated
 from reconciliation.report import Report, compile_report, period_matches
 from reconciliation.signed import day_text
 
@@ -44,7 +45,7 @@ def days(account: Account, links: Sequence[Link]) -> list[dt.date]:
 
 def ready(accounts: Sequence[Account]) -> list[tuple[Account, dt.date]]:
     """Accounts that are reconciled to the cent up to a day that nobody has signed, with that day."""
-    counted = StatementLine.objects.filter(COUNTED, account=OuterRef("pk"))
+    counted = StatementLine.objects.filter(COUNTS, account=OuterRef("pk"))
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
     explained = Account.objects.filter(pk__in=[account.pk for account in accounts]).filter(
         Exists(counted), ~Exists(counted.filter(~Exists(matched)))
@@ -266,7 +267,7 @@ def broken(accounts: Sequence[Account]) -> list[Broken]:
     latest = latest_of(accounts)
     if not latest:
         return []
-    lines = StatementLine.objects.filter(COUNTED).order_by().values_list("account")
+    lines = StatementLine.objects.filter(COUNTS).order_by().values_list("account")
     in_period = dict(lines.filter(_of(latest, within=True)).annotate(amount=Sum("amount")))
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
     open_ones = lines.filter(_of(latest, within=False)).filter(~Exists(matched))

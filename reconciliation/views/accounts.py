@@ -15,7 +15,8 @@ from ledgerhub.access.models import Organization
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, Statement, StatementLine
-from reconciliation import proof, signing
+from ledgerhub.ledger.statement_lines import COUNTS
+from reconciliation import duplicates, proof, signing
 from reconciliation.models import Match, MatchLine
 
 
@@ -30,6 +31,7 @@ class AccountRow:
     books: int
     statement: Statement | None
     bank_balance: int | None
+    duplicates: int = 0
     reconciled: bool = False
     signed_until: dt.date | None = None
     broken: str = ""
@@ -61,12 +63,12 @@ def account_rows(organization: Organization) -> list[AccountRow]:
     """Accounts of role bank and any other with statement lines; a few queries however many there are."""
     has_lines = Exists(StatementLine.objects.filter(account=OuterRef("pk")))
     found = Account.objects.filter(organization=organization).filter(Q(role="bank") | has_lines)
-    last = StatementLine.objects.filter(account=OuterRef("pk"), balance__isnull=False)
+    last = StatementLine.objects.filter(COUNTS, account=OuterRef("pk"), balance__isnull=False)
     newest = last.order_by("-date", "-position").values("balance")[:1]
     listed = list(found.filter(archived_at__isnull=True).annotate(bank_balance=Subquery(newest)))
     for account in listed:
         account.organization = organization
-    open_lines, proposals = _open_lines(listed), _proposals(listed)
+    open_lines, proposals, doubtful = _open_lines(listed), _proposals(listed), _duplicates(listed)
     statements = _statements(listed)
     proofs = proof.prove_all(listed)
     signed = signing.latest_of(listed)
@@ -80,6 +82,7 @@ def account_rows(organization: Organization) -> list[AccountRow]:
         currency = account.currency or organization.base_currency
         counts = open_lines.get(account.pk, 0), proposals.get(account.pk, 0)
         row = AccountRow(account, currency, *counts, books.get(account.pk, 0), statement, balance)
+        row.duplicates = doubtful.get(account.pk, 0)
         row.reconciled = proofs[account.pk].reconciled
         row.signed_until = signed[account.pk].end if account.pk in signed else None
         row.broken = signing.broken_words(account, broken[account.pk]) if account.pk in broken else ""
@@ -89,8 +92,13 @@ def account_rows(organization: Organization) -> list[AccountRow]:
 
 def _open_lines(accounts: Sequence[Account]) -> dict[int, int]:
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
-    rows = StatementLine.objects.filter(account__in=accounts, pending=False).filter(~Exists(matched))
+    rows = StatementLine.objects.filter(COUNTS, account__in=accounts).filter(~Exists(matched))
     return dict(rows.order_by().values_list("account").annotate(count=Count("pk")))
+
+
+def _duplicates(accounts: Sequence[Account]) -> dict[int, int]:
+    rows = duplicates.suspicions_of(accounts).order_by().values_list("account")
+    return dict(rows.annotate(count=Count("pk")))
 
 
 def _proposals(accounts: Sequence[Account]) -> dict[int, int]:

@@ -8,8 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('access', '0002_audit_chain'),
-        
-        ('reconciliation', '0008_differences_booked'),
+        ('reconciliation', '0009_rule_dismissals_and_approved_counts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
