@@ -13,7 +13,7 @@ from ledgerhub.ledger.models import Account, Allocation, LineVersion, Posting, S
 from reconciliation import open_rows
 from reconciliation.models import Confirmation, MatchLine, MatchRun
 
-LATE_IDS = 1000
+LATE_IDS = 500
 """Rows whose transaction was open while a pass looked have lower ids than its marks: looked at again."""
 LATE = dt.timedelta(minutes=5)
 MOST = 2000
@@ -75,10 +75,9 @@ def since(account: Account, marks: Marks) -> Arrivals | None:
     for pk in lines:
         found[pk <= marks.line].add(f"L{pk}")
     for pk, holder, document, _ in postings:
-        if holder == account.pk:
-            found[pk <= marks.posting].add(f"P{pk}")
-        if document:
-            found[pk <= marks.posting].add(f"D{document}")
+        row_id = f"P{pk}" if holder == account.pk else f"D{document}" if document else ""
+        if row_id:
+            found[pk <= marks.posting].add(row_id)
     new = [row for row in postings if row[0] > marks.posting]
     found.new.update(_undone_by(account, {row[3] for row in new if row[3]}))
     found.new.update(_settled_by({row[2] for row in new if row[2]}))

@@ -21,7 +21,7 @@ from reconciliation.models import Match, MatchRun
 from reconciliation.progress import Outcome, Progress, conclude
 
 FEW = 500
-"""Rows newer than the index with which it still serves; beyond, a full pass writes a new one."""
+"""Open rows newer than the index with which it still serves; beyond, a full pass writes a new one."""
 MOST_ROWS = 50_000
 Tables = tuple[Table, Table]
 
@@ -73,7 +73,7 @@ def _news(account: Account, kept: Kept) -> _News | None:
     late = _unknown(kept.index, of_pass.late)
     new = of_pass.new | (late - {holder.row for holder in storing.holders(account, late)})
     tail = of_index.new | _unknown(kept.index, of_index.late) | new
-    return _News(new, tail) if len(tail) <= FEW else None
+    return _News(new, tail)
 
 
 def _unknown(index: Index, ids: Iterable[str]) -> set[str]:
@@ -99,8 +99,10 @@ def _neighbourhood(
 ) -> tuple[set[str], Tables] | None:
     """The near rows, and the tables of all that is to be compared; None where these are too many."""
     lines, entries = open_rows.tables_of(account, news.tail | seeds)
-    tail = Index.build(_taken(lines, news.tail), _taken(entries, news.tail))
-    near, beside = neighbours([kept.index, tail], _taken(lines, seeds), _taken(entries, seeds))
+    newer = _taken(lines, news.tail), _taken(entries, news.tail)
+    if len(newer[0]) + len(newer[1]) > FEW:
+        return None
+    near, beside = neighbours([kept.index, Index.build(*newer)], _taken(lines, seeds), _taken(entries, seeds))
     ids = seeds | near | beside
     ids |= _beside(account, ids)
     return (near, open_rows.tables_of(account, ids)) if len(ids) <= MOST_ROWS else None

@@ -54,7 +54,12 @@ def execute(run_id: int) -> None:
     """Do a pass: load, match, store. Safe to call twice: the second call finds it done or held."""
     now = timezone.now()
     claimed = MatchRun.objects.filter(pk=run_id, state=MatchRun.State.QUEUED).update(
-        state=MatchRun.State.RUNNING, started_at=now, heard_at=now, attempts=F("attempts") + 1
+        state=MatchRun.State.RUNNING,
+        started_at=now,
+        heard_at=now,
+        attempts=F("attempts") + 1,
+        stage="",
+        percent=0,
     )
     if not claimed:
         return

@@ -10,6 +10,7 @@ from reconciliation import arrivals, bulk, runs
 from reconciliation.models import MatchRun
 
 SCHEDULES = {"reconciliation.tasks.sweep": {"schedule_type": Schedule.MINUTES, "minutes": 1}}
+FOLLOWS_NEWS = ["reconciliation.tasks.sweep"]
 
 
 def sweep() -> None:

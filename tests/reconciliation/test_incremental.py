@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
+from django_q.models import OrmQ
 
 from ledgerhub.access.models import Organization, User
+from ledgerhub.core import schedules
 from ledgerhub.ledger import documents as ledger_documents
 from ledgerhub.ledger import posting
 from ledgerhub.ledger.models import Account, LineVersion, StatementLine
 from reconciliation import arrivals, decisions, incremental, indexes, open_rows, runs, storing
 from reconciliation.models import Match, MatchRun
+from reconciliation.progress import Progress
 from reconciliation.selection import Selection
 from tests.jobs import drain
 from tests.ledger.drafts import DAY
@@ -238,3 +242,30 @@ def test_a_full_pass_stores_chunk_by_chunk(bank: Account, monkeypatch: pytest.Mo
     StatementLine.objects.filter(amount__gte=70_003).update(pending=True)
     assert full_pass(bank).proposals == 6
     assert set(Match.objects.values_list("pk", flat=True)) < kept
+
+
+def test_a_pass_tells_its_progress_about_once_a_second(bank: Account) -> None:
+    run = MatchRun.objects.create(account=bank, state="running")
+    tell = Progress(run).part(0.5, 1.0)
+    tell("Matching equal amounts", 0.5)
+    tell("Storing proposals", 1.0)
+    run.refresh_from_db()
+    assert (run.stage, run.percent, run.heard_at is not None) == ("Matching equal amounts", 75, True)
+
+
+def test_a_pass_that_gives_signs_of_life_is_left_alone(bank: Account) -> None:
+    old = timezone.now() - 2 * runs.STALE_AFTER
+    run = MatchRun.objects.create(account=bank, state="running", created_at=old, started_at=old)
+    Progress(run)("Storing proposals", 0.9)
+    runs.take_up_dropped()
+    run.refresh_from_db()
+    assert (run.state, OrmQ.objects.count()) == ("running", 0)
+
+
+def test_what_a_sync_brings_is_matched_at_once(bank: Account) -> None:
+    """The sweep follows the news, and finds the account due."""
+    make_line(bank, 4711)
+    schedules.follow()
+    assert drain() == 2
+    run = MatchRun.objects.latest("pk")
+    assert (run.incremental, run.state) == (True, "done")
