@@ -36,7 +36,8 @@ class MatchRun(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
-    # What it is doing, in words, and how far it is.
+    # The last sign of life, what it is doing, in words, and how far it is.
+    heard_at = models.DateTimeField(null=True, blank=True)
     stage = models.CharField(max_length=80, blank=True)
     percent = models.PositiveSmallIntegerField(default=0)
     # Only rows newer than the pass before, against everything open; else all open rows.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from math import log
 
 from django.db.models import F, Q, QuerySet
@@ -31,10 +31,19 @@ def habits_for(account: Account) -> Habits | None:
     return learn(bookings, {account.pk: str(account) for account in accounts})
 
 
-def suggest(account: Account, habits: Habits | None, *, run: MatchRun | None = None) -> int:
-    """Bring the account's suggestions up to date; gives how many there are. The account must be locked."""
-    proposals = list(_proposals(account, habits)) if habits else []
-    return coded.keep_in_step(account, Match.Method.CATEGORY, proposals, run=run)
+def suggest(
+    account: Account,
+    habits: Habits | None,
+    *,
+    run: MatchRun | None = None,
+    only: Collection[int] | None = None,
+) -> int:
+    """Bring the account's suggestions up to date; gives how many there are. The account must be locked.
+
+    `only`: line ids to which this is confined.
+    """
+    proposals = list(_proposals(account, habits, only)) if habits else []
+    return coded.keep_in_step(account, Match.Method.CATEGORY, proposals, run=run, only=only)
 
 
 def has_history(organization: Organization) -> bool:
@@ -43,8 +52,10 @@ def has_history(organization: Organization) -> bool:
     return own.exists() or _brought(organization).exists()
 
 
-def _proposals(account: Account, habits: Habits) -> Iterable[CodedProposal]:
+def _proposals(account: Account, habits: Habits, only: Collection[int] | None) -> Iterable[CodedProposal]:
     wanting = coded.lines_wanting(account, Match.Method.CATEGORY).exclude(amount=0)
+    if only is not None:
+        wanting = wanting.filter(pk__in=only)
     lines = list(wanting.values_list("pk", "counterparty", "description", "amount"))
     refused = _refused(account)
     asked = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -52,14 +53,16 @@ class Table:
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
         """Rows with `id`, `date` (datetime.date), `amount` (int, minor units) and any of the text columns."""
-        rows = list(rows)
-        texts = {name: [str(row.get(name) or "") for row in rows] for name in TEXT_COLUMNS}
-        return cls(
-            ids=[str(row["id"]) for row in rows],
-            date=np.array([row["date"].toordinal() - _EPOCH for row in rows], dtype=np.int64),
-            amount=np.array([row["amount"] for row in rows], dtype=np.int64),
-            **texts,
-        )
+        ids: list[str] = []
+        numbers = array("q")
+        texts: dict[str, list[str]] = {name: [] for name in TEXT_COLUMNS}
+        for row in rows:
+            ids.append(str(row["id"]))
+            numbers.extend((row["date"].toordinal() - _EPOCH, row["amount"]))
+            for name, column in texts.items():
+                column.append(str(row.get(name) or ""))
+        date, amount = np.array(numbers, dtype=np.int64).reshape(-1, 2).T.copy()
+        return cls(ids=ids, date=date, amount=amount, **texts)
 
     def take(self, rows: Ints) -> Table:
         """The table of these rows, in this order."""

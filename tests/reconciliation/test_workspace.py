@@ -299,6 +299,11 @@ def test_match_now(bank: Account, bookkeeper: User, signed_in: SignedIn) -> None
     assert "Matching" in text
     run = MatchRun.objects.get()
     assert run.requested_by == bookkeeper
+    MatchRun.objects.update(state="running", stage="Matching equal amounts", percent=35)
+    text = client.get(url("header", bank.pk), headers=HTMX).content.decode()
+    assert '<progress aria-label="Matching" value="35" max="100">' in text
+    assert "<span>Matching equal amounts</span><span>35%</span>" in text
+    MatchRun.objects.update(state="queued")
     drain()
     text = client.get(url("header", bank.pk) + f"?seen={run.pk}", headers=HTMX).content.decode()
     assert "1 proposal: show them" in text
