@@ -19,6 +19,7 @@ from ledgerhub.access.models import User
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.ledger.bank_accounts import currency_of
 from ledgerhub.ledger.models import Account, Statement, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
 
 SHOWN_PROBLEMS = 200
 
@@ -375,6 +376,6 @@ def _follows_on(upload: Upload, closing: int) -> BalanceCheck:
 def _moved(account: Account, earlier: Statement, statement: Statement) -> int:
     """What the lines after one statement, up to the end of another, sum to."""
     lines = StatementLine.objects.filter(
-        account=account, pending=False, date__gt=earlier.end, date__lte=statement.end
+        COUNTS, account=account, date__gt=earlier.end, date__lte=statement.end
     )
     return int(lines.aggregate(total=Sum("amount"))["total"] or 0)

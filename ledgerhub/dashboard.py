@@ -18,6 +18,7 @@ from ledgerhub.core.templatetags.formats import format_day
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, DailyTotal, Document, StatementLine
 from ledgerhub.ledger.queries import CurrencyBalance
+from ledgerhub.ledger.statement_lines import COUNTS
 from ledgerhub.lineage import page_url
 from reconciliation.models import Confirmation, Match, MatchLine
 
@@ -241,7 +242,7 @@ def _unexplained(organization: Organization) -> list[Task]:
     """Bank lines in no confirmed and no proposed match: all less those in one."""
     banks = dict(Account.objects.filter(organization=organization, role="bank").values_list("pk", "name"))
     counted = dict(
-        StatementLine.objects.filter(account__in=list(banks), pending=False)
+        StatementLine.objects.filter(COUNTS, account__in=list(banks))
         .order_by()
         .values_list("account")
         .annotate(Count("id"))

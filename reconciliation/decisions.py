@@ -15,7 +15,16 @@ from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger import documents as ledger_documents
 from ledgerhub.ledger import posting
 from ledgerhub.ledger.documents import Incoming
-from ledgerhub.ledger.models import Account, Allocation, Document, Posting, Source, StatementLine
+from ledgerhub.ledger.models import (
+    Account,
+    Allocation,
+    Document,
+    LineExclusion,
+    Posting,
+    Source,
+    StatementLine,
+)
+from ledgerhub.ledger.statement_lines import exclude_withdrawn
 from reconciliation import open_rows
 from reconciliation.differences import Way, refuse_beyond_limit, settled
 from reconciliation.models import Confirmation, Match, MatchCoding, MatchLine
@@ -192,6 +201,8 @@ def _refuse_taken(selection: Selection) -> None:
         raise RecordError(f"'{first.entry.memo}' was reversed meanwhile. Reload the page and match again.")
     if StatementLine.objects.filter(pk__in=[line.pk for line in selection.lines], pending=True).exists():
         raise RecordError("A pending line cannot be matched: wait until the bank has booked it.")
+    if LineExclusion.objects.filter(line__in=selection.lines).exists():
+        raise RecordError("One of these lines was excluded as a duplicate, or withdrawn by the bank.")
 
 
 def _lock_documents(selection: Selection) -> None:
@@ -240,7 +251,16 @@ def _drop_rivals(made: Match) -> None:
     wanted = MatchLine.objects.filter(match__state=Match.State.PROPOSED).filter(
         Q(statement_line__in=lines) | Q(posting__in=postings) | Q(document__in=documents)
     )
-    rivals = list(wanted.exclude(match=made).values_list("match_id", flat=True))
+    _drop(list(wanted.exclude(match=made).values_list("match_id", flat=True)))
+
+
+def release(lines: Iterable[StatementLine]) -> None:
+    """Drop the open proposals of lines that count no more."""
+    wanted = MatchLine.objects.filter(match__state=Match.State.PROPOSED, statement_line__in=list(lines))
+    _drop(list(wanted.values_list("match_id", flat=True)))
+
+
+def _drop(rivals: Sequence[int]) -> None:
     prepared = Confirmation.objects.filter(match__in=rivals).values_list("match_id", flat=True)
     # What a person has prepared keeps its history; what only the engine proposed leaves none.
     Match.objects.filter(pk__in=list(prepared)).update(state=Match.State.UNDONE)
@@ -275,6 +295,7 @@ def undo(made: Match, *, user: User, note: str = "", request: HttpRequest | None
     held.state = Match.State.UNDONE
     held.save(update_fields=["state"])
     _remember(held, Confirmation.Action.UNDO, user=user, note=note, request=request, before=before)
+    exclude_withdrawn(held.account)
     return _propose_again(held) if held.probability is not None or held.method in _CODED else None
 
 
@@ -289,7 +310,10 @@ _KEPT = (
 def _propose_again(undone: Match) -> Match | None:
     """The proposal as it was, unless one of its rows is taken or proposed otherwise by now."""
     rows = [row for row in undone.rows.all() if row.posting_id is None or not _is_own(undone, row)]
-    wants = Q(statement_line__in=[row.statement_line_id for row in rows if row.statement_line_id])
+    lines = [row.statement_line_id for row in rows if row.statement_line_id]
+    if LineExclusion.objects.filter(line__in=lines).exists():
+        return None
+    wants = Q(statement_line__in=lines)
     wants |= Q(posting__in=[row.posting_id for row in rows if row.posting_id])
     held = MatchLine.objects.filter(wants).filter(Q(confirmed=True) | Q(match__state=Match.State.PROPOSED))
     if held.exists():

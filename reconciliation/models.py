@@ -404,8 +404,13 @@ class Suspicion(models.Model):
     decided_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(max_length=300, blank=True)
+    # What the bank gave back for a charge that was reported to it.
+    credit = models.ForeignKey(
+        "ledger.StatementLine", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
+        indexes: ClassVar = [models.Index(fields=["account", "verdict"], name="suspicion_verdict")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["line", "other"], name="one_suspicion_a_pair"),
         ]

@@ -10,6 +10,7 @@ from django.db.models.functions import Abs
 
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation.amounts import NoAmount, parse_amount
 from reconciliation.matching.tables import Table
 from reconciliation.models import MatchLine
@@ -32,14 +33,14 @@ def currency_of(account: Account) -> str:
 
 
 def lines(account: Account) -> QuerySet[StatementLine]:
-    """Booked statement lines of the account without a confirmed match."""
+    """Booked statement lines of the account that count, without a confirmed match."""
     return all_lines().filter(account=account)
 
 
 def all_lines() -> QuerySet[StatementLine]:
-    """Booked statement lines without a confirmed match, whatever the account."""
+    """Booked statement lines that count, without a confirmed match, whatever the account."""
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
-    return StatementLine.objects.filter(pending=False).filter(~Exists(matched))
+    return StatementLine.objects.filter(COUNTS).filter(~Exists(matched))
 
 
 def postings(account: Account) -> QuerySet[Posting]:

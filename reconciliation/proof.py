@@ -9,6 +9,7 @@ from django.db.models import BigIntegerField, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from ledgerhub.ledger.models import Account, Posting, Statement, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation import open_rows
 from reconciliation.models import MatchLine
 
@@ -79,7 +80,7 @@ class Proof(NamedTuple):
 def prove(account: Account) -> Proof:
     """Seven small queries."""
     first, last = _anchors(account)
-    booked = StatementLine.objects.filter(account=account, pending=False)
+    booked = StatementLine.objects.filter(COUNTS, account=account)
     still_open = open_rows.lines(account)
     until = last.day if last else None
     bounded = booked.filter(date__gt=first.day, date__lte=last.day) if first and last else booked.none()
@@ -116,7 +117,7 @@ def _anchors(account: Account) -> tuple[Anchor | None, Anchor | None]:
 
 def _from_lines(account: Account) -> list[Anchor]:
     """Balances printed beside the lines, where no statement states any."""
-    lines = StatementLine.objects.filter(account=account, pending=False, balance__isnull=False)
+    lines = StatementLine.objects.filter(COUNTS, account=account, balance__isnull=False)
     first, last = lines.order_by("date", "position").first(), lines.order_by("-date", "-position").first()
     if first is None or last is None or first.balance is None or last.balance is None:
         return []

@@ -14,7 +14,7 @@ from django_q.tasks import async_task
 
 from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account, Posting, StatementLine
-from reconciliation import open_rows, suggesting
+from reconciliation import duplicates, open_rows, suggesting
 from reconciliation.decisions import fingerprint, lock, match_row
 from reconciliation.matching.engine import match
 from reconciliation.matching.proposals import Evidence, Proposal
@@ -51,6 +51,7 @@ def execute(run_id: int) -> None:
         return
     run = MatchRun.objects.select_related("account__organization").get(pk=run_id)
     try:
+        duplicates.look(run.account)
         propose(run.account, run=run)
     except Exception:
         log.exception("match run=%s stopped", run_id)

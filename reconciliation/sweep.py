@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef, Q
 from django_q.models import Schedule
 
-from ledgerhub.ledger.models import Account, Posting, StatementLine
+from ledgerhub.ledger.models import Account, LineVersion, Posting, StatementLine
 from reconciliation import bulk, open_rows, runs
 from reconciliation.models import MatchRun
 
@@ -34,6 +34,9 @@ def _is_due(account: Account) -> bool:
     if last is None:
         return True
     if new_lines.filter(pk__gt=last.last_line_id).exists():
+        return True
+    # A pending line that was booked since keeps its row.
+    if LineVersion.objects.filter(line__account=account, replaced_at__gt=last.created_at).exists():
         return True
     holders = Q(role__in=["receivable", "payable"]) | Q(role="clearing", qualifier__in=open_rows.PAID_BY_HAND)
     watched = Account.objects.filter(holders | Q(pk=account.pk), organization_id=account.organization_id)

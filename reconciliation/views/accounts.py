@@ -14,6 +14,7 @@ from ledgerhub.access.models import Organization
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, Statement, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation.models import Match, MatchLine
 
 
@@ -53,7 +54,7 @@ def account_rows(organization: Organization) -> list[AccountRow]:
     """Accounts of role bank and any other with statement lines; five queries however many there are."""
     has_lines = Exists(StatementLine.objects.filter(account=OuterRef("pk")))
     found = Account.objects.filter(organization=organization).filter(Q(role="bank") | has_lines)
-    last = StatementLine.objects.filter(account=OuterRef("pk"), balance__isnull=False)
+    last = StatementLine.objects.filter(COUNTS, account=OuterRef("pk"), balance__isnull=False)
     newest = last.order_by("-date", "-position").values("balance")[:1]
     listed = list(found.filter(archived_at__isnull=True).annotate(bank_balance=Subquery(newest)))
     open_lines, proposals = _open_lines(listed), _proposals(listed)
@@ -71,7 +72,7 @@ def account_rows(organization: Organization) -> list[AccountRow]:
 
 def _open_lines(accounts: Sequence[Account]) -> dict[int, int]:
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
-    rows = StatementLine.objects.filter(account__in=accounts, pending=False).filter(~Exists(matched))
+    rows = StatementLine.objects.filter(COUNTS, account__in=accounts).filter(~Exists(matched))
     return dict(rows.order_by().values_list("account").annotate(count=Count("pk")))
 
 
