@@ -20,7 +20,7 @@ from ledgerhub.ledger.models import Account, DailyTotal, Document, StatementLine
 from ledgerhub.ledger.queries import CurrencyBalance
 from ledgerhub.ledger.statement_lines import COUNTS
 from ledgerhub.lineage import page_url
-from reconciliation.models import Confirmation, Match, MatchLine
+from reconciliation.models import Confirmation, Match, MatchLine, Suspicion
 
 DAYS = 30
 CONSENT_WARNING = dt.timedelta(days=14)
@@ -138,6 +138,7 @@ def _tasks(organization: Organization, integrations: list[Integration]) -> list[
         *_expiring(organization),
         *_proposals(organization),
         *_unexplained(organization),
+        *_doubtful(organization),
         *_lock(organization),
     ]
 
@@ -267,6 +268,26 @@ def _unexplained(organization: Organization) -> list[Task]:
         )
         for account, count in sorted(counted.items())
         if (left := count - matched.get(account, 0)) > 0
+    ]
+
+
+def _doubtful(organization: Organization) -> list[Task]:
+    """Lines that may be one payment, or charged twice."""
+    rows = Suspicion.objects.filter(
+        account__organization=organization, verdict="",
+        line__exclusion__isnull=True, other__exclusion__isnull=True,
+    )  # fmt: skip
+    counted = rows.order_by("account").values_list("account", "account__name").annotate(Count("id"))
+    return [
+        Task(
+            "needs_person",
+            f"possible duplicates on {name}",
+            "Lines that may be one payment brought in twice, or one that the bank charged twice.",
+            page_url(organization, "reconciliation:duplicates", account),
+            "Decide",
+            count,
+        )
+        for account, name, count in counted
     ]
 
 

@@ -277,9 +277,13 @@ def _settle_claims(account: Account, rows: Sequence[Row]) -> int:
 
 
 def suspicions(account: Account) -> QuerySet[Suspicion]:
-    """Pairs nobody has decided, of lines that both count."""
+    """Pairs nobody has decided, of lines of which none is excluded."""
+    return suspicions_of([account])
+
+
+def suspicions_of(accounts: Collection[Account]) -> QuerySet[Suspicion]:
     return Suspicion.objects.filter(
-        account=account, verdict="", line__exclusion__isnull=True, other__exclusion__isnull=True
+        account__in=accounts, verdict="", line__exclusion__isnull=True, other__exclusion__isnull=True
     )
 
 
@@ -296,17 +300,6 @@ def stale(account: Account, today: dt.date) -> QuerySet[StatementLine]:
 def withdrawn_but_matched(account: Account) -> QuerySet[StatementLine]:
     """Taken back by the bank while a confirmed match rests on them."""
     return StatementLine.objects.filter(account=account, withdrawn_at__isnull=False, exclusion__isnull=True)
-
-
-def waiting(account: Account, today: dt.date) -> int:
-    """How much on an account's page of duplicates waits for somebody."""
-    return (
-        suspicions(account).count() + withdrawn_but_matched(account).count() + stale(account, today).count()
-    )
-
-
-def exclusions(account: Account) -> QuerySet[LineExclusion]:
-    return LineExclusion.objects.filter(line__account=account)
 
 
 # ── what it does to the proof ─────────────────────────────────────────────────────────────────────────

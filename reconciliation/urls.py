@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from reconciliation.views import accounts, bulk, differences, line, matches, notes, workspace
+from reconciliation.views import accounts, bulk, differences, duplicates, line, matches, notes, workspace
 
 app_name = "reconciliation"
 
@@ -25,10 +25,22 @@ urlpatterns = [
     path("reconcile/bulk/<int:pk>/reversal/", bulk.bulk_reversal, name="bulk_reversal"),
     path("reconcile/<int:pk>/recent/", matches.recent, name="recent"),
     path("reconcile/<int:pk>/decided/", matches.decided, name="decided"),
+    path("reconcile/<int:pk>/duplicates/", duplicates.page, name="duplicates"),
+    path("reconcile/<int:pk>/duplicates/exclusions/", duplicates.exclusions, name="duplicate_exclusions"),
+    path(
+        "reconcile/<int:pk>/duplicates/reopenings/<str:at>/",
+        duplicates.reopenings,
+        name="duplicate_reopenings",
+    ),
+    path("suspicions/<int:pk>/verdict/", duplicates.verdict, name="suspicion_verdict"),
+    path("suspicions/<int:pk>/reopening/", duplicates.reopening, name="suspicion_reopening"),
+    path("suspicions/<int:pk>/credit/", duplicates.credit, name="claim_credit"),
     path(_LINE, line.line, name="line"),
     path(f"{_LINE}confirmation/", line.confirmation, name="line_confirmation"),
     path(f"{_LINE}preparation/", line.preparation, name="line_preparation"),
     path(f"{_LINE}notes/", notes.notes, name="notes"),
+    path(f"{_LINE}inclusion/", duplicates.inclusion, name="inclusion"),
+    path(f"{_LINE}parting/", duplicates.parting, name="parting"),
     path("matches/<int:pk>/", matches.match, name="match"),
     path("matches/<int:pk>/confirmation/", matches.confirmation, name="confirmation"),
     path("matches/<int:pk>/difference/", differences.difference, name="difference"),

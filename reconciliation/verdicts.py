@@ -41,15 +41,15 @@ def decide(
     Raises RecordError in words: decided meanwhile, both matched, a verdict that this kind does not know.
     """
     held = _held(asked, Verdict.OPEN, Verdict.REPORTED)
-    if held.verdict == verdict or verdict not in verdicts_of(held.kind):
-        raise RecordError(
-            _DECIDED if held.verdict == verdict else "Choose one of the answers that are offered."
-        )
+    if verdict not in verdicts_of(held.kind):
+        raise RecordError("Choose one of the answers that are offered.")
+    if held.verdict == verdict:
+        raise RecordError(_DECIDED)
     if verdict == Verdict.DUPLICATE and held.kind == Kind.PENDING:
         return _booked(held, user=user, request=request)
     before = held.verdict
     if verdict == Verdict.DUPLICATE:
-        keep, copy = keep_and_copy(held, _matched([held]), _noted([held]))
+        keep, copy = keep_and_copy(held, _matched([held]), noted([held]))
         _exclude([(keep, copy)], user=user, note=note)
     _settle([held], verdict, user=user, note=note)
     _remember(held, before=before, user=user, request=request)
@@ -137,7 +137,8 @@ def _matched(pairs: Sequence[Suspicion]) -> set[int]:
     return {pk for pk in rows.values_list("statement_line_id", flat=True) if pk}
 
 
-def _noted(pairs: Sequence[Suspicion]) -> set[int]:
+def noted(pairs: Sequence[Suspicion]) -> set[int]:
+    """Lines of the pairs that somebody wrote a note on."""
     ids = [pk for pair in pairs for pk in (pair.line_id, pair.other_id)]
     return set(LineNote.objects.filter(line__in=ids).values_list("line_id", flat=True))
 
@@ -237,9 +238,9 @@ def exclude_month(
         .select_related("line", "other")
         .order_by("pk")
     )
-    matched, noted = _matched(pairs), _noted(pairs)
+    matched, written = _matched(pairs), noted(pairs)
     free = [pair for pair in pairs if not {pair.line_id, pair.other_id} <= matched]
-    chosen = [keep_and_copy(pair, matched, noted, copies_of=source) for pair in free]
+    chosen = [keep_and_copy(pair, matched, written, copies_of=source) for pair in free]
     _exclude(chosen, user=user)
     _settle(free, Verdict.DUPLICATE, user=user)
     record(

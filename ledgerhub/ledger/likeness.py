@@ -14,6 +14,7 @@ SAME, CLOSE = 0.9, 0.7
 UNTOLD = 0.5
 _LONGEST = 240
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+_TOKEN = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d{5,}")
 # Words that say how money moved, not with whom.
 _ROUND = frozenset(
@@ -44,7 +45,19 @@ def likeness(one: str, other: str) -> float:
     first, second = words(one), words(other)
     if not first or not second:
         return 1.0 if _plain(one) == _plain(other) != "" else UNTOLD
-    return 1.0 if first == second else float(fuzz.token_set_ratio(first, second)) / 100
+    if first == second or _within(_tokens(one), _tokens(other)):
+        return 1.0
+    return float(fuzz.token_set_ratio(first, second)) / 100
+
+
+@lru_cache(maxsize=200_000)
+def _tokens(text: str) -> frozenset[str]:
+    return frozenset(_TOKEN.findall(_plain(text)))
+
+
+def _within(one: frozenset[str], other: frozenset[str]) -> bool:
+    """One text whole within the other, as where one kind of file adds the bank's own name."""
+    return min(len(one), len(other)) > 1 and (one <= other or other <= one)
 
 
 def _plain(text: str) -> str:

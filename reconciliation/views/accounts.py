@@ -15,6 +15,7 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, Statement, StatementLine
 from ledgerhub.ledger.statement_lines import COUNTS
+from reconciliation import duplicates
 from reconciliation.models import Match, MatchLine
 
 
@@ -29,6 +30,7 @@ class AccountRow:
     books: int
     statement: Statement | None
     bank_balance: int | None
+    duplicates: int
 
     @property
     def state(self) -> str:
@@ -51,13 +53,13 @@ def accounts(request: OrgRequest) -> HttpResponse:
 
 
 def account_rows(organization: Organization) -> list[AccountRow]:
-    """Accounts of role bank and any other with statement lines; five queries however many there are."""
+    """Accounts of role bank and any other with statement lines; six queries however many there are."""
     has_lines = Exists(StatementLine.objects.filter(account=OuterRef("pk")))
     found = Account.objects.filter(organization=organization).filter(Q(role="bank") | has_lines)
     last = StatementLine.objects.filter(COUNTS, account=OuterRef("pk"), balance__isnull=False)
     newest = last.order_by("-date", "-position").values("balance")[:1]
     listed = list(found.filter(archived_at__isnull=True).annotate(bank_balance=Subquery(newest)))
-    open_lines, proposals = _open_lines(listed), _proposals(listed)
+    open_lines, proposals, doubtful = _open_lines(listed), _proposals(listed), _duplicates(listed)
     books, statements = _books(listed, organization), _statements(listed)
     rows = []
     for account in listed:
@@ -66,7 +68,8 @@ def account_rows(organization: Organization) -> list[AccountRow]:
         balance = closing if closing is not None else account.bank_balance
         currency = account.currency or organization.base_currency
         counts = open_lines.get(account.pk, 0), proposals.get(account.pk, 0)
-        rows.append(AccountRow(account, currency, *counts, books.get(account.pk, 0), statement, balance))
+        said, doubts = books.get(account.pk, 0), doubtful.get(account.pk, 0)
+        rows.append(AccountRow(account, currency, *counts, said, statement, balance, doubts))
     return rows
 
 
@@ -74,6 +77,11 @@ def _open_lines(accounts: Sequence[Account]) -> dict[int, int]:
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
     rows = StatementLine.objects.filter(COUNTS, account__in=accounts).filter(~Exists(matched))
     return dict(rows.order_by().values_list("account").annotate(count=Count("pk")))
+
+
+def _duplicates(accounts: Sequence[Account]) -> dict[int, int]:
+    rows = duplicates.suspicions_of(accounts).order_by().values_list("account")
+    return dict(rows.annotate(count=Count("pk")))
 
 
 def _proposals(accounts: Sequence[Account]) -> dict[int, int]:

@@ -14,7 +14,7 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import from_minor
 from ledgerhub.ledger.models import Account, StatementLine
-from reconciliation import cards, decisions, open_rows
+from reconciliation import cards, decisions, open_rows, pairs
 from reconciliation import notes as line_notes
 from reconciliation.cards import Part
 from reconciliation.differences import Offer
@@ -152,6 +152,7 @@ def _page(
     context["difference_accounts"] = difference_accounts(request.organization)
     if context["inline"] and request.headers.get("HX-Request"):
         return render(request, "reconciliation/line.html#work", context)
+    context |= {"events": pairs.life(found), "was_pending": pairs.was_pending(found)}
     context["notes"] = line_notes.of([found]).get(found.pk, [])
     return render(request, "reconciliation/line.html", context, status=status)
 

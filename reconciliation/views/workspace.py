@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.tables import Table, table
 from ledgerhub.ledger.models import Account, StatementLine
-from reconciliation import proof, runs, suggesting
+from reconciliation import duplicates, proof, runs, suggesting
 from reconciliation.cards import cards
 from reconciliation.models import MatchRun
 from reconciliation.queue import COLUMNS, SHOW, SHOWN, SORTS, Counts, Scope, count, filters, items
@@ -121,7 +121,13 @@ def passes(request: OrgRequest, pk: int) -> HttpResponse:
 def header(account: Account) -> dict[str, Any]:
     """Proof and the last pass, for the header of every page of an account."""
     run = MatchRun.objects.filter(account=account).order_by("-pk").first()
-    return {"proof": proof.prove(account), "run": run, "run_open": run is not None and run.state in runs.OPEN}
+    proved = proof.prove(account)
+    return {
+        "proof": proved,
+        "effect": duplicates.effect(account, proved),
+        "run": run,
+        "run_open": run is not None and run.state in runs.OPEN,
+    }
 
 
 def _tabs(request: OrgRequest, counts: Counts | None) -> list[dict[str, Any]]:
@@ -141,13 +147,15 @@ def _tabs(request: OrgRequest, counts: Counts | None) -> list[dict[str, Any]]:
 
 
 def account_tabs(request: OrgRequest, account: Account, current: str) -> list[dict[str, Any]]:
-    """Open lines, and what was decided."""
-    names = (("workspace", "To match"), ("decided", "Decided"))
+    """Open lines, what was decided, and what may be there twice."""
+    names = (("workspace", "To match"), ("decided", "Decided"), ("duplicates", "Duplicates"))
+    counts = {"duplicates": duplicates.suspicions(account).count()}
     return [
         {
             "label": label,
             "url": reverse(f"reconciliation:{name}", args=[request.organization.slug, account.pk]),
             "active": name == current,
+            "count": counts.get(name, 0),
         }
         for name, label in names
     ]

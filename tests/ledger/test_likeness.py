@@ -20,6 +20,7 @@ def test_the_telling_words_are_what_is_left() -> None:
         ("PENDING BEAN & CO", "Bean & Co Seattle WA", SAME, 1.0),
         ("STARBUCKS STORE 0417", "STARBUCKS STORE 9913 SEATTLE", SAME, 1.0),
         ("CARD PURCHASE AMAZON", "CARD PURCHASE SHELL", 0.0, CLOSE - 0.01),
+        ("PAYMENT TO CARD 9023", "Harbor First Bank PAYMENT TO CARD 9023", SAME, 1.0),
         ("Coffee", "Tea", 0.0, CLOSE - 0.01),
         ("", "Bean & Co", UNTOLD, UNTOLD),
         ("998877", "998877", 1.0, 1.0),

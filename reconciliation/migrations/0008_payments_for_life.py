@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('ledger', '0007_payments_for_life'),
-        ('reconciliation', '0006_bulk_approvals'),
+        ('reconciliation', '0007_what_a_difference_is'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
