@@ -59,9 +59,9 @@ _ROLES = {
 }
 _ANSWERS = {
     "same": (Answer("duplicate", "Duplicate", "d"), Answer("both_real", "Both are real", "b")),
-    "pending": (Answer("duplicate", "The same payment", "d"), Answer("both_real", "Two payments", "b")),
+    "pending": (Answer("duplicate", "Same payment", "d"), Answer("both_real", "Two payments", "b")),
     "twice": (
-        Answer("reported", "Reported to the bank", "t"),
+        Answer("reported", "Reported to bank", "t"),
         Answer("both_real", "Both are real", "b"),
         Answer("duplicate", "Duplicate", "d"),
     ),
