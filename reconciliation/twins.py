@@ -71,14 +71,21 @@ def same_payments(
     found: list[Pair] = []
     for bucket in _by_amount(rows, fresh):
         by_way: dict[tuple[int, int], list[Row]] = defaultdict(list)
-        for row in bucket:
+        near = _near_fresh(bucket, fresh)
+        for row in near:
             by_way[row.way].append(row)
-        taken = _Taken({row.id: row.way for row in bucket}, paired)
+        taken = _Taken({row.id: row.way for row in near}, paired)
         for first, second in combinations(by_way, 2):
             ones, others = by_way[first], by_way[second]
             if _may_overlap(ones[0], others[0]) and any(row.id in fresh for row in (*ones, *others)):
                 found += _pair_ways(taken.rest(ones, second), taken.rest(others, first), taken, fresh)
     return found
+
+
+def _near_fresh(bucket: list[Row], fresh: Collection[int]) -> list[Row]:
+    """Lines within days of a fresh one: no other can pair with it."""
+    days = sorted({row.day for row in bucket if row.id in fresh})
+    return [row for row in bucket if _window(days, row.day, NEAR)]
 
 
 class _Taken:
