@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('ledger', '0007_payments_for_life'),
-        ('reconciliation', '0007_what_a_difference_is'),
+        ('reconciliation', '0008_differences_booked'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
