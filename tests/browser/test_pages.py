@@ -115,6 +115,7 @@ PAGES: dict[str, Find] = {
     "reconciliation:workspace": _bank,
     "reconciliation:line": _line,
     "reconciliation:decided": _bank,
+    "reconciliation:duplicates": _bank,
     "reconciliation:match": _match,
     "reconciliation:differences": _nothing,
     "reconciliation:difference_limits": _nothing,
