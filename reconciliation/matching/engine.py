@@ -318,8 +318,11 @@ def _take(run: _Run, pairs: Pairs, probability: Floats, chosen: Ints) -> None:
 def _alike(run: _Run, pairs: Pairs, probability: Floats, chosen: Ints) -> Floats:
     """Probability of each chosen line with the chosen entry or its twins."""
     twins = run.comparison.twins
-    kinds, of_kind = np.unique(pairs.line * len(twins) + twins[pairs.entry], return_inverse=True)
-    return np.asarray(np.bincount(of_kind, probability, len(kinds))[of_kind[chosen]], dtype=np.float64)
+    wanted = np.full(len(run.free[0]), -1)
+    wanted[pairs.line[chosen]] = twins[pairs.entry[chosen]]
+    alike = np.flatnonzero(twins[pairs.entry] == wanted[pairs.line])
+    found = np.bincount(pairs.line[alike], probability[alike], len(wanted))
+    return np.asarray(found[pairs.line[chosen]], dtype=np.float64)
 
 
 def _rivals(pairs: Pairs, probability: Floats, chosen: Ints) -> list[tuple[int, Pairs, Floats]]:

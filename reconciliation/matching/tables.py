@@ -80,8 +80,9 @@ def codes(left: list[str], right: list[str]) -> tuple[Ints, Ints]:
 
 
 def _coded(texts: list[str], known: dict[str, int]) -> Ints:
-    folded = (text.strip().casefold() for text in texts)
-    return np.fromiter((known.setdefault(text, len(known)) for text in folded), np.int64, len(texts))
+    # Columns of few distinct texts: each is folded once.
+    numbers = {text: known.setdefault(text.strip().casefold(), len(known)) for text in dict.fromkeys(texts)}
+    return np.fromiter(map(numbers.__getitem__, texts), np.int64, len(texts))
 
 
 def comparable(left: Ints, right: Ints) -> tuple[Ints, Ints]:
