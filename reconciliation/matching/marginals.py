@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from reconciliation.matching.arrays import Floats, Ints, Small, numbered
+from reconciliation.matching.arrays import Bools, Floats, Ints, Small, numbered
 from reconciliation.matching.levels import DATE_DAYS, LEARNED, MOST_LEARNED, Weights
 
 ROUNDS = 12
 _DAMPING = 0.3
+UNHEARD = -8.0
+"""Pairs this unlikely take nothing from their rivals; they are most of what crowded amounts bring."""
 _SETTLED = 1e-5
 _PRIOR_PAIRS = 60.0
 
@@ -19,15 +21,16 @@ def marginals(line: Ints, entry: Ints, score: Floats) -> Floats:
     Messages are how free each row is for a pair once its other pairs are heard; exact on trees and
     near enough on the small cycles that equal amounts make.
     """
-    line, lines = numbered(line)
-    entry, entries = numbered(entry)
     joint = np.exp(np.clip(score, -30.0, 25.0))
-    alone = (np.bincount(line, minlength=lines)[line] == 1) & (
-        np.bincount(entry, minlength=entries)[entry] == 1
-    )
-    rest = np.flatnonzero(~alone)
+    heard = np.flatnonzero(score > UNHEARD)
+    rest = heard[_has_rivals(line[heard]) | _has_rivals(entry[heard])]
     joint[rest] *= _freedom_of_both(numbered(line[rest]), numbered(entry[rest]), joint[rest])
     return np.asarray(joint / (1.0 + joint))
+
+
+def _has_rivals(row: Ints) -> Bools:
+    which, size = numbered(row)
+    return np.asarray(np.bincount(which, minlength=size)[which] > 1)
 
 
 def _freedom_of_both(line: tuple[Ints, int], entry: tuple[Ints, int], weight: Floats) -> Floats:

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ledgerhub.core.money import Inexact, UnknownCurrency, to_minor
-from reconciliation.matching.tables import TEXT_COLUMNS, Table, day_number
+from reconciliation.matching.tables import LARGEST_AMOUNT, TEXT_COLUMNS, Table, day_number
 
 COLUMNS = {
     "id": "id", "line_id": "id", "entry_id": "id", "date": "date", "amount": "amount",
     "ref": "reference", **{name: name for name in TEXT_COLUMNS},
 }  # fmt: skip
-LARGEST_AMOUNT = 10**15
 MOST_BYTES = 2 * 1024**3
 _REPEATED = {"account", "currency", "kind"}
 _PLAIN = re.compile(r"-?\d{1,15}(\.\d+)?")

@@ -9,11 +9,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from reconciliation.matching.arrays import Ints
+from reconciliation.matching.arrays import Bools, Ints
 
 _EPOCH = date(1970, 1, 1).toordinal()
 TEXT_COLUMNS = ("account", "currency", "description", "reference", "counterparty", "kind", "batch")
 LONGEST_TEXT = 1000
+LARGEST_AMOUNT = 10**15
+"""Minor units; sums of hundreds of such amounts are still exact in 64 bits. Larger ones are never summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def summable(self) -> Bools:
+        """Rows whose amounts may be added up."""
+        return (self.amount >= -LARGEST_AMOUNT) & (self.amount <= LARGEST_AMOUNT)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
