@@ -11,6 +11,7 @@ from reconciliation.matching.arrays import (
     Hashes,
     Ints,
     grouped,
+    in_sorted,
     mix,
     rank_in_group,
     spread,
@@ -151,7 +152,7 @@ def amount_words(names: Names, key: Hashes, date: Ints, crowded: Hashes) -> Date
     """Entries of crowded amounts by (amount, word), for `same_amount`."""
     said = names.entries
     owner = np.repeat(np.arange(said.shape[0]), np.diff(said.indptr))
-    kept = np.isin(key, crowded)[owner] & (names.weight[said.indices] > 1.5)
+    kept = in_sorted(key, crowded)[owner] & (names.weight[said.indices] > 1.5)
     owner, words = owner[kept], said.indices[kept].astype(np.int64)
     return DatedKeys.build(mix(key[owner], words), date[owner], owner)
 

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reconciliation.matching.arrays import Bools, Hashes, Ints, distinct, mix, run_starts, unique_pairs
+from reconciliation.matching.arrays import (
+    Bools,
+    Hashes,
+    Ints,
+    distinct,
+    in_sorted,
+    mix,
+    run_starts,
+    unique_pairs,
+)
 from reconciliation.matching.tables import Table
 from reconciliation.matching.vocabulary import KIND_GROUPS, MONTHS
 from reconciliation.matching.words import SUFFIX_LENGTHS, Tokens, folded_all, tokenize, word_hash
@@ -181,36 +190,36 @@ def _all_text(columns: list[Tokens]) -> Hashes:
 
 @lru_cache(maxsize=1)
 def _year_hashes() -> Hashes:
-    return np.array([word_hash(str(year)) for year in range(1990, 2045)], dtype=np.uint64)
+    return np.sort(np.array([word_hash(str(year)) for year in range(1990, 2045)], dtype=np.uint64))
 
 
 @lru_cache(maxsize=1)
 def _month_hashes() -> Hashes:
-    return np.array([word_hash(month) for month in sorted(MONTHS)], dtype=np.uint64)
+    return np.sort(np.array([word_hash(month) for month in MONTHS], dtype=np.uint64))
 
 
 def _whole_references(tokens: Tokens) -> Iterable[tuple[Ints, Hashes]]:
     """Stretches with digits; a word and the number after it ("INV 1042"); a number by itself."""
     chunks = tokens.chunks
-    told = (chunks.length >= 4) & (chunks.digits >= 2) & ~np.isin(chunks.text_hash, _year_hashes())
+    told = (chunks.length >= 4) & (chunks.digits >= 2) & ~in_sorted(chunks.text_hash, _year_hashes())
     yield chunks.row[told], chunks.text_hash[told]
-    years = np.isin(tokens.text_hash, _year_hashes())
+    years = in_sorted(tokens.text_hash, _year_hashes())
     after = np.append(tokens.is_number[1:] & ~years[1:] & (tokens.core_length[1:] >= 2), False)
     pairs = tokens.joins & ~tokens.is_number & after[: len(tokens.row)] & (tokens.joined_length >= 4)
-    pairs &= ~np.isin(tokens.text_hash, _month_hashes())
+    pairs &= ~in_sorted(tokens.text_hash, _month_hashes())
     yield tokens.row[pairs], tokens.joined_hash[pairs]
     alone = tokens.is_number & (tokens.length >= 4) & ~years
     yield tokens.row[alone], tokens.text_hash[alone]
     with_digits = np.zeros(len(tokens.whole_hash), dtype=np.bool_)
     with_digits[tokens.row[tokens.is_number]] = True
     rows = np.flatnonzero(
-        with_digits & (tokens.whole_length >= 4) & ~np.isin(tokens.whole_hash, _year_hashes())
+        with_digits & (tokens.whole_length >= 4) & ~in_sorted(tokens.whole_hash, _year_hashes())
     )
     yield rows, tokens.whole_hash[rows]
 
 
 def _numbers(tokens: Tokens) -> tuple[Ints, Hashes]:
-    years = np.isin(tokens.text_hash, _year_hashes())
+    years = in_sorted(tokens.text_hash, _year_hashes())
     told = tokens.is_number & (tokens.core_length >= FEWEST_DIGITS) & ~years
     return tokens.row[told], tokens.core_hash[told]
 
@@ -231,7 +240,11 @@ def _prefixes(tokens: Tokens) -> tuple[Ints, Hashes]:
 def _long_numbers(tokens: Tokens) -> tuple[Ints, Hashes]:
     """Numbers that may be the end of a longer reference."""
     chunks = tokens.chunks
-    told = (chunks.digits == chunks.length) & (chunks.length >= SUFFIX_LENGTHS[0]) & (chunks.length <= SUFFIX_LENGTHS[-1])
+    told = (
+        (chunks.digits == chunks.length)
+        & (chunks.length >= SUFFIX_LENGTHS[0])
+        & (chunks.length <= SUFFIX_LENGTHS[-1])
+    )
     return chunks.row[told], chunks.text_hash[told]
 
 

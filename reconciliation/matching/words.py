@@ -94,7 +94,7 @@ def word_hash(word: str) -> int:
 
 
 def tokenize(texts: list[str], *, prefixes: bool) -> Tokens:
-    """Tokens of a column of texts already `folded`; `prefixes` (and suffixes) of references only where asked for."""
+    """Tokens of a column of texts already `folded`; `prefixes` (and suffixes) only where asked for."""
     sizes = np.fromiter(map(len, texts), np.int64, len(texts))
     ends = np.cumsum(sizes)
     cuts = [0]
