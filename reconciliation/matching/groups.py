@@ -151,7 +151,9 @@ def exact_sums(
     named = pairs.levels["reference"] <= lv.WITHOUT_PREFIX
     reach = np.ones(len(pairs), np.bool_) if netted else _may_reach(target, wholes[target], parts[part])
     enough = np.flatnonzero(reach)
-    order = enough[np.lexsort((np.abs(pairs.lag[enough]), target[enough]))]
+    # Those of the very payer come before namesakes, and among them the nearest dates.
+    namesake = ~named & (pairs.levels["payer"] > lv.COMMON_PAYER)
+    order = enough[np.lexsort((np.abs(pairs.lag[enough]), namesake[enough], target[enough]))]
     starts, sizes = grouped(target[order])
     rows, amounts, told = target[order[starts]], parts[part[order]], named[order]
     # A sum from which something is taken off may start from any candidate.
