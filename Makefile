@@ -11,7 +11,7 @@ SIZES ?= 10000 100000 1000000
 .PHONY: help run test test-fast test-browser test-conformance test-kill test-postgres check format clean browser benchmark-reconciliation
 
 help: ## What there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
 
 run: $(VENV)/run.stamp ## Install what is needed, make the demo, start everything on http://127.0.0.1:8000
 	@$(PY) -m ledgerhub.core.environment .env
