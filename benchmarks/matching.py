@@ -7,12 +7,12 @@ import resource
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 
+from benchmarks.scoring import Figures, figures
 from benchmarks.workloads import Noise, Workload, generate
 from reconciliation.matching.engine import match
 from reconciliation.matching.proposals import Proposal
-
-PRECISION = 0.999
 
 
 def main() -> None:
@@ -37,34 +37,15 @@ def main() -> None:
             _reliability(result.proposals, work)
 
 
-def quality(proposals: list[Proposal], work: Workload) -> tuple[float, float, float, float, float]:
-    """Pair precision, recall, F1; share of lines exactly as in the truth; share approvable at PRECISION."""
-    found = {(line, entry) for one in proposals for line in one.line_ids for entry in one.entry_ids}
-    hits = len(found & work.truth)
-    precision, recall = hits / max(len(found), 1), hits / max(len(work.truth), 1)
-    f1 = 2 * precision * recall / max(precision + recall, 1e-9)
-    truth, guess = _by_line(work.truth), _by_line(found)
-    ids = [str(line["id"]) for line in work.lines]
-    exact = sum(truth[line] == guess[line] for line in ids) / len(ids)
-    return precision, recall, f1, exact, _approvable(proposals, truth, len(ids))
-
-
-def _by_line(pairs: set[tuple[str, str]]) -> dict[str, set[str]]:
-    grouped: dict[str, set[str]] = defaultdict(set)
-    for line, entry in pairs:
-        grouped[line].add(entry)
-    return grouped
-
-
-def _approvable(proposals: list[Proposal], truth: dict[str, set[str]], lines: int) -> float:
-    """Largest share of the lines that can be approved, most probable first, with PRECISION of them right."""
-    right = wrong = best = 0
-    for one in sorted(proposals, key=lambda one: -one.probability):
-        good = sum(truth[line] == set(one.entry_ids) for line in one.line_ids)
-        right, wrong = right + good, wrong + len(one.line_ids) - good
-        if right >= PRECISION * (right + wrong):
-            best = right + wrong
-    return best / lines
+def quality(proposals: Sequence[Proposal], work: Workload) -> Figures:
+    """Figures of the proposals against the workload's truth."""
+    pairs = (
+        (line, entry, one.probability)
+        for one in proposals
+        for line in one.line_ids
+        for entry in one.entry_ids
+    )
+    return figures(pairs, work.truth, [str(line["id"]) for line in work.lines])
 
 
 def _reliability(proposals: list[Proposal], work: Workload) -> None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconciliation.matching.arrays import (
+    Bools,
     Hashes,
     Ints,
+    grouped,
+    in_sorted,
     mix,
     rank_in_group,
     spread,
@@ -22,8 +25,11 @@ MOST_IN_WINDOW = 40
 NEAREST = 6
 MOST_A_WORD = 40
 WORDS_A_LINE = 5
+MOST_BY_WORD, FEWEST_BY_WORD = 12_000_000, 12
+"""Pairs found by words in all, shared evenly by the lines; what every line may have in any case."""
 MOST_LINKED = 2000
-"""Pairs one reference may link; a number that stands in more rows is no reference."""
+MOST_LINKED_A_ROW = 10
+"""Pairs one reference may link, and all together a row; a number that stands in more is no reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +117,34 @@ def _by_word(
     low, high = date[line] - window.back[line], date[line] + window.ahead[line]
     start, count = by_word.ranges(keys, low, high)
     at, _ = by_word.ranges(keys, date[line], date[line])
-    begin = np.clip(at - MOST_A_WORD * 2 // 3, start, np.maximum(start + count - MOST_A_WORD, start))
-    which, place = spread(begin, np.minimum(count, MOST_A_WORD))
+    taken = _rationed(line, count, MOST_A_WORD)
+    begin = np.clip(at - taken * 2 // 3, start, start + count - taken)
+    which, place = spread(begin, taken)
     return line[which], by_word.row[place]
 
 
+def _rationed(line: Ints, count: Ints, each: int) -> Ints:
+    """At most `each` of every count; and where lines are many, a line's even share of MOST_BY_WORD.
+
+    The words of a line stand together, rarest first.
+    """
+    starts, sizes = grouped(line)
+    share = max(MOST_BY_WORD // max(len(starts), 1), FEWEST_BY_WORD)
+    taken = np.minimum(count, each)
+    before = np.cumsum(taken) - taken
+    before -= np.repeat(before[starts], sizes)
+    return np.asarray(np.clip(share - before, 0, taken), dtype=np.int64)
+
+
 def _rarest_words(names: Names, rows: Ints, most: int) -> tuple[Ints, Ints]:
-    """The words (of the entries' vocabulary) that tell most about each of these lines."""
+    """The words (of the entries' vocabulary) that tell most about each of these lines, rarest first."""
     said = names.lines[rows]
     sizes = np.diff(said.indptr)
     owner = np.repeat(np.arange(len(rows)), sizes)
     words = said.indices.astype(np.int64)
     order = np.lexsort((-said.data, owner))
     rank = rank_in_group(owner, order)
-    kept = (rank < most) & (names.weight[words] > 1.5)
+    kept = order[((rank < most) & (names.weight[words] > 1.5))[order]]
     return rows[owner[kept]], words[kept]
 
 
@@ -132,7 +152,7 @@ def amount_words(names: Names, key: Hashes, date: Ints, crowded: Hashes) -> Date
     """Entries of crowded amounts by (amount, word), for `same_amount`."""
     said = names.entries
     owner = np.repeat(np.arange(said.shape[0]), np.diff(said.indptr))
-    kept = np.isin(key, crowded)[owner] & (names.weight[said.indices] > 1.5)
+    kept = in_sorted(key, crowded)[owner] & (names.weight[said.indices] > 1.5)
     owner, words = owner[kept], said.indices[kept].astype(np.int64)
     return DatedKeys.build(mix(key[owner], words), date[owner], owner)
 
@@ -150,11 +170,20 @@ def linked(left: Keys, right: Keys) -> tuple[Ints, Ints, Ints]:
     hits = known[places] == left.key
     rows, places = left.row[hits], places[hits]
     left_counts = np.bincount(places, minlength=len(known))
-    few = (left_counts * right_counts <= MOST_LINKED)[places]
+    few = _few(left_counts * right_counts, MOST_LINKED_A_ROW * (len(left.key) + len(right.key)) + MOST_LINKED)
+    few = few[places]
     rows, places = rows[few], places[few]
     which, spots = spread(starts[places], right_counts[places])
     sharing = np.maximum(right_counts, left_counts)[places]
     return rows[which], right.row[order[spots]], sharing[which]
+
+
+def _few(pairs: Ints, most: int) -> Bools:
+    """Keys that link few pairs: at most MOST_LINKED each, and `most` together, those of the fewest first."""
+    order = np.argsort(pairs, kind="stable")
+    few = np.zeros(len(pairs), dtype=np.bool_)
+    few[order] = np.cumsum(pairs[order]) <= most
+    return np.asarray(few & (pairs <= MOST_LINKED))
 
 
 def near_payers(
@@ -176,8 +205,9 @@ def near_payers(
     keys = mix(word, side[line])
     start, count = index.ranges(keys, date[line] - window.back[line], date[line] + window.ahead[line])
     at, _ = index.ranges(keys, date[line], date[line])
-    begin = np.clip(at - MOST_A_WORD * 2, start, np.maximum(start + count - MOST_A_WORD * 3, start))
-    which, place = spread(begin, np.minimum(count, MOST_A_WORD * 3))
+    taken = _rationed(line, count, MOST_A_WORD * 3)
+    begin = np.clip(at - taken * 2 // 3, start, start + count - taken)
+    which, place = spread(begin, taken)
     if not len(which):
         return line[which], place
     return unique_pairs(line[which], index.row[place], int(entries.max()) + 1)

@@ -14,6 +14,7 @@ from reconciliation.matching.arrays import (
     Hashes,
     Ints,
     Small,
+    among,
     distinct,
     mix,
     spread,
@@ -140,7 +141,7 @@ class Comparison:
         )
         names = self.names.of_lines(rows)
         line, entry, count = same_amount(index, by_word, names, key=key, date=date, window=window)
-        free = np.isin(entry, index.row)
+        free = among(entry, index.row)
         return rows[line[free]], entry[free], count
 
     def background(self, free_lines: Bools, free_entries: Bools) -> dict[str, Floats]:

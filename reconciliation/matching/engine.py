@@ -96,7 +96,7 @@ def match(
     """
     progress("Reading what the rows say", 0.0)
     comparison = Comparison.of(lines, entries, config or MatchRules(), whole.rarity if whole else None)
-    run = _Run(comparison, (lines.amount != 0, entries.amount != 0), weights or Weights.start())
+    run = _Run(comparison, (_usable(lines), _usable(entries)), weights or Weights.start())
     if whole:
         run.weights, run.usual_lag, run.rounds = whole.weights, whole.usual_lag, 0
     if len(lines) and len(entries):
@@ -108,6 +108,11 @@ def match(
     result = _result(run, calibration or AS_GIVEN)
     progress("Done", 1.0)
     return result
+
+
+def _usable(table: Table) -> Bools:
+    """Rows whose amount says something: not 0, nor the one number whose opposite does not exist."""
+    return np.asarray((table.amount != 0) & (table.amount > np.iinfo(np.int64).min))
 
 
 def _pair(run: _Run, progress: Progress) -> None:
@@ -318,8 +323,11 @@ def _take(run: _Run, pairs: Pairs, probability: Floats, chosen: Ints) -> None:
 def _alike(run: _Run, pairs: Pairs, probability: Floats, chosen: Ints) -> Floats:
     """Probability of each chosen line with the chosen entry or its twins."""
     twins = run.comparison.twins
-    kinds, of_kind = np.unique(pairs.line * len(twins) + twins[pairs.entry], return_inverse=True)
-    return np.asarray(np.bincount(of_kind, probability, len(kinds))[of_kind[chosen]], dtype=np.float64)
+    wanted = np.full(len(run.free[0]), -1)
+    wanted[pairs.line[chosen]] = twins[pairs.entry[chosen]]
+    alike = np.flatnonzero(twins[pairs.entry] == wanted[pairs.line])
+    found = np.bincount(pairs.line[alike], probability[alike], len(wanted))
+    return np.asarray(found[pairs.line[chosen]], dtype=np.float64)
 
 
 def _rivals(pairs: Pairs, probability: Floats, chosen: Ints) -> list[tuple[int, Pairs, Floats]]:

@@ -16,7 +16,7 @@ from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, amount_levels
 from reconciliation.matching.levels import Weights
 from reconciliation.matching.readings import Keys, Reading
-from reconciliation.matching.tables import Table
+from reconciliation.matching.tables import LARGEST_AMOUNT, Table
 
 MOST_IN_BATCH = 500
 BATCH_BEFORE, BATCH_AFTER = 20, 7
@@ -69,8 +69,9 @@ class _Side:
 def _both_sides(
     comparison: Comparison, free: tuple[Bools, Bools], parts_are_entries: bool
 ) -> tuple[_Side, _Side]:
-    lines = _Side(comparison.lines, comparison.line_side, comparison.line_reading, free[0])
-    entries = _Side(comparison.entries, comparison.entry_side, comparison.entry_reading, free[1])
+    free_lines, free_entries = free[0] & comparison.lines.summable, free[1] & comparison.entries.summable
+    lines = _Side(comparison.lines, comparison.line_side, comparison.line_reading, free_lines)
+    entries = _Side(comparison.entries, comparison.entry_side, comparison.entry_reading, free_entries)
     return (entries, lines) if parts_are_entries else (lines, entries)
 
 
@@ -150,7 +151,9 @@ def exact_sums(
     named = pairs.levels["reference"] <= lv.WITHOUT_PREFIX
     reach = np.ones(len(pairs), np.bool_) if netted else _may_reach(target, wholes[target], parts[part])
     enough = np.flatnonzero(reach)
-    order = enough[np.lexsort((np.abs(pairs.lag[enough]), target[enough]))]
+    # Those of the very payer come before namesakes, and among them the nearest dates.
+    namesake = ~named & (pairs.levels["payer"] > lv.COMMON_PAYER)
+    order = enough[np.lexsort((np.abs(pairs.lag[enough]), namesake[enough], target[enough]))]
     starts, sizes = grouped(target[order])
     rows, amounts, told = target[order[starts]], parts[part[order]], named[order]
     # A sum from which something is taken off may start from any candidate.
@@ -176,6 +179,7 @@ def exact_sums(
 def _may_reach(target: Ints, whole: Ints, part: Ints) -> Bools:
     """Pairs of targets whose smaller candidates of the same sign together are large enough."""
     fits = (np.sign(part) == np.sign(whole)) & (np.abs(part) < np.abs(whole))
+    fits &= np.abs(whole) <= LARGEST_AMOUNT
     together = np.bincount(target, np.where(fits, np.abs(part), 0))
     return np.asarray(fits & (together[target] >= np.abs(whole)))
 
@@ -225,7 +229,8 @@ def _hypothesis(row: int, parts: Ints, chance: float, *, by_line: bool) -> Hypot
 def part_payments(comparison: Comparison, pairs: Pairs) -> list[Hypothesis]:
     """Several lines that name one entry and together pay a part of it."""
     named = pairs.levels["reference"] <= lv.WITHOUT_PREFIX
-    rows = np.flatnonzero(named & (pairs.levels["amount"] == lv.PART))
+    small = comparison.entries.summable[pairs.entry]
+    rows = np.flatnonzero(named & small & (pairs.levels["amount"] == lv.PART))
     order = rows[np.argsort(pairs.entry[rows], kind="stable")]
     starts = run_starts(pairs.entry[order])
     found = []

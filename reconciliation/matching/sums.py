@@ -16,6 +16,8 @@ MOST_SEARCHED = 20
 MOST_IN_RUN = 120
 """Amounts, in order of date, of which every unbroken run is tried."""
 MOST_WAYS = 12
+MOST_HITS = 20_000
+"""Ways looked at before the simplest are kept: equal amounts add up in hundreds of thousands of ways."""
 _TOGETHER = 256
 _Words = npt.NDArray[np.uint32]
 
@@ -111,14 +113,13 @@ def _combinations(target: int, sizes: Ints, allowed: range) -> list[tuple[int, .
     ordered = right[order]
     low = np.searchsorted(ordered, target - left)
     high = np.searchsorted(ordered, target - left, "right")
-    ways = []
-    for mask in np.flatnonzero(high > low).tolist():
-        for other in order[low[mask] : high[mask]].tolist():
-            chosen = mask | other << half
-            if chosen.bit_count() in allowed:
-                ways.append(chosen)
-    ways.sort(key=lambda chosen: (min(chosen.bit_count(), len(sizes) - chosen.bit_count()), chosen))
-    return [tuple(i for i in range(len(sizes)) if chosen >> i & 1) for chosen in ways[:MOST_WAYS]]
+    which, place = spread(low, np.minimum(high - low, MOST_HITS))
+    chosen = (which | order[place] << half)[:MOST_HITS]
+    many = np.bitwise_count(chosen.astype(np.uint64)).astype(np.int64)
+    told = (many >= allowed.start) & (many < allowed.stop)
+    chosen, many = chosen[told], many[told]
+    simplest = np.lexsort((chosen, np.minimum(many, len(sizes) - many)))[:MOST_WAYS]
+    return [tuple(i for i in range(len(sizes)) if one >> i & 1) for one in chosen[simplest].tolist()]
 
 
 def _runs(target: int, sizes: Ints, order: Ints, longest: int) -> list[tuple[int, ...]]:

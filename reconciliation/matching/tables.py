@@ -10,11 +10,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from reconciliation.matching.arrays import Ints
+from reconciliation.matching.arrays import Bools, Ints
 
 _EPOCH = date(1970, 1, 1).toordinal()
 TEXT_COLUMNS = ("account", "currency", "description", "reference", "counterparty", "kind", "batch")
 LONGEST_TEXT = 1000
+LARGEST_AMOUNT = 10**15
+"""Minor units; sums of hundreds of such amounts are still exact in 64 bits. Larger ones are never summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def summable(self) -> Bools:
+        """Rows whose amounts may be added up."""
+        return (self.amount >= -LARGEST_AMOUNT) & (self.amount <= LARGEST_AMOUNT)
+
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
         """Rows with `id`, `date` (datetime.date), `amount` (int, minor units) and any of the text columns."""
@@ -83,8 +90,9 @@ def codes(left: list[str], right: list[str]) -> tuple[Ints, Ints]:
 
 
 def _coded(texts: list[str], known: dict[str, int]) -> Ints:
-    folded = (text.strip().casefold() for text in texts)
-    return np.fromiter((known.setdefault(text, len(known)) for text in folded), np.int64, len(texts))
+    # Columns of few distinct texts: each is folded once.
+    numbers = {text: known.setdefault(text.strip().casefold(), len(known)) for text in dict.fromkeys(texts)}
+    return np.fromiter(map(numbers.__getitem__, texts), np.int64, len(texts))
 
 
 def comparable(left: Ints, right: Ints) -> tuple[Ints, Ints]:
