@@ -14,7 +14,7 @@ from django_q.tasks import async_task
 
 from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account, Posting, StatementLine
-from reconciliation import duplicates, open_rows, suggesting
+from reconciliation import duplicates, open_rows, suggesting, weights
 from reconciliation.decisions import fingerprint, lock, match_row
 from reconciliation.matching.engine import match
 from reconciliation.matching.proposals import Evidence, Proposal
@@ -89,7 +89,8 @@ def propose(account: Account, *, run: MatchRun | None = None) -> int:
     newest = Posting.objects.aggregate(last=Max("id"))["last"] or 0
     newest_line = StatementLine.objects.aggregate(last=Max("id"))["last"] or 0
     lines, candidates = open_rows.tables(account)
-    result = match(lines, candidates)
+    judging = weights.in_use(account.organization)
+    result = match(lines, candidates, weights=judging.weights, calibration=judging.calibration)
     ids, values = [*lines.ids, *candidates.ids], [*lines.amount.tolist(), *candidates.amount.tolist()]
     amounts: dict[str, int] = dict(zip(ids, values, strict=True))
     habits = suggesting.habits_for(account)

@@ -31,7 +31,7 @@ class Calibration:
         capped = np.clip(probability, 0.0, HIGHEST)
         if self.points:
             given, true = np.array(self.points).T
-            curve = np.interp(_log_odds(capped), _log_odds(given), _log_odds(true))
+            curve = np.interp(log_odds(capped), log_odds(given), log_odds(true))
             capped = np.minimum(1.0 / (1.0 + np.exp(-curve)), HIGHEST)
         return np.asarray(np.round(capped, 6), dtype=np.float64)
 
@@ -39,6 +39,7 @@ class Calibration:
 AS_GIVEN = Calibration()
 
 
-def _log_odds(probability: Floats) -> Floats:
+def log_odds(probability: Floats) -> Floats:
+    """Natural logarithm of p against 1 - p, kept finite."""
     inside = np.clip(probability, 1e-6, HIGHEST)
     return np.asarray(np.log(inside / (1.0 - inside)), dtype=np.float64)
