@@ -19,7 +19,7 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import RecordError
 from reconciliation import weights
 from reconciliation.matching import learning as pure
-from reconciliation.matching.levels import CHEQUE_DATE, FEATURES, Level, Weights
+from reconciliation.matching.levels import CHEQUE_DATE, FEATURES, Weights
 from reconciliation.models import WeightLearning, WeightSet
 
 FEATURE_WORDS = {
@@ -44,7 +44,6 @@ class Bar(NamedTuple):
 
 class LevelRow(NamedTuple):
     words: str
-    label: str
     builtin: Decimal
     active: Decimal
     bar: Bar
@@ -111,27 +110,23 @@ def features(active: Weights) -> list[Feature]:
     """Every feature with its levels: the built-in weight beside the one in use."""
     start = Weights.start()
     found = []
-    for name, levels in FEATURES.items():
+    for name in FEATURES:
         columns = (start.by_feature[name].tolist(), active.by_feature[name].tolist())
         rows = [
-            LevelRow(
-                _words(name, place), level.label.replace("{}", "…"), _weight(old), _weight(new), _bar(new)
-            )
-            for place, (level, old, new) in enumerate(zip(levels, *columns, strict=True))
+            LevelRow(_words(name, place), _weight(old), _weight(new), _bar(new))
+            for place, (old, new) in enumerate(zip(*columns, strict=True))
         ]
         found.append(Feature(*FEATURE_WORDS[name], rows))
     return found
 
 
 def _words(name: str, place: int) -> str:
+    """A level as its evidence says it, else by its name."""
     level = FEATURES[name][place]
     if name == "date" and place >= len(FEATURES[name]) - len(CHEQUE_DATE):
         return f"Cheque, {level.name}"
-    return level.name[:1].upper() + level.name[1:]
-
-
-def _label(level: Level) -> str:
-    return level.label.replace("{}", "…")
+    words = level.label.replace("{}", "…") if name != "date" else ""
+    return (words or level.name)[:1].upper() + (words or level.name)[1:]
 
 
 def _weight(value: float) -> Decimal:

@@ -167,7 +167,7 @@ def test_the_page_shows_levels_versions_and_reliability(
     with django_assert_max_num_queries(14):
         page = client.get(url("weights")).content.decode()
     for words in ("Weights v1 judge every match", "100 proposals so far, 40 of them", "80–90%",
-                  "Cheque, same day", "payer partly the same", "Learn from decisions"):  # fmt: skip
+                  "Cheque, same day", "Payer partly the same", "Learn from decisions"):  # fmt: skip
         assert words in page, words
     assert signed_in(outsider).get(url("weights")).status_code == 404
     assert Client().get(url("weights")).status_code == 302
