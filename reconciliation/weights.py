@@ -33,7 +33,7 @@ class InUse(NamedTuple):
     """What the engine judges with."""
 
     weights: Weights
-    calibration: Calibration
+    calibration: Calibration | None
 
 
 def activation(organization: Organization) -> WeightActivation | None:
@@ -46,7 +46,7 @@ def in_use(organization: Organization) -> InUse:
     """The weights activated last, else those built in."""
     current = activation(organization)
     if current is None or current.weights is None:
-        return InUse(Weights.start(), Calibration())
+        return InUse(Weights.start(), None)
     return InUse(weights_of(current.weights), Calibration.of(current.weights.calibration))
 
 

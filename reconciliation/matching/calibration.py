@@ -37,6 +37,14 @@ class Calibration:
 
 
 AS_GIVEN = Calibration()
+BUILT_IN = Calibration(
+    (
+        (0.02, 0.01), (0.3, 0.18), (0.43, 0.27), (0.6, 0.45), (0.75, 0.64), (0.85, 0.79), (0.93, 0.86),
+        (0.97, 0.96), (0.99, 0.99), (0.999, 0.999), (HIGHEST, HIGHEST),
+    )
+)  # fmt: skip
+"""As probabilities came true on generated workloads of 40,000 and 100,000 lines with text: what is doubtful
+is more so than the levels say, since damaged text hides rivals. Without text there are none to hide."""
 
 
 def log_odds(probability: Floats) -> Floats:
