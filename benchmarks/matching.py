@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 
+from benchmarks import foreign
 from benchmarks.scoring import Figures, figures
 from benchmarks.workloads import Noise, Workload, generate
 from reconciliation.matching.engine import match
@@ -19,7 +20,7 @@ def main() -> None:
     arguments = _arguments()
     print("lines    entries  precision recall  F1      exact   auto@99.9 seconds CPU s  peak MB")
     for size in arguments.sizes:
-        work = generate(size, seed=arguments.seed, noise=Noise(text=not arguments.no_text))
+        work = _workload(size, arguments)
         lines, entries = work.tables()
         started, worked = time.perf_counter(), time.process_time()
         result = match(lines, entries)
@@ -35,6 +36,12 @@ def main() -> None:
             print(f"  {limit}", file=sys.stderr)
         if arguments.reliability:
             _reliability(result.proposals, work)
+
+
+def _workload(size: int, arguments: argparse.Namespace) -> Workload:
+    if arguments.style:
+        return foreign.generate(arguments.style, size, seed=arguments.seed)
+    return generate(size, seed=arguments.seed, noise=Noise(text=not arguments.no_text))
 
 
 def quality(proposals: Sequence[Proposal], work: Workload) -> Figures:
@@ -65,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("sizes", nargs="*", type=int, default=[10_000, 100_000])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-text", action="store_true", help="only dates and amounts")
+    parser.add_argument("--style", choices=foreign.STYLES, help="text of another country or kind")
     parser.add_argument("--reliability", action="store_true", help="how often probabilities come true")
     return parser.parse_args()
 

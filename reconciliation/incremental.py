@@ -9,7 +9,7 @@ import numpy as np
 from django.db import transaction
 
 from ledgerhub.ledger.models import Account
-from reconciliation import arrivals, indexes, open_rows, storing, suggesting
+from reconciliation import arrivals, indexes, open_rows, storing, suggesting, weights
 from reconciliation.decisions import lock
 from reconciliation.indexes import Kept
 from reconciliation.matching.engine import match
@@ -33,11 +33,12 @@ class _News(NamedTuple):
     tail: set[str]
 
 
-def propose(account: Account, run: MatchRun, *, weights_version: int, progress: Progress) -> int | None:
+def propose(account: Account, run: MatchRun, *, progress: Progress) -> int | None:
     """Bring the proposals of what is new up to date; gives their number, or None if it takes a full pass."""
     marks = arrivals.newest()
     kept = indexes.read(account)
-    if kept is None or kept.weights_version != weights_version:
+    judging = weights.in_use(account.organization)
+    if kept is None or kept.weights_version != judging.weights.version:
         return None
     news = _news(account, kept)
     if news is None:
@@ -48,7 +49,7 @@ def propose(account: Account, run: MatchRun, *, weights_version: int, progress: 
     if found is None:
         return None
     near, tables = found
-    result = match(*tables, whole=kept.whole)
+    result = match(*tables, whole=kept.whole, calibration=judging.calibration)
     matched = {row for proposal in result.proposals for row in proposal.line_ids}
     unexplained = _lines(seeds) - {int(row[1:]) for row in matched}
     habits = suggesting.habits_for(account) if unexplained else None

@@ -17,6 +17,9 @@ from reconciliation.rule_models import Rule as Rule
 from reconciliation.rule_models import RuleDismissal as RuleDismissal
 from reconciliation.rule_models import RuleSplit as RuleSplit
 from reconciliation.rule_models import RuleVersion as RuleVersion
+from reconciliation.weight_sets import WeightActivation as WeightActivation
+from reconciliation.weight_sets import WeightLearning as WeightLearning
+from reconciliation.weight_sets import WeightSet as WeightSet
 
 USER = settings.AUTH_USER_MODEL
 
@@ -241,36 +244,6 @@ class Confirmation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} of match {self.match_id}"
-
-
-# ── what the engine learned ───────────────────────────────────────────────────────────────────────────
-
-
-class WeightSet(models.Model):
-    """Log-odds of every level and the calibration, learned from decisions; immutable, one a version.
-
-    The one activated last is used; without any, the built-in weights. `report` holds the reliability curve
-    on decisions that were held out, before and after.
-    """
-
-    organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
-    version = models.PositiveIntegerField()
-    weights = models.JSONField(help_text="Feature -> log-odds of its levels, in their order")
-    calibration = models.JSONField(default=list, help_text="[as given, as it comes true] in rising order")
-    report = models.JSONField(default=dict)
-    decisions = models.PositiveIntegerField(help_text="Confirmed and rejected matches it was learned from")
-    made_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
-    made_at = models.DateTimeField(default=timezone.now)
-    activated_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
-    activated_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["organization", "version"], name="one_weight_set_a_version"),
-        ]
-
-    def __str__(self) -> str:
-        return f"Weights v{self.version}"
 
 
 # ── duplicates, notes, limits, sign-off ───────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from django_q.tasks import async_task
 
 from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account
-from reconciliation import arrivals, duplicates, incremental, indexes, open_rows, storing, suggesting
+from reconciliation import arrivals, duplicates, incremental, indexes, open_rows, storing, suggesting, weights
 from reconciliation.matching.engine import match
 from reconciliation.models import MatchRun
 from reconciliation.progress import Outcome, Progress, conclude, finish
@@ -25,8 +25,6 @@ MAX_ATTEMPTS = 3
 OPEN = (MatchRun.State.QUEUED, MatchRun.State.RUNNING)
 LONGEST = 3600
 """Seconds after which a pass is ended by the job queue: a million rows take some minutes."""
-WEIGHTS = 0
-"""The version of the weights in use."""
 
 
 def request_run(account: Account, *, user: User | None = None, incremental: bool = False) -> MatchRun:
@@ -79,7 +77,7 @@ def execute(run_id: int) -> None:
 
 def _pass(run: MatchRun) -> None:
     if run.incremental:
-        done = incremental.propose(run.account, run, weights_version=WEIGHTS, progress=Progress(run))
+        done = incremental.propose(run.account, run, progress=Progress(run))
         if done is not None:
             return
         MatchRun.objects.filter(pk=run.pk).update(incremental=False)
@@ -114,9 +112,17 @@ def propose(account: Account, *, run: MatchRun | None = None) -> int:
     lines, entries = open_rows.tables(account)
     progress("Sorting what is open", 0.15)
     index = indexes.write(account, lines, entries) if run else None
-    result = match(lines, entries, progress=progress.part(0.25, 0.75))
+    judging = weights.in_use(account.organization)
+    result = match(
+        lines,
+        entries,
+        weights=judging.weights,
+        calibration=judging.calibration,
+        progress=progress.part(0.25, 0.75),
+    )
     if run and index:
-        indexes.publish(index, run=run, marks=marks, result=result, weights_version=WEIGHTS)
+        version = judging.weights.version
+        indexes.publish(index, run=run, marks=marks, result=result, weights_version=version)
     amounts = dict(
         zip([*lines.ids, *entries.ids], [*lines.amount.tolist(), *entries.amount.tolist()], strict=True)
     )

@@ -17,6 +17,7 @@ from reconciliation.views import (
     rules,
     sign_offs,
     statements,
+    weights,
     workspace,
 )
 
@@ -33,6 +34,9 @@ urlpatterns = [
     path("reconcile/last-decision/reversal/", matches.last_reversal, name="last_reversal"),
     path("reconcile/differences/", differences.booked, name="differences"),
     path("settings/differences/", differences.limits, name="difference_limits"),
+    path("reconcile/weights/", weights.page, name="weights"),
+    path("reconcile/weights/learning/", weights.learning, name="learning"),
+    path("reconcile/weights/<int:version>/activation/", weights.activation, name="activation"),
     path("reconcile/<int:pk>/", workspace.workspace, name="workspace"),
     path("reconcile/<int:pk>/header/", workspace.header_fragment, name="header"),
     path("reconcile/<int:pk>/passes/", workspace.passes, name="passes"),

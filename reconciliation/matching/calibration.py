@@ -31,14 +31,23 @@ class Calibration:
         capped = np.clip(probability, 0.0, HIGHEST)
         if self.points:
             given, true = np.array(self.points).T
-            curve = np.interp(_log_odds(capped), _log_odds(given), _log_odds(true))
+            curve = np.interp(log_odds(capped), log_odds(given), log_odds(true))
             capped = np.minimum(1.0 / (1.0 + np.exp(-curve)), HIGHEST)
         return np.asarray(np.round(capped, 6), dtype=np.float64)
 
 
 AS_GIVEN = Calibration()
+BUILT_IN = Calibration(
+    (
+        (0.02, 0.01), (0.3, 0.18), (0.43, 0.27), (0.6, 0.45), (0.75, 0.64), (0.85, 0.79), (0.93, 0.86),
+        (0.97, 0.96), (0.99, 0.99), (0.999, 0.999), (HIGHEST, HIGHEST),
+    )
+)  # fmt: skip
+"""As probabilities came true on generated workloads of 40,000 and 100,000 lines with text: what is doubtful
+is more so than the levels say, since damaged text hides rivals. Without text there are none to hide."""
 
 
-def _log_odds(probability: Floats) -> Floats:
+def log_odds(probability: Floats) -> Floats:
+    """Natural logarithm of p against 1 - p, kept finite."""
     inside = np.clip(probability, 1e-6, HIGHEST)
     return np.asarray(np.log(inside / (1.0 - inside)), dtype=np.float64)

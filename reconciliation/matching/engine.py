@@ -15,9 +15,9 @@ import numpy as np
 
 from reconciliation.matching import levels as lv
 from reconciliation.matching import offsetting as off
-from reconciliation.matching.arrays import Bools, Floats, Ints
+from reconciliation.matching.arrays import Bools, Floats, Ints, distinct
 from reconciliation.matching.assignment import assign
-from reconciliation.matching.calibration import AS_GIVEN, Calibration
+from reconciliation.matching.calibration import AS_GIVEN, BUILT_IN, Calibration
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, score
 from reconciliation.matching.groups import (
@@ -105,7 +105,7 @@ def match(
     if len(entries):
         _void_entries(run, off.LIKELY)
     progress("Putting the proposals into words", 0.92)
-    result = _result(run, calibration or AS_GIVEN)
+    result = _result(run, calibration or _built_in(comparison))
     progress("Done", 1.0)
     return result
 
@@ -134,6 +134,12 @@ def _pair(run: _Run, progress: Progress) -> None:
     _doubtful_amounts(run)
     _near_amounts(run, near)
     run.returned.extend(off.returns(run.comparison, run.free))
+
+
+def _built_in(comparison: Comparison) -> Calibration:
+    """The built-in curve, where most lines say something in words."""
+    worded = len(distinct(comparison.line_reading.words.row))
+    return BUILT_IN if 2 * worded > len(comparison.lines) else AS_GIVEN
 
 
 def _void_entries(run: _Run, least: float) -> None:

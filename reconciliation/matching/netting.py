@@ -50,7 +50,7 @@ def named_sets(comparison: Comparison, free: Free) -> list[Hypothesis]:
     counts = np.bincount(of_line, minlength=size), np.bincount(of_entry, minlength=size)
     batched = np.bincount(labels[line], of_batch, size) > 0
     wanted = (stated == booked) & (counts[0] + counts[1] >= 3) & (counts[0] + counts[1] <= MOST_IN_BATCH)
-    left, right = _members(own[0], of_line, size), _members(own[1], of_entry, size)
+    left, right = _Members.of(own[0], of_line, size), _Members.of(own[1], of_entry, size)
     return [
         Hypothesis(
             left[place], right[place], _NAMED, lv.SAME_BATCH if batched[place] else lv.NO_BATCH, known=True
@@ -86,9 +86,21 @@ def _components(line: Ints, entry: Ints, lines: int, entries: int) -> Ints:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def _members(rows: Ints, label: Ints, size: int) -> list[Ints]:
-    order = np.argsort(label, kind="stable")
-    return np.split(rows[order], np.cumsum(np.bincount(label, minlength=size))[:-1])
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """Rows by label; those of one label are cut out only when asked for."""
+
+    row: Ints
+    start: Ints
+    size: Ints
+
+    @classmethod
+    def of(cls, rows: Ints, label: Ints, size: int) -> _Members:
+        counts = np.bincount(label, minlength=size)
+        return cls(rows[np.argsort(label, kind="stable")], np.cumsum(counts) - counts, counts)
+
+    def __getitem__(self, label: int) -> Ints:
+        return self.row[self.start[label] : self.start[label] + self.size[label]]
 
 
 # ── a rest that one more row makes up ─────────────────────────────────────────────────────────────────
@@ -103,7 +115,7 @@ class Units:
     total: Ints
     date: Ints
     payer: Hashes
-    members: list[Ints]
+    members: _Members
 
     @classmethod
     def of(cls, comparison: Comparison, free: Bools) -> Units:
@@ -114,14 +126,14 @@ class Units:
         order = rows[np.argsort(label, kind="stable")]
         starts = run_starts(np.sort(label))
         if not len(rows):
-            return cls(batch[:0], rows, rows, rows, batch[:0], [])
+            return cls(batch[:0], rows, rows, rows, batch[:0], _Members(rows, rows, rows))
         return cls(
             key=batch[order[starts]],
             side=comparison.entry_side[order[starts]],
             total=np.add.reduceat(comparison.entries.amount[order], starts),
             date=np.maximum.reduceat(comparison.entries.date[order], starts),
             payer=np.where(batch[order[starts]] != 0, 0, comparison.entry_reading.payer[order[starts]]),
-            members=np.split(order, starts[1:]),
+            members=_Members(order, starts, np.diff(np.append(starts, len(order)))),
         )
 
     def alike(self, one: int, other: int) -> bool:
@@ -131,8 +143,7 @@ class Units:
     def of_entry(self, size: int) -> Ints:
         """Unit of each entry; -1 where it is in none."""
         found = np.full(size, -1)
-        for place, rows in enumerate(self.members):
-            found[rows] = place
+        found[self.members.row] = np.repeat(np.arange(len(self.total)), self.members.size)
         return found
 
 
@@ -184,7 +195,7 @@ def _with_line(
     rows = np.flatnonzero(free & ~np.isin(comparison.line_key, mix(units.total, units.side)))
     key, date = comparison.line_key[rows], comparison.lines.date[rows]
     index = DatedKeys.build(key, date, rows)
-    several = np.array([len(rows) for rows in units.members], dtype=np.int64)[unit] > 1
+    several = units.members.size[unit] > 1
     line, unit, rest = line[several], unit[several], rest[several]
     wanted, day = mix(-rest, units.side[unit]), comparison.lines.date[line]
     start, count = index.ranges(wanted, day - REST_DAYS, day + REST_DAYS)

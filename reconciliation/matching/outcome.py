@@ -66,13 +66,16 @@ class Found:
 
         Of entries that nothing tells apart each alone is improbable; the line still gets its one.
         """
-        shown, alike = (
-            self.calibration.applied(assigned.probability),
-            self.calibration.applied(assigned.alike),
-        )
+        shown, alike = self._shown(assigned), self.calibration.applied(assigned.alike)
         probable = (shown >= least) | (alike >= max(least, ALIKE))
         proposals = self._pairs(assigned)
         return [one for one, kept in zip(proposals, probable.tolist(), strict=True) if kept]
+
+    def _shown(self, assigned: Assigned) -> Floats:
+        """Calibrated is whether the line has its match among alike ones; which of these is a plain draw."""
+        alike = np.maximum(assigned.alike, assigned.probability)
+        share = assigned.probability / np.maximum(alike, 1e-9)
+        return np.asarray(np.round(self.calibration.applied(alike) * share, 6))
 
     def _pairs(self, assigned: Assigned) -> list[Proposal]:
         pairs = assigned.pairs
@@ -80,7 +83,7 @@ class Found:
         rivals = {at: self._alternatives(others, chances) for at, others, chances in assigned.rivals}
         columns = (
             pairs.line, pairs.entry, pairs.lag, assigned.probability,
-            self.calibration.applied(assigned.probability), amounts[0] - amounts[1],
+            self._shown(assigned), amounts[0] - amounts[1],
             difference_kinds(*amounts, pairs.levels["amount"]),
         )  # fmt: skip
         levels = zip(*(pairs.levels[name].tolist() for name in FEATURES), strict=True)
