@@ -64,10 +64,13 @@ class Found:
     def pairs(self, assigned: Assigned, least: float) -> list[Proposal]:
         """Proposals of one line and one entry each, of at least this probability.
 
-        Of entries that nothing tells apart each alone is improbable; the line still gets its one.
+        Of entries that nothing tells apart each alone is improbable; the line still gets its one. A tie is
+        shown to a person where the weights alone, before the curve, find it probable.
         """
         shown, alike = self._shown(assigned), self.calibration.applied(assigned.alike)
         probable = (shown >= least) | (alike >= max(least, ALIKE))
+        tied = np.array([at for at, _, _ in assigned.rivals], dtype=np.int64)
+        probable[tied] |= assigned.probability[tied] >= least
         proposals = self._pairs(assigned)
         return [one for one, kept in zip(proposals, probable.tolist(), strict=True) if kept]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -207,7 +208,8 @@ def test_by_htmx_the_card_goes(bank: Account, approver: User, signed_in: SignedI
     answer = signed_in(approver).post(
         url("difference_confirmation", made.pk), {"to": to, "seen": to}, headers=HTMX
     )
-    assert answer["HX-Trigger"] == "decided"
+    line = made.rows.get(statement_line__isnull=False).statement_line_id
+    assert json.loads(answer["HX-Trigger-After-Swap"]) == {"decided": {"lines": [line]}}
     gone = signed_in(approver).post(
         url("difference_confirmation", made.pk), {"to": to, "seen": to}, headers=HTMX
     )

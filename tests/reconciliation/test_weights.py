@@ -164,7 +164,7 @@ def test_the_page_shows_levels_versions_and_reliability(
     made = learned(bank, approver)
     weights.activate(bank.organization, made, user=approver)
     client = signed_in(approver)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         page = client.get(url("weights")).content.decode()
     for words in ("Weights v1 judge every match", "100 proposals so far, 40 of them", "80–90%",
                   "Cheque, same day", "Payer partly the same", "Learn from decisions"):  # fmt: skip
