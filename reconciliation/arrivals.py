@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from ledgerhub.ledger.models import Account, Allocation, LineVersion, Posting, StatementLine
+from ledgerhub.ledger.models import Account, Allocation, LineExclusion, LineVersion, Posting, StatementLine
 from reconciliation import open_rows
 from reconciliation.models import Confirmation, MatchLine, MatchRun
 
@@ -84,6 +84,8 @@ def since(account: Account, marks: Marks) -> Arrivals | None:
     found.new.update(
         f"L{pk}" for pk in _changed_lines(account, marks.at - LATE).values_list("line", flat=True)
     )
+    excluded = LineExclusion.objects.filter(line__account=account, at__gt=marks.at - LATE)
+    found.new.update(f"L{pk}" for pk in excluded.values_list("line", flat=True))
     found.new.update(_set_free(account, marks.at - LATE))
     return Arrivals(found.new, found.late - found.new)
 

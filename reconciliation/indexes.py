@@ -61,7 +61,7 @@ def publish(folder: Path, *, run: MatchRun, marks: Marks, result: Result, weight
     about = {
         "format": FORMAT,
         "run": run.pk,
-        "created_at": run.created_at.isoformat(),
+        "key": folder.name,
         "marks": [marks.line, marks.posting, marks.at.isoformat()],
         "weights": {name: list(map(float, values)) for name, values in result.weights.by_feature.items()},
         "version": result.weights.version,
@@ -75,6 +75,7 @@ def publish(folder: Path, *, run: MatchRun, marks: Marks, result: Result, weight
     except OSError as error:
         log.warning("run=%s leaves no matching index: %s", run.pk, error)
         return
+    MatchRun.objects.filter(pk=run.pk).update(index_key=folder.name)
     for other in final.parent.iterdir():
         if other != final:
             shutil.rmtree(other, ignore_errors=True)
@@ -85,7 +86,7 @@ def read(account: Account) -> Kept | None:
     for folder in sorted(_folder(account).glob("[0-9]*"), reverse=True):
         try:
             about = json.loads((folder / _ABOUT).read_text())
-            if about["format"] != FORMAT or not _ours(account, about["run"], about["created_at"]):
+            if about["format"] != FORMAT or not _ours(account, about["run"], about["key"]):
                 return None
             index = Index.load(folder)
             weights = {name: np.array(values) for name, values in about["weights"].items()}
@@ -99,10 +100,10 @@ def read(account: Account) -> Kept | None:
     return None
 
 
-def _ours(account: Account, run: int, created_at: str) -> bool:
+def _ours(account: Account, run: int, key: str) -> bool:
     """A database that was put back or made anew may know other rows by the same numbers."""
     done = MatchRun.objects.filter(pk=run, account=account, state=MatchRun.State.DONE)
-    return done.filter(created_at=dt.datetime.fromisoformat(created_at)).exists()
+    return done.filter(index_key=key).exists()
 
 
 def _folder(account: Account) -> Path:

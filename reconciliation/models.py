@@ -53,6 +53,8 @@ class MatchRun(models.Model):
     # The newest rows this pass may have seen: a later one asks for the next pass.
     last_line_id = models.BigIntegerField(default=0)
     last_posting_id = models.BigIntegerField(default=0)
+    # The index of open rows on disk that it wrote.
+    index_key = models.CharField(max_length=40, blank=True)
     requested_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:

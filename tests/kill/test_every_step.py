@@ -68,7 +68,7 @@ def test_webhook_on_postgres(on_postgres: Installation, sandbox: str) -> None:
 
 @pytest.mark.parametrize("work", ["matching", "matching_of_new"])
 def test_matching(installation: Installation, work: str) -> None:
-    check_same_end(killed(installation, work, "24"))
+    check_same_end(killed(installation, work, "12"))
 
 
 @pytest.mark.parametrize("work", ["confirmation", "undoing"])
