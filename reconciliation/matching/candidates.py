@@ -8,6 +8,7 @@ import numpy as np
 
 from reconciliation.matching.arrays import (
     Bools,
+    Floats,
     Hashes,
     Ints,
     grouped,
@@ -139,13 +140,29 @@ def _rationed(line: Ints, count: Ints, each: int) -> Ints:
 def _rarest_words(names: Names, rows: Ints, most: int) -> tuple[Ints, Ints]:
     """The words (of the entries' vocabulary) that tell most about each of these lines, rarest first."""
     said = names.lines[rows]
-    sizes = np.diff(said.indptr)
+    return _rarest(np.diff(said.indptr), said.indices.astype(np.int64), said.data, names.weight, rows, most)
+
+
+def _rarest(
+    sizes: Ints, words: Ints, strength: Floats, weight: Floats, rows: Ints, most: int
+) -> tuple[Ints, Ints]:
     owner = np.repeat(np.arange(len(rows)), sizes)
-    words = said.indices.astype(np.int64)
-    order = np.lexsort((-said.data, owner))
+    order = np.lexsort((-strength, owner))
     rank = rank_in_group(owner, order)
-    kept = order[((rank < most) & (names.weight[words] > 1.5))[order]]
+    kept = order[((rank < most) & (weight[words] > 1.5))[order]]
     return rows[owner[kept]], words[kept]
+
+
+def _together(row: Ints, word: Ints) -> tuple[Ints, Hashes]:
+    """Every two of a row's three rarest words as one key: hardly anybody but the payer has both."""
+    rank = rank_in_group(row, np.arange(len(row)))
+    row, word = row[rank < 3], word[rank < 3]
+    rows, keys = [], []
+    for step in (1, 2):
+        both = np.flatnonzero(row[step:] == row[:-step])
+        rows.append(row[both])
+        keys.append(mix(np.minimum(word[both], word[both + step]), np.maximum(word[both], word[both + step])))
+    return np.concatenate(rows), np.concatenate(keys)
 
 
 def amount_words(names: Names, key: Hashes, date: Ints, crowded: Hashes) -> DatedKeys:
@@ -186,6 +203,24 @@ def _few(pairs: Ints, most: int) -> Bools:
     return np.asarray(few & (pairs <= MOST_LINKED))
 
 
+def _said_by(names: Names, entries: Ints) -> tuple[Ints, Hashes]:
+    """(entry, key) of every word and of every two rare words of these entries."""
+    said = names.entries[entries]
+    sizes, words = np.diff(said.indptr), said.indices.astype(np.int64)
+    both, pair = _together(*_rarest(sizes, words, names.weight[words], names.weight, entries, 3))
+    owner = np.concatenate((both, entries[np.repeat(np.arange(len(entries)), sizes)]))
+    return owner, np.concatenate((pair, words.astype(np.uint64)))
+
+
+def _asked_by(names: Names, lines: Ints) -> tuple[Ints, Hashes]:
+    """(line, key) of the rare words of these lines, two together first, then the rarest."""
+    line, word = _rarest_words(names, lines, WORDS_A_LINE)
+    both, pair = _together(line, word)
+    owner = np.concatenate((both, line))
+    order = np.argsort(owner, kind="stable")
+    return owner[order], np.concatenate((pair, word.astype(np.uint64)))[order]
+
+
 def near_payers(
     names: Names,
     lines: Ints,
@@ -197,12 +232,14 @@ def near_payers(
     side: Ints,
     entry_side: Ints,
 ) -> tuple[Ints, Ints]:
-    """Pairs of these rows that share a rare word, a side (account, currency, sign) and a window of dates."""
-    line, word = _rarest_words(names, lines, WORDS_A_LINE)
-    said = names.entries[entries]
-    owner = entries[np.repeat(np.arange(len(entries)), np.diff(said.indptr))]
-    index = DatedKeys.build(mix(said.indices.astype(np.int64), entry_side[owner]), entry_date[owner], owner)
-    keys = mix(word, side[line])
+    """Pairs of these rows that share rare words, a side (account, currency, sign) and a window of dates.
+
+    Two words shared come first, so that where lines are many the payer's own entries are not crowded out.
+    """
+    holder, held = _said_by(names, entries)
+    index = DatedKeys.build(mix(held, entry_side[holder]), entry_date[holder], holder)
+    line, asked = _asked_by(names, lines)
+    keys = mix(asked, side[line])
     start, count = index.ranges(keys, date[line] - window.back[line], date[line] + window.ahead[line])
     at, _ = index.ranges(keys, date[line], date[line])
     taken = _rationed(line, count, MOST_A_WORD * 3)
