@@ -66,7 +66,7 @@ _LINKS: tuple[_Link | tuple[_Link, tuple[_Link, ...]], ...] = (
         (
             _Link("Bank accounts", "reconciliation:accounts"),
             _Link("Rules", "reconciliation:rules", waiting=_rules),
-            _Link("Approved automatically", "reconciliation:automatic"),
+            _Link("Auto-approved", "reconciliation:automatic"),
         ),
     ),
     _Link("Errors", "integrations:errors", "alert", _quarantined),

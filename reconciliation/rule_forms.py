@@ -148,7 +148,7 @@ class SplitForm(forms.Form):
     """One part of the line: an account with an amount, a percentage, or nothing for the rest."""
 
     account = AccountChoice(queryset=Account.objects.none(), required=False, empty_label="Choose an account")
-    amount = _amount_field("Share or amount")
+    amount = _amount_field("Share")
     tax = _amount_field("Tax in it, %")
     tax_account = AccountChoice(
         queryset=Account.objects.none(), required=False, empty_label="No tax", label="Tax account"

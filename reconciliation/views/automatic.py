@@ -26,10 +26,8 @@ MOST_AT_ONCE = 200
 _COLUMNS = (
     Column("pk", "Line", value=lambda made: "; ".join(part.title for part in parts(made))),
     Column("rule_name", "Rule", order_by="rule_name"),
-    Column("account", "Account", order_by="account__code"),
     Column("approved_at", "Approved", order_by="approved_at"),
     Column("state", "State"),
-    Column("probability", "Probability", order_by="probability", numeric=True),
 )
 
 

@@ -17,9 +17,9 @@ from django.views.decorators.http import require_POST, require_safe
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.core.tables import Column, Table, table
-from ledgerhub.ledger.models import Account, StatementLine
+from ledgerhub.ledger.models import Account, Posting, StatementLine
 from reconciliation import backtest, cards, expiry, rule_versions, rule_words
-from reconciliation.models import Match, MatchLine, RuleVersion
+from reconciliation.models import Match, MatchCoding, MatchLine, RuleVersion
 from reconciliation.rules import LAST_DECIDED
 from reconciliation.selection import Coding
 from reconciliation.views.rules import get_rule, version_url
@@ -158,7 +158,8 @@ def with_lines(matches: QuerySet[Match]) -> QuerySet[Match]:
     rows = MatchLine.objects.select_related(
         "statement_line", "posting__entry__document__contact", "document__contact"
     )
-    return matches.prefetch_related(Prefetch("rows", rows.order_by("pk")))
+    codings = MatchCoding.objects.select_related("account").order_by("position")
+    return matches.prefetch_related(Prefetch("rows", rows.order_by("pk")), Prefetch("codings", codings))
 
 
 def _shown(version: RuleVersion, listing: Table[Any]) -> list[tuple[Any, Any]]:
@@ -170,9 +171,14 @@ def _shown(version: RuleVersion, listing: Table[Any]) -> list[tuple[Any, Any]]:
 
 
 def parts(made: Match) -> list[cards.Part]:
-    """The rows of a match in words, bank lines first."""
-    found = [cards.part_of(row) for row in made.rows.all()]
+    """The rows of a match in words, bank lines first, without what confirming it posted itself."""
+    others = [row for row in made.rows.all() if row.posting is None or not _is_own(made, row.posting)]
+    found = [cards.part_of(row) for row in others]
     return sorted(found, key=lambda part: part.row_id[0] != "L")
+
+
+def _is_own(made: Match, posting: Posting) -> bool:
+    return made.document_id is not None and posting.entry.document_id == made.document_id
 
 
 class Decision:

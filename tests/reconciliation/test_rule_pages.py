@@ -16,7 +16,7 @@ from ledgerhub.access.models import AuditEvent, Organization, Role, User
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation import approving, backtest, decisions, rule_suggestions, rule_versions, runs
-from reconciliation.models import Confirmation, Match, Rule, RuleDismissal, RuleVersion
+from reconciliation.models import Confirmation, Match, MatchRun, Rule, RuleDismissal, RuleVersion
 from reconciliation.selection import Coding, Selection
 from tests.factories import make_user
 from tests.jobs import drain
@@ -394,6 +394,9 @@ def test_remove_and_redo(bank: Account, approver: User, signed_in: SignedIn) -> 
     page = client.get(url("automatic")).content.decode()
     assert ("3 matches stand without a person" in page, "Small fees" in page) == (True, True)
     assert "the text holds “service charge”" in page
+    MatchRun.objects.create(account=bank, state="done", approved=3)
+    workspace = client.get(url("workspace", bank.pk)).content.decode()
+    assert "3 approved automatically</a>" in workspace
     response = client.post(
         url("automatic_reversals"),
         {"selected": [str(first.pk), str(second.pk)], "next": url("automatic") + "?state=confirmed"},
