@@ -45,7 +45,7 @@ def tasks(organization: Organization, integrations: list[Integration]) -> list[T
         *_expiring(organization),
         *_proposals(organization),
         *_rules(organization),
-        *_unexplained(organization),
+        *_unexplained(organization, banks),
         *_to_sign(organization, banks),
         *_doubtful(organization),
         *_lock(organization),
@@ -171,9 +171,9 @@ def _proposals(organization: Organization) -> list[Task]:
     ]
 
 
-def _unexplained(organization: Organization) -> list[Task]:
+def _unexplained(organization: Organization, accounts: list[Account]) -> list[Task]:
     """Bank lines in no confirmed and no proposed match: all less those in one."""
-    banks = dict(Account.objects.filter(organization=organization, role="bank").values_list("pk", "name"))
+    banks = {account.pk: account.name for account in accounts}
     counted = dict(
         StatementLine.objects.filter(COUNTS, account__in=list(banks))
         .order_by()

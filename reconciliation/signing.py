@@ -19,7 +19,8 @@ from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation import chain, signed
 from reconciliation.chain import Link, money
 from reconciliation.decisions import lock
-from reconciliation.models import Confirmation, MatchLine, SignOff, Suspicion
+from reconciliation.duplicates import pending_lines, suspicions
+from reconciliation.models import Confirmation, MatchLine, SignOff
 from reconciliation.proof import Proof, prove_all, stated
 from reconciliation.report import Report, compile_report, period_matches
 from reconciliation.signed import day_text
@@ -101,21 +102,19 @@ def _of_lines(account: Account, until: dt.date, proof: Proof) -> Iterable[Hindra
     if proof.open_lines:
         lines = "1 bank line is" if proof.open_lines == 1 else f"{proof.open_lines} bank lines are"
         yield Hindrance(f"{lines} not explained yet.", "workspace", f"?until={end}")
-    pending = StatementLine.objects.filter(account=account, pending=True, date__lte=until).count()
+    pending = pending_lines(account).filter(date__lte=until).count()
     if pending:
         lines = "1 line is" if pending == 1 else f"{pending} lines are"
         text = f"{lines} still pending: wait until the bank has booked them."
         yield Hindrance(text, "statement_lines")
-    doubts = Suspicion.objects.filter(account=account, verdict="").filter(
-        Q(line__date__lte=until) | Q(other__date__lte=until)
-    )
+    doubts = suspicions(account).filter(Q(line__date__lte=until) | Q(other__date__lte=until))
     if count := doubts.count():
         pairs = (
             "1 pair of lines may be a duplicate"
             if count == 1
             else f"{count} pairs of lines may be duplicates"
         )
-        yield Hindrance(f"{pairs}: decide that first.", "suspicions")
+        yield Hindrance(f"{pairs}: decide that first.", "duplicates")
 
 
 def _of_matches(account: Account, proof: Proof) -> Iterable[Hindrance]:

@@ -17,7 +17,7 @@ from ledgerhub.access.models import User
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.models import Account, LineExclusion, StatementLine
 from ledgerhub.ledger.statement_lines import COUNTS
-from reconciliation import duplicates
+from reconciliation import duplicates, signed
 from reconciliation.decisions import lock, release
 from reconciliation.models import LineNote, MatchLine, Suspicion
 from reconciliation.takeovers import merge
@@ -79,6 +79,7 @@ def include(line: StatementLine, *, user: User, request: HttpRequest | None = No
     exclusion = LineExclusion.objects.filter(line=line).first()
     if exclusion is None:
         raise RecordError("This line counts already.")
+    signed.refuse_inclusion(line.account, [exclusion])
     twin = exclusion.duplicate_of_id
     couple = Q(line=line, other=twin) | Q(line=twin, other=line)
     pairs = Suspicion.objects.filter(couple, verdict=Verdict.DUPLICATE)
@@ -148,6 +149,8 @@ def _exclude(pairs: Iterable[tuple[StatementLine, StatementLine]], *, user: User
     ids = {line.pk for pair in found for line in pair}
     if LineExclusion.objects.filter(line__in=ids).exists():
         raise RecordError(_EXCLUDED)
+    if found:
+        signed.refuse_exclusion(found[0][1].account, (copy for _, copy in found))
     LineExclusion.objects.bulk_create(
         [
             LineExclusion(
@@ -291,10 +294,13 @@ def _settle(pairs: Sequence[Suspicion], verdict: str, *, user: User, note: str =
 
 def _reopen(pairs: Sequence[Suspicion]) -> None:
     ids = {pair.pk: (pair.line_id, pair.other_id) for pair in pairs}
-    each = LineExclusion.objects.filter(line__in=[pk for both in ids.values() for pk in both])
+    rows = LineExclusion.objects.select_related("line")
+    each = rows.filter(line__in=[pk for both in ids.values() for pk in both])
     couples = {frozenset(both) for both in ids.values()}
-    gone = [one.pk for one in each if frozenset((one.line_id, one.duplicate_of_id)) in couples]
-    LineExclusion.objects.filter(pk__in=gone).delete()
+    gone = [one for one in each if frozenset((one.line_id, one.duplicate_of_id)) in couples]
+    if gone:
+        signed.refuse_inclusion(pairs[0].account, gone)
+    LineExclusion.objects.filter(pk__in=[one.pk for one in gone]).delete()
     Suspicion.objects.filter(pk__in=ids).update(
         verdict=Verdict.OPEN, decided_by=None, decided_at=None, credit=None
     )

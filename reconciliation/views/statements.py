@@ -30,7 +30,7 @@ _PAGE = 24
 _PAGES = {
     "workspace": "reconciliation:workspace",
     "decided": "reconciliation:decided",
-    "suspicions": "reconciliation:workspace",
+    "duplicates": "reconciliation:duplicates",
     "statement_lines": "ledger:statement_lines",
     "account": "ledger:account",
 }

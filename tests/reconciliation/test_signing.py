@@ -10,8 +10,8 @@ import pytest
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger import posting
-from ledgerhub.ledger.models import Account, Posting, StatementLine
-from reconciliation import chain, decisions, proof, runs, signing
+from ledgerhub.ledger.models import Account, LineExclusion, Posting, StatementLine
+from reconciliation import chain, decisions, proof, runs, signing, verdicts
 from reconciliation.models import Match, SignOff, Suspicion
 from reconciliation.report import compile_report, read
 from reconciliation.selection import Coding, Selection, preview
@@ -220,6 +220,35 @@ def test_an_outstanding_entry_of_a_signed_period_clears_later(bank: Account, app
     made = decisions.match_by_hand(Selection(bank, [line], [cheque]), user=approver)
     decisions.undo(made, user=approver)
     assert signing.broken([bank]) == []
+
+
+def suspected(bank: Account, line: StatementLine, copy: StatementLine) -> Suspicion:
+    return Suspicion.objects.create(account=bank, kind="same", line=line, other=copy)
+
+
+def test_lines_that_were_signed_cannot_be_excluded(bank: Account, approver: User) -> None:
+    line = StatementLine.objects.get(account=bank, amount=9_700)
+    earlier = make_line(bank, 9_700, date=on(3))
+    made = LineExclusion.objects.create(line=earlier, duplicate_of=line, reason="duplicate")
+    sign(bank, approver)
+    with pytest.raises(PeriodSigned):
+        verdicts.include(earlier, user=approver)
+    made.delete()
+    with pytest.raises(PeriodSigned):
+        verdicts.decide(suspected(bank, line, earlier), "duplicate", user=approver)
+    assert LineExclusion.objects.count() == 0
+
+
+def test_a_copy_that_came_in_later_may_go(bank: Account, approver: User) -> None:
+    """Somebody uploads March again: without its copies the period is what was signed."""
+    made = sign(bank, approver)
+    line, copy = StatementLine.objects.get(account=bank, amount=9_700), make_line(bank, 9_700, date=on(3))
+    assert len(signing.changes(bank, made)) == 1
+    pair = suspected(bank, line, copy)
+    verdicts.decide(pair, "duplicate", user=approver)
+    assert (LineExclusion.objects.get().line, signing.changes(bank, made)) == (copy, [])
+    verdicts.reopen(pair, user=approver)
+    assert len(signing.changes(bank, made)) == 1
 
 
 # ── what breaks it ──────────────────────────────────────────────────────────────────────────────────────
