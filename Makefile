@@ -5,10 +5,13 @@ PY := $(VENV)/bin/python
 PORT ?= 8000
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: help run test test-fast test-browser test-conformance test-kill test-postgres check format clean browser
+SPLINK := .venv-splink
+SIZES ?= 10000 100000 1000000
+
+.PHONY: help run test test-fast test-browser test-conformance test-kill test-postgres check format clean browser benchmark-reconciliation
 
 help: ## What there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
 
 run: $(VENV)/run.stamp ## Install what is needed, make the demo, start everything on http://127.0.0.1:8000
 	@$(PY) -m ledgerhub.core.environment .env
@@ -70,6 +73,15 @@ check: $(VENV)/dev.stamp ## Style, types, layers, settings, migrations
 	  LEDGERHUB_ENV_FILE=/dev/null DEBUG=false PUBLIC_URL=https://ledgerhub.example.com ALLOWED_HOSTS=ledgerhub.example.com \
 	  $(PY) manage.py check --deploy --fail-level WARNING
 	@SECRET_KEY=x ENCRYPTION_KEYS= LEDGERHUB_ENV_FILE=/dev/null $(PY) manage.py makemigrations --check --dry-run
+
+$(SPLINK)/splink.stamp: benchmarks/requirements-splink.txt
+	@[ -x $(SPLINK)/bin/python ] || python3 -m venv $(SPLINK)
+	@echo "Installing Splink, to compare with, in an environment of its own..."
+	@$(SPLINK)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements-splink.txt
+	@touch $@
+
+benchmark-reconciliation: $(VENV)/dev.stamp $(SPLINK)/splink.stamp ## The engine beside Splink and a plain matcher (SIZES="10000 100000")
+	@SECRET_KEY=benchmark ENCRYPTION_KEYS= LEDGERHUB_ENV_FILE=/dev/null $(PY) -m benchmarks.reconciliation $(SIZES)
 
 format: $(VENV)/dev.stamp ## Put the code into its style
 	$(VENV)/bin/ruff check --fix-only .

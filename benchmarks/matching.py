@@ -7,19 +7,20 @@ import resource
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 
+from benchmarks import foreign
+from benchmarks.scoring import Figures, figures
 from benchmarks.workloads import Noise, Workload, generate
 from reconciliation.matching.engine import match
 from reconciliation.matching.proposals import Proposal
-
-PRECISION = 0.999
 
 
 def main() -> None:
     arguments = _arguments()
     print("lines    entries  precision recall  F1      exact   auto@99.9 seconds CPU s  peak MB")
     for size in arguments.sizes:
-        work = generate(size, seed=arguments.seed, noise=Noise(text=not arguments.no_text))
+        work = _workload(size, arguments)
         lines, entries = work.tables()
         started, worked = time.perf_counter(), time.process_time()
         result = match(lines, entries)
@@ -37,34 +38,21 @@ def main() -> None:
             _reliability(result.proposals, work)
 
 
-def quality(proposals: list[Proposal], work: Workload) -> tuple[float, float, float, float, float]:
-    """Pair precision, recall, F1; share of lines exactly as in the truth; share approvable at PRECISION."""
-    found = {(line, entry) for one in proposals for line in one.line_ids for entry in one.entry_ids}
-    hits = len(found & work.truth)
-    precision, recall = hits / max(len(found), 1), hits / max(len(work.truth), 1)
-    f1 = 2 * precision * recall / max(precision + recall, 1e-9)
-    truth, guess = _by_line(work.truth), _by_line(found)
-    ids = [str(line["id"]) for line in work.lines]
-    exact = sum(truth[line] == guess[line] for line in ids) / len(ids)
-    return precision, recall, f1, exact, _approvable(proposals, truth, len(ids))
+def _workload(size: int, arguments: argparse.Namespace) -> Workload:
+    if arguments.style:
+        return foreign.generate(arguments.style, size, seed=arguments.seed)
+    return generate(size, seed=arguments.seed, noise=Noise(text=not arguments.no_text))
 
 
-def _by_line(pairs: set[tuple[str, str]]) -> dict[str, set[str]]:
-    grouped: dict[str, set[str]] = defaultdict(set)
-    for line, entry in pairs:
-        grouped[line].add(entry)
-    return grouped
-
-
-def _approvable(proposals: list[Proposal], truth: dict[str, set[str]], lines: int) -> float:
-    """Largest share of the lines that can be approved, most probable first, with PRECISION of them right."""
-    right = wrong = best = 0
-    for one in sorted(proposals, key=lambda one: -one.probability):
-        good = sum(truth[line] == set(one.entry_ids) for line in one.line_ids)
-        right, wrong = right + good, wrong + len(one.line_ids) - good
-        if right >= PRECISION * (right + wrong):
-            best = right + wrong
-    return best / lines
+def quality(proposals: Sequence[Proposal], work: Workload) -> Figures:
+    """Figures of the proposals against the workload's truth."""
+    pairs = (
+        (line, entry, one.probability)
+        for one in proposals
+        for line in one.line_ids
+        for entry in one.entry_ids
+    )
+    return figures(pairs, work.truth, [str(line["id"]) for line in work.lines])
 
 
 def _reliability(proposals: list[Proposal], work: Workload) -> None:
@@ -84,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("sizes", nargs="*", type=int, default=[10_000, 100_000])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-text", action="store_true", help="only dates and amounts")
+    parser.add_argument("--style", choices=foreign.STYLES, help="text of another country or kind")
     parser.add_argument("--reliability", action="store_true", help="how often probabilities come true")
     return parser.parse_args()
 

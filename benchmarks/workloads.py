@@ -51,7 +51,21 @@ BANK_ONLY = ("MONTHLY MAINTENANCE FEE", "SERVICE CHARGE", "INTEREST PAID", "CARD
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """How often, as shares, each kind of damage is done."""
+    """How often, as shares, each kind of damage is done.
+
+    `lost_reference`: the bank shows no reference. `mangled_reference`: only its number, with a blank for
+    the dash, its last digit cut, or in small letters. `mangled_payer`: a slip of the keyboard, a first name
+    cut to its letter, the legal form left out, the end cut off, or two words run together. `lost_payer`:
+    no payer at all. `price_list`: the amount is one of sixteen list prices, so that the same amount stands
+    thousands of times. `lost_batch`: neither side's batch tells which payout this is. Whatever `text` says,
+    a bank cuts descriptions to 28, 60 or 140 characters, money arrives after days (a few weeks late at
+    times), three in ten texts hold a number that means nothing, and payers are of very uneven frequency.
+    Without `text` only dates and amounts are left.
+
+    What happens, beside one payment for one invoice: a transfer for 2 to 14 invoices; a processor's payout
+    of many charges less its fee; instalments; payments less a fee or a discount, or short by a cent or by
+    half; cheques that clear after weeks; bank charges nobody booked; invoices nobody paid; voided entries.
+    """
 
     lost_reference: float = 0.35
     mangled_reference: float = 0.1

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from django.core.files.storage import default_storage
 
 from integrations import statements
+from integrations.borders import border_twins, minor
 from integrations.models import SyncRun, Upload
 from integrations.reading import Page
 from integrations.records import Record
 from integrations.statements import CsvLayout, ParsedLine, ParsedStatement, StatementError
 from ledgerhub.core.errors import ConfigError
-from ledgerhub.core.money import Inexact, to_minor
 from ledgerhub.ledger.bank_accounts import currency_of
-from ledgerhub.ledger.models import Account, Statement, StatementLine
+from ledgerhub.ledger.likeness import CLOSE, likeness
+from ledgerhub.ledger.models import Account, Source, Statement, StatementLine
 
 PAGE_LINES = 1000
+# Lines of one day and amount with whose texts a new one is compared.
+_COMPARED = 50
 KEPT_BYTES = 4 * 1024 * 1024
 
 
@@ -52,50 +54,60 @@ def chosen(upload: Upload, found: Sequence[ParsedStatement]) -> ParsedStatement:
     return found[place]
 
 
-def posted_lines(statement: ParsedStatement) -> list[ParsedLine]:
-    """The lines that count. Pending ones wait for a later file: banks change them until they are posted."""
-    return [line for line in statement.lines if not line.pending]
+def ordered_lines(statement: ParsedStatement) -> list[ParsedLine]:
+    """Booked lines, then pending ones: a pending twin never takes the number of a booked one."""
+    return sorted(statement.lines, key=lambda line: line.pending)
 
 
 def line_ids(account: Account, lines: Sequence[ParsedLine]) -> list[str]:
     """The identity of each line, within its account in the books."""
-    return statements.identities(lines, f"account {account.pk}")
+    scope = f"account {account.pk}"
+    return border_twins(account, lines, statements.identities(lines, scope), scope)
 
 
-def lookalikes(account: Account, lines: Sequence[ParsedLine]) -> list[int]:
-    """Places of new lines whose day and amount stand in the account already, under another identity.
+def lookalikes(account: Account, source: Source, lines: Sequence[ParsedLine]) -> list[int]:
+    """Places of new lines that stand in the account already by an earlier file, under another identity:
+    the same day and amount, and a text that names the same.
 
     They come from a file in another format (with ids of its own) or a text the bank has changed since.
-    A line that this file repeats is known by its identity and no such line.
+    A line that this file repeats is known by its identity and no such line; what another source says is
+    for a person to compare.
     """
     identities = line_ids(account, lines)
+    # What the balances prove to be another line is not taken for one that is here.
+    proven = set(identities) - set(statements.identities(lines, f"account {account.pk}"))
     days = [line.date for line in lines]
     held = StatementLine.objects.filter(
         account=account,
+        source=source,
         pending=False,
         date__gte=min(days, default=dt.date.max),
         date__lte=max(days, default=dt.date.min),
-    ).values_list("identity", "date", "amount")
+    ).values_list("identity", "date", "amount", "description", "counterparty")
     rows = list(held)
-    known, ours = {identity for identity, _, _ in rows}, set(identities)
-    others: Counter[tuple[dt.date, int | None]] = Counter(
-        (day, amount) for identity, day, amount in rows if identity not in ours
-    )
+    known, ours = {row[0] for row in rows} | proven, set(identities)
+    others: dict[tuple[dt.date, int | None], list[str]] = defaultdict(list)
+    for identity, day, amount, *texts in rows:
+        if identity not in ours:
+            others[day, amount].append(" ".join(texts))
     found = []
     for place, (line, identity) in enumerate(zip(lines, identities, strict=True)):
-        key = (line.date, minor(line.amount, currency_of(account)))
-        if identity not in known and others[key] > 0:
-            others[key] -= 1
+        texts = others.get((line.date, minor(line.amount, currency_of(account))), [])
+        if identity not in known and not line.pending and _takes_alike(line, texts):
             found.append(place)
     return found
 
 
-def minor(amount: Decimal, currency: str) -> int | None:
-    """Minor units; None for an amount with more decimals than the currency has."""
-    try:
-        return to_minor(amount, currency)
-    except Inexact:
-        return None
+def _takes_alike(line: ParsedLine, texts: list[str]) -> bool:
+    """Whether one of the texts names the same; the one most alike is taken out, so that twins stay two."""
+    said = f"{line.description} {line.counterparty}"
+    # A day with hundreds of one amount: the first few are enough to tell.
+    scores = [likeness(said, text) for text in texts[:_COMPARED]]
+    best = max(scores, default=0.0)
+    if best < CLOSE:
+        return False
+    texts.pop(scores.index(best))
+    return True
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,7 @@ def open_pages(upload_id: int) -> FilePages:
     )
     if upload is None:
         raise ConfigError("The uploaded file is gone. Upload it again.")
-    lines = posted_lines(chosen(upload, parts(upload)))
+    lines = ordered_lines(chosen(upload, parts(upload)))
     left_out = set() if upload.answers.get("alike") else set(upload.report.get("alike", ()))
     identities = line_ids(upload.account, lines)
     records = [
@@ -166,7 +178,7 @@ def record(line: ParsedLine, identity: str, account: Account) -> Record:
         "kind": line.kind,
         "balance": None if line.balance is None else format(line.balance, "f"),
         "provider_id": line.provider_id,
-        "pending": False,
+        "pending": line.pending,
     }
 
 

@@ -13,12 +13,14 @@ from django.db import transaction
 from django.db.models import Sum
 
 from integrations import file_pages, registry, statements, sync
+from integrations.borders import minor
 from integrations.models import Integration, StatementLayout, Stream, SyncRun, Upload
 from integrations.statements import CsvLayout, ParsedLine, ParsedStatement, StatementError
 from ledgerhub.access.models import User
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.ledger.bank_accounts import currency_of
 from ledgerhub.ledger.models import Account, Statement, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
 
 SHOWN_PROBLEMS = 200
 
@@ -230,9 +232,9 @@ def start(upload: Upload, *, user: User | None) -> SyncRun:
     """
     statement = file_pages.chosen(upload, file_pages.parts(upload))
     check_currency(statement, upload.account)
-    lines = file_pages.posted_lines(statement)
+    lines = file_pages.ordered_lines(statement)
     # Asked once: lines of this very file must not be taken for look-alikes when it is imported again.
-    alike = upload.report.get("alike") or file_pages.lookalikes(upload.account, lines)
+    alike = upload.report.get("alike") or file_pages.lookalikes(upload.account, upload.stream.source, lines)
     with transaction.atomic():
         upload.report = _report(upload, statement, lines, alike)
         upload.state, upload.message = Upload.State.LAYOUT, ""
@@ -275,15 +277,16 @@ def _report(
 ) -> dict[str, Any]:
     """What the page of an upload shows; money in minor units of the account's currency."""
     currency = currency_of(upload.account)
-    total = sum(file_pages.minor(line.amount, currency) or 0 for line in lines)
+    booked = [line for line in lines if not line.pending]
+    total = sum(minor(line.amount, currency) or 0 for line in booked)
     ends = {
-        name: None if value is None else file_pages.minor(value, currency)
+        name: None if value is None else minor(value, currency)
         for name, value in (("opening", statement.opening), ("closing", statement.closing))
     }
     return {
         "number": statement.account,
-        "lines": len(lines),
-        "pending": len(statement.lines) - len(lines),
+        "lines": len(booked),
+        "pending": len(lines) - len(booked),
         "total": total,
         "start": statement.start.isoformat() if statement.start else None,
         "end": statement.end.isoformat() if statement.end else None,
@@ -304,7 +307,7 @@ def _shown(line: ParsedLine, currency: str) -> list[Any]:
     return [
         line.date.isoformat(),
         line.description or line.counterparty,
-        file_pages.minor(line.amount, currency),
+        minor(line.amount, currency),
     ]
 
 
@@ -375,6 +378,6 @@ def _follows_on(upload: Upload, closing: int) -> BalanceCheck:
 def _moved(account: Account, earlier: Statement, statement: Statement) -> int:
     """What the lines after one statement, up to the end of another, sum to."""
     lines = StatementLine.objects.filter(
-        account=account, pending=False, date__gt=earlier.end, date__lte=statement.end
+        COUNTS, account=account, date__gt=earlier.end, date__lte=statement.end
     )
     return int(lines.aggregate(total=Sum("amount"))["total"] or 0)

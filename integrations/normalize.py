@@ -178,7 +178,7 @@ def _write_lines(normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]
             [draft for _, _, draft in members],
             raw_record_ids=[record.pk for record, _, _ in members],
         )
-        outcome.lines += written.new + written.changed
+        outcome.lines += written.new + written.changed + written.withdrawn
 
 
 def _no_account(code: str) -> str:

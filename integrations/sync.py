@@ -24,6 +24,7 @@ from integrations.models import Integration, RawRecord, Stream, SyncRun
 from integrations.normalize import Normalizer
 from integrations.reading import Page, first_state
 from ledgerhub.access.models import User
+from ledgerhub.core import schedules
 from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
 
 log = logging.getLogger(__name__)
@@ -304,6 +305,7 @@ def _finish(run: SyncRun, *, cursor: dict[str, Any] | None) -> None:
         return  # says nothing about the connection, nor about what is new there
     if run.new or run.changed:
         stream.last_record_at = now
+        schedules.follow()
     stream.next_run_at = _next_run(stream, now)
     stream.save(update_fields=["cursor", "next_run_at", "last_record_at"])
     alerts.recover(stream.integration, key=alerts.stream_key(stream))

@@ -7,38 +7,23 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from django.db.models import Count, Max, Min, Prefetch, Q, Sum
+from django.db.models import Count, Prefetch, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
-from django.utils.timesince import timesince
 
-from integrations.models import Incident, Integration, Quarantine, Secret, Stream, SyncRun
+from integrations.models import Integration, Stream, SyncRun
 from ledgerhub.access.models import Organization
-from ledgerhub.core.templatetags.formats import format_day
 from ledgerhub.ledger import queries
-from ledgerhub.ledger.models import Account, DailyTotal, Document, StatementLine
+from ledgerhub.ledger.models import Account, DailyTotal
 from ledgerhub.ledger.queries import CurrencyBalance
 from ledgerhub.lineage import page_url
-from reconciliation.models import Confirmation, Match, MatchLine
+from ledgerhub.waiting import Task, tasks
+from reconciliation.models import Confirmation, Match
 
 DAYS = 30
-CONSENT_WARNING = dt.timedelta(days=14)
-LOCK_AFTER = dt.timedelta(days=45)
-CAUSES_SHOWN = 4
 # What it takes a person to type a record from another program, and to find and tick a bank line's partner.
 SECONDS_A_RECORD = 90
 SECONDS_A_MATCH = 45
-
-
-class Task(NamedTuple):
-    """One thing that waits for a person: what, why, where to do it."""
-
-    state: str
-    title: str
-    text: str
-    url: str
-    action: str
-    number: int = 0
 
 
 class Health(NamedTuple):
@@ -105,7 +90,7 @@ def build(organization: Organization) -> Dashboard:
     days = _days()
     line = _cash_line(organization, days)
     return Dashboard(
-        tasks=_tasks(organization, integrations),
+        tasks=tasks(organization, integrations),
         health=[_health(organization, one) for one in integrations],
         volume=_volume(runs, days),
         cash=queries.currency_balances(organization, role="bank"),
@@ -124,176 +109,6 @@ def _days() -> list[dt.date]:
 
 def _label(day: dt.date) -> str:
     return f"{day:%b} {day.day}"
-
-
-# What needs a person
-
-
-def _tasks(organization: Organization, integrations: list[Integration]) -> list[Task]:
-    return [
-        *_attention(organization, integrations),
-        *_incidents(organization),
-        *_quarantined(organization),
-        *_expiring(organization),
-        *_proposals(organization),
-        *_unexplained(organization),
-        *_lock(organization),
-    ]
-
-
-def _attention(organization: Organization, integrations: list[Integration]) -> list[Task]:
-    return [
-        Task(
-            "failed",
-            f"{one} needs attention",
-            one.health_message or "It stopped and waits until somebody has looked.",
-            page_url(organization, "integrations:integration", one.pk),
-            "Open it",
-        )
-        for one in integrations
-        if one.state == Integration.State.ATTENTION
-    ]
-
-
-def _incidents(organization: Organization) -> list[Task]:
-    """Open incidents but those of an integration's health, which stand above already."""
-    rows = Incident.objects.filter(organization=organization, closed_at__isnull=True)
-    rows = rows.exclude(integration__state=Integration.State.ATTENTION).order_by("-opened_at")
-    return [
-        Task(
-            "warning",
-            row.message.partition(". ")[0][:140],
-            f"Since {_ago(row.opened_at)}.",
-            page_url(organization, "integrations:integration", row.integration_id)
-            if row.integration_id
-            else page_url(organization, "integrations:alerts"),
-            "See what happened",
-        )
-        for row in rows[:CAUSES_SHOWN]
-    ]
-
-
-def _quarantined(organization: Organization) -> list[Task]:
-    rows = (
-        Quarantine.objects.filter(stream__integration__organization=organization, state=Quarantine.State.OPEN)
-        .values("cause")
-        .annotate(count=Count("id"), label=Max("cause_label"), since=Min("created_at"), newest=Max("id"))
-        .order_by("-count")[:CAUSES_SHOWN]
-    )
-    # The words of a cause leave out what differs between its records; a single one keeps its own.
-    single = Quarantine.objects.in_bulk([row["newest"] for row in rows if row["count"] == 1])
-    url = page_url(organization, "integrations:errors")
-    return [
-        Task(
-            "quarantined",
-            single[row["newest"]].message if row["newest"] in single else row["label"],
-            f"Since {_ago(row['since'])}.",
-            url,
-            "Fix and retry",
-            row["count"],
-        )
-        for row in rows
-    ]
-
-
-def _expiring(organization: Organization) -> list[Task]:
-    """Consents a person gave; a token that renews itself is not one."""
-    rows = Secret.objects.filter(
-        integration__organization=organization,
-        integration__state=Integration.State.ACTIVE,
-        expires_at__lt=timezone.now() + CONSENT_WARNING,
-    ).exclude(name__in=("access_token", "token"))
-    return [
-        Task(
-            "expiring",
-            f"The access to {secret.integration} ends on {_day(organization, secret.expires_at)}",
-            "Connect again before then, or its records stop.",
-            page_url(organization, "integrations:integration", secret.integration_id),
-            "Connect again",
-        )
-        for secret in rows.select_related("integration").order_by("expires_at")[:CAUSES_SHOWN]
-        if secret.expires_at is not None
-    ]
-
-
-def _proposals(organization: Organization) -> list[Task]:
-    rows = (
-        Match.objects.filter(account__organization=organization, state=Match.State.PROPOSED)
-        .values("account", "account__name")
-        .annotate(count=Count("id"))
-        .order_by("-count")
-    )
-    return [
-        Task(
-            "proposed",
-            f"matches to approve on {row['account__name']}",
-            "Proposed by the matching engine, each with its reasons.",
-            page_url(organization, "reconciliation:workspace", row["account"])
-            or page_url(organization, "reconciliation:accounts"),
-            "Review",
-            row["count"],
-        )
-        for row in rows[:CAUSES_SHOWN]
-    ]
-
-
-def _unexplained(organization: Organization) -> list[Task]:
-    """Bank lines in no confirmed and no proposed match: all less those in one."""
-    banks = dict(Account.objects.filter(organization=organization, role="bank").values_list("pk", "name"))
-    counted = dict(
-        StatementLine.objects.filter(account__in=list(banks), pending=False)
-        .order_by()
-        .values_list("account")
-        .annotate(Count("id"))
-    )
-    held = MatchLine.objects.filter(
-        Q(confirmed=True) | Q(match__state=Match.State.PROPOSED),
-        statement_line__isnull=False,
-        match__organization=organization,
-    )
-    matched = dict(
-        held.order_by().values_list("match__account").annotate(Count("statement_line", distinct=True))
-    )
-    return [
-        Task(
-            "unmatched",
-            f"bank lines without a proposal on {banks[account]}",
-            "Match them with the books, or create what is missing from the line.",
-            page_url(organization, "reconciliation:workspace", account)
-            or page_url(organization, "reconciliation:accounts"),
-            "Reconcile",
-            left,
-        )
-        for account, count in sorted(counted.items())
-        if (left := count - matched.get(account, 0)) > 0
-    ]
-
-
-def _lock(organization: Organization) -> list[Task]:
-    """Books that are open far back can change without anybody noticing."""
-    today = timezone.localdate()
-    last_month = today.replace(day=1) - dt.timedelta(days=1)
-    locked = organization.lock_date
-    first = (
-        Document.objects.filter(organization=organization)
-        .order_by("date")
-        .values_list("date", flat=True)
-        .first()
-    )
-    if first is None or first > last_month or today - last_month < dt.timedelta(days=10):
-        return []
-    if locked is not None and today - locked < LOCK_AFTER:
-        return []
-    words = f"The books are locked up to {_day(organization, locked)}." if locked else "No day is locked yet."
-    return [
-        Task(
-            "locked",
-            f"Lock the books up to {_day(organization, last_month)}",
-            f"{words} Once a month is reconciled, lock it, and nothing in it changes any more.",
-            page_url(organization, "access:settings"),
-            "Set the lock date",
-        )
-    ]
 
 
 # Health, volume, cash, what was saved
@@ -410,18 +225,3 @@ def _steps(organization: Organization) -> list[dict[str, str]]:
         ),
     )
     return [dict(zip(("icon", "title", "text", "url", "action"), row, strict=True)) for row in rows]
-
-
-def _ago(at: dt.datetime) -> str:
-    return (
-        f"{timesince(at, depth=1)} ago".replace("\xa0", " ")
-        if timezone.now() - at > dt.timedelta(minutes=1)
-        else "just now"
-    )
-
-
-def _day(organization: Organization, day: dt.date | dt.datetime | None) -> str:
-    if day is None:
-        return ""
-    local = day.astimezone(organization.zone).date() if isinstance(day, dt.datetime) else day
-    return format_day(local, date_format=organization.date_format)

@@ -14,7 +14,7 @@ from django.utils.functional import SimpleLazyObject
 from integrations.models import Integration, Quarantine
 from ledgerhub.access.models import Membership, Organization, User
 from ledgerhub.access.views_support import LAST_ORGANIZATION, load_memberships
-from reconciliation.models import Match
+from reconciliation.models import Match, RuleVersion
 
 _COUNT_CAP = 999
 
@@ -44,6 +44,10 @@ def _proposals(organization: Organization) -> QuerySet[Any]:
     return Match.objects.filter(account__organization=organization, state=Match.State.PROPOSED)
 
 
+def _rules(organization: Organization) -> QuerySet[Any]:
+    return RuleVersion.objects.filter(rule__organization=organization, state=RuleVersion.State.PROPOSED)
+
+
 def _quarantined(organization: Organization) -> QuerySet[Any]:
     return Quarantine.objects.filter(
         stream__integration__organization=organization, state=Quarantine.State.OPEN
@@ -57,7 +61,14 @@ def _unhealthy(organization: Organization) -> QuerySet[Any]:
 # In the order of the work; a page that does not exist is left out.
 _LINKS: tuple[_Link | tuple[_Link, tuple[_Link, ...]], ...] = (
     _Link("Dashboard", "dashboard", "dashboard"),
-    _Link("Reconcile", "reconciliation:accounts", "reconcile", _proposals),
+    (
+        _Link("Reconcile", "reconciliation:accounts", "reconcile", _proposals),
+        (
+            _Link("Bank accounts", "reconciliation:accounts"),
+            _Link("Rules", "reconciliation:rules", waiting=_rules),
+            _Link("Auto-approved", "reconciliation:automatic"),
+        ),
+    ),
     _Link("Errors", "integrations:errors", "alert", _quarantined),
     _Link("Integrations", "integrations:integrations", "plug", _unhealthy),
     _Link("Mappings", "integrations:mappings", "mapping"),
@@ -109,7 +120,9 @@ def _build(request: HttpRequest, organization: Organization) -> list[NavItem]:
 
 def _group(head: _Link, links: tuple[_Link, ...], organization: Organization) -> NavItem | None:
     children = [item for link in links if (item := _item(link, organization))]
-    return NavItem(head.label, children[0].url, head.icon, children=children) if children else None
+    if not children:
+        return None
+    return NavItem(head.label, children[0].url, head.icon, _count(head, organization), children=children)
 
 
 def _item(link: _Link, organization: Organization) -> NavItem | None:

@@ -9,6 +9,7 @@ from ledgerhub import founding, views
 from ledgerhub.core.views import health
 from ledgerhub.ledger import urls as ledger
 from ledgerhub.ledger.views import reports
+from reconciliation.views import clearing
 
 _ORGANIZATION = "o/<slug:organization>/"
 
@@ -19,6 +20,10 @@ _books = [
     path("journal/<int:pk>/reversal/", views.entry_reversal, name="entry_reversal"),
     path("documents/<int:pk>/", views.document, name="document"),
     path("exchange-rates/", views.rates, name="rates"),
+    path("reports/clearing/<int:pk>/", clearing.clearing_account, name="clearing_account"),
+    path("reports/clearing/<int:pk>/payouts/", clearing.payouts, name="clearing_payouts"),
+    path("reports/clearing/<int:pk>/payouts/<int:payout_pk>/", clearing.payout, name="clearing_payout"),
+    path("reports/clearing/<int:pk>/sign-offs/", clearing.sign_offs, name="clearing_sign_offs"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from django.db.models import Prefetch
 
+from ledgerhub.access.models import Membership
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.accounts import Accounts
 from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
-from reconciliation import notes
+from reconciliation import differences, notes, open_rows
 from reconciliation.models import LineNote, Match, MatchCoding, MatchLine
 from reconciliation.queue import SURE
 from reconciliation.selection import (
@@ -77,6 +78,7 @@ class Proposed:
     codings: list[MatchCoding] = field(default_factory=list)
     entries: list[EntryPreview] = field(default_factory=list)
     problem: str = ""
+    difference: differences.Offer | None = None
 
     @property
     def percent(self) -> int | None:
@@ -156,6 +158,9 @@ def percent_of(probability: float | None) -> int | None:
 
 
 def reasons_of(match: Match) -> list[Reason]:
+    """What speaks for it and against; a rule and a suggestion state one reason, which has no weight."""
+    if match.method in (Match.Method.RULE, Match.Method.CATEGORY):
+        return [Reason(label, "success") for label, _ in match.evidence]
     return _reasons(match.evidence)
 
 
@@ -172,8 +177,9 @@ def _tone(weight: float) -> str:
     return "success" if weight >= _FOR else "danger" if weight <= _AGAINST else "warning"
 
 
-def cards(lines: Sequence[StatementLine]) -> list[Card]:
-    """One card a line, in order, but only one a proposal; ten queries at most however many there are."""
+def cards(lines: Sequence[StatementLine], membership: Membership | None = None) -> list[Card]:
+    """One card a line, in order, but only one a proposal; ten queries at most however many there are, and a
+    few for each bank account of which a proposal has a difference. `membership`: who looks at them."""
     of_lines = MatchLine.objects.filter(statement_line__in=lines, match__state=Match.State.PROPOSED)
     pairs = of_lines.values_list("statement_line_id", "match_id")
     matches = {made.pk: made for made in with_rows([match_id for _, match_id in pairs])}
@@ -189,8 +195,20 @@ def cards(lines: Sequence[StatementLine]) -> list[Card]:
         Card(line, booking.shown(_proposed(best.get(line.pk), line, others)), said.get(line.pk, []))
         for line in lines
     ]
+    _offer_ways(found, membership)
     seen: set[int] = set()
     return [one for one in found if one.proposal is None or not _again(one.proposal.match.pk, seen)]
+
+
+def _offer_ways(found: Sequence[Card], membership: Membership | None) -> None:
+    """Beside each difference how it can be settled in one go."""
+    left = [one.proposal for one in found if one.proposal and one.proposal.match.difference]
+    ids = {proposal.match.account_id for proposal in left}
+    for bank in Account.objects.filter(pk__in=ids).select_related("organization") if ids else ():
+        mine = [proposal for proposal in left if proposal.match.account_id == bank.pk]
+        offers = differences.offers(bank, [proposal.match for proposal in mine], membership=membership)
+        for proposal in mine:
+            proposal.difference = offers.get(proposal.match.pk)
 
 
 def _again(pk: int, seen: set[int]) -> bool:
@@ -284,10 +302,13 @@ def _choices(made: Match, mine: str, others: dict[str, Part]) -> list[Choice]:
 
 
 def _alternatives(matches: Iterable[Match]) -> dict[str, Part]:
-    """Row id -> part, of all entries that ties are with and that nobody has matched."""
+    """Row id -> part, of all rows that ties are with and that nobody has matched."""
     ids = {
-        row_id for made in matches if made.tie for other in made.alternatives for row_id in other["entries"]
-    }
+        row_id
+        for made in matches if made.tie
+        for other in made.alternatives
+        for row_id in (*other["lines"], *other["entries"])
+    }  # fmt: skip
     if not ids:
         return {}
     postings = Posting.objects.filter(pk__in=[int(i[1:]) for i in ids if i[0] == "P"])
@@ -295,6 +316,8 @@ def _alternatives(matches: Iterable[Match]) -> dict[str, Part]:
     documents = Document.objects.filter(pk__in=[int(i[1:]) for i in ids if i[0] == "D"])
     parts = [posting_part(row) for row in postings.select_related("entry__document__contact")]
     parts += [document_part(row, row.total) for row in documents.select_related("contact")]
+    lines = open_rows.all_lines().filter(pk__in=[int(i[1:]) for i in ids if i[0] == "L"])
+    parts += [line_part(row) for row in lines]
     return {part.row_id: part for part in parts}
 
 

@@ -71,7 +71,17 @@ def keep_in_step(
     renewed = [_filled(made, wanted[mark], run) for mark, made in known.items() if mark in wanted]
     Match.objects.bulk_update(renewed, _FILLED, batch_size=_BATCH)
     _create(account, method, {mark: each for mark, each in wanted.items() if mark not in known}, run)
+    _drop_weaker(method, [each.line_id for each in wanted.values()])
     return len(wanted)
+
+
+def _drop_weaker(method: str, line_ids: Sequence[int]) -> None:
+    """What those after `method` in the precedence proposed for these lines."""
+    after = PRECEDENCE[[str(one) for one in PRECEDENCE].index(method) + 1 :]
+    for start in range(0, len(line_ids) if after else 0, _BATCH):
+        rows = Match.objects.filter(rows__statement_line__in=line_ids[start : start + _BATCH])
+        weaker = rows.filter(state=Match.State.PROPOSED, method__in=after).values_list("pk", flat=True)
+        Match.objects.filter(pk__in=list(weaker)).delete()
 
 
 def _refused(account: Account) -> set[str]:

@@ -17,13 +17,10 @@ from ledgerhub.core.money import allocate, from_minor
 from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation import open_rows
 from reconciliation.amounts import NoAmount, parse_amount, parse_percent
+from reconciliation.differences import ROLES, difference_coding, limits
 from reconciliation.models import Match
 from reconciliation.selection import Coding, Payment, Selection, contact_of
 
-# Where small differences usually go; any other account can be chosen as a part of the split.
-DIFFERENCE_ROLES = (
-    "bank_fees", "merchant_fees", "discounts", "rounding", "write_offs", "exchange_difference",
-)  # fmt: skip
 _GONE = "{count} of the ticked rows can no longer be matched: somebody took them, or their record changed."
 _SHARE = 10**6
 
@@ -85,10 +82,8 @@ def fill_codings(data: QueryDict, currency: str, made: Match) -> None:
 
 
 def difference_accounts(organization: Organization) -> list[Account]:
-    rows = Account.objects.filter(
-        organization=organization, role__in=DIFFERENCE_ROLES, archived_at__isnull=True
-    )
-    return sorted(rows, key=lambda account: DIFFERENCE_ROLES.index(account.role))
+    rows = Account.objects.filter(organization=organization, role__in=ROLES, archived_at__isnull=True)
+    return sorted(rows, key=lambda account: ROLES.index(account.role))
 
 
 @dataclass
@@ -227,4 +222,38 @@ def _take_difference(given: LineInput) -> None:
     if account is None:
         given.problems.append("The account for the difference is not there any more: choose another.")
         return
-    selection.codings.append(Coding(account, selection.difference, "Difference"))
+    selection.codings.append(difference_coding(account, selection.difference))
+
+
+class LimitsForm(forms.Form):
+    """What each role may write off with one match, in base currency; empty: as much as it takes."""
+
+    def __init__(self, data: QueryDict | None = None, *, organization: Organization) -> None:
+        super().__init__(data)
+        self.currency = organization.base_currency
+        for limit in limits(organization):
+            text = "" if limit.amount is None else str(from_minor(limit.amount, self.currency))
+            self.fields[limit.role.value] = forms.CharField(
+                label=limit.role.label,
+                required=False,
+                max_length=24,
+                initial=text,
+                widget=forms.TextInput(
+                    attrs={"class": "num", "inputmode": "decimal", "placeholder": "No limit"}
+                ),
+            )
+
+    def clean(self) -> dict[str, Any]:
+        for name in self.fields:
+            text = self.cleaned_data.get(name, "").strip()
+            try:
+                self.cleaned_data[name] = parse_amount(text, self.currency) if text else None
+            except NoAmount as error:
+                self.add_error(name, str(error))
+                continue
+            if (self.cleaned_data[name] or 0) < 0:
+                self.add_error(name, "A limit is an amount without a sign; 0 allows nothing.")
+        return self.cleaned_data
+
+    def limits(self) -> dict[str, int | None]:
+        return {name: self.cleaned_data[name] for name in self.fields}

@@ -13,6 +13,13 @@ from django.utils import timezone
 
 from reconciliation.bulk_models import BulkApproval as BulkApproval
 from reconciliation.bulk_models import BulkRow as BulkRow
+from reconciliation.rule_models import Rule as Rule
+from reconciliation.rule_models import RuleDismissal as RuleDismissal
+from reconciliation.rule_models import RuleSplit as RuleSplit
+from reconciliation.rule_models import RuleVersion as RuleVersion
+from reconciliation.weight_sets import WeightActivation as WeightActivation
+from reconciliation.weight_sets import WeightLearning as WeightLearning
+from reconciliation.weight_sets import WeightSet as WeightSet
 
 USER = settings.AUTH_USER_MODEL
 
@@ -32,17 +39,22 @@ class MatchRun(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
-    # What it is doing, in words, and how far it is.
+    # The last sign of life, what it is doing, in words, and how far it is.
+    heard_at = models.DateTimeField(null=True, blank=True)
     stage = models.CharField(max_length=80, blank=True)
     percent = models.PositiveSmallIntegerField(default=0)
     # Only rows newer than the pass before, against everything open; else all open rows.
     incremental = models.BooleanField(default=False)
     lines = models.PositiveIntegerField(default=0)
     proposals = models.PositiveIntegerField(default=0)
+    # Of its proposals: how many approval rules have confirmed without a person.
+    approved = models.PositiveIntegerField(default=0)
     message = models.CharField(max_length=500, blank=True)
     # The newest rows this pass may have seen: a later one asks for the next pass.
     last_line_id = models.BigIntegerField(default=0)
     last_posting_id = models.BigIntegerField(default=0)
+    # The index of open rows on disk that it wrote.
+    index_key = models.CharField(max_length=40, blank=True)
     requested_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:
@@ -74,6 +86,16 @@ class Match(models.Model):
         RULE = "rule", "Bank rule"
         CATEGORY = "category", "Suggested category"
 
+    class DifferenceKind(models.TextChoices):
+        NONE = "", "No difference"
+        ROUNDING = "rounding", "Rounding"
+        FEE = "fee", "Fee"
+        DISCOUNT = "discount", "Discount"
+        PART = "part", "Part payment"
+        OVERPAID = "overpaid", "Paid too much"
+        TRANSPOSED = "transposed", "Digits changed places"
+        OTHER = "other", "Not explained"
+
     organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
     account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="matches")
     state = models.CharField(max_length=10, choices=State, default=State.PROPOSED)
@@ -84,6 +106,10 @@ class Match(models.Model):
     weights_version = models.PositiveIntegerField(default=0, help_text="0: the built-in weights")
     tie = models.BooleanField(default=False)
     difference = models.BigIntegerField(default=0, help_text="Lines minus entries, minor units")
+    difference_kind = models.CharField(
+        max_length=10, choices=DifferenceKind, default=DifferenceKind.NONE, blank=True,
+        help_text="What the difference probably is",
+    )  # fmt: skip
     evidence = models.JSONField(default=list, help_text="[label, weight] rows")
     alternatives = models.JSONField(default=list, help_text="What a tie is with: lines, entries, probability")
     fingerprint = models.CharField(
@@ -187,6 +213,7 @@ class MatchCoding(models.Model):
     amount = models.BigIntegerField(help_text="Minor units, signed as the bank line")
     description = models.CharField(max_length=240, blank=True)
     contact_name = models.CharField(max_length=200, blank=True)
+    is_difference = models.BooleanField(default=False, help_text="What rows and lines differ by, booked away")
 
     class Meta:
         constraints: ClassVar = [
@@ -221,147 +248,6 @@ class Confirmation(models.Model):
         return f"{self.action} of match {self.match_id}"
 
 
-# ── rules ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Rule(models.Model):
-    """A bank rule or an auto-approval rule; what it says is in its versions."""
-
-    class Kind(models.TextChoices):
-        BANK = "bank", "Bank rule"
-        APPROVAL = "approval", "Auto-approval"
-
-    organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
-    kind = models.CharField(max_length=8, choices=Kind)
-    name = models.CharField(max_length=120)
-    position = models.PositiveIntegerField(default=0, help_text="Bank rules: the first that applies wins")
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["organization", "kind", "name"], name="one_rule_a_name"),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class RuleVersion(models.Model):
-    """What a rule says; immutable once proposed. Only the active version of a rule is applied."""
-
-    class State(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        PROPOSED = "proposed", "Waits for approval"
-        ACTIVE = "active", "Active"
-        SUPERSEDED = "superseded", "Superseded"
-        EXPIRED = "expired", "Expired"
-        RETIRED = "retired", "Switched off"
-
-    class Sign(models.TextChoices):
-        ANY = "", "In or out"
-        IN = "in", "Money in"
-        OUT = "out", "Money out"
-
-    class Level(models.TextChoices):
-        ANY = "", "Any evidence"
-        AMOUNT = "amount", "Amount agrees exactly"
-        REFERENCE = "reference", "Amount exact, and its reference or batch is named"
-
-    rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="versions")
-    number = models.PositiveIntegerField()
-    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
-    account = models.ForeignKey(
-        "ledger.Account", on_delete=models.PROTECT, null=True, blank=True, related_name="+",
-        help_text="Only lines of this bank account",
-    )  # fmt: skip
-    # A bank rule's conditions; all that are given must hold. Amounts in minor units, without sign.
-    contains = models.TextField(blank=True, help_text="One text a line: any of them in the bank text")
-    sign = models.CharField(max_length=3, choices=Sign, default=Sign.ANY, blank=True)
-    minimum = models.BigIntegerField(null=True, blank=True)
-    maximum = models.BigIntegerField(null=True, blank=True, help_text="Of an auto-approval too")
-    contact_name = models.CharField(max_length=200, blank=True)
-    # An auto-approval's conditions.
-    match_kind = models.CharField(max_length=12, blank=True, help_text="one to one, ...; bank rule; category")
-    level = models.CharField(max_length=9, choices=Level, default=Level.ANY, blank=True)
-    min_probability = models.FloatField(null=True, blank=True)
-    # The back-test as it was shown: figures and the ids of lines and matches, never summed.
-    backtest = models.JSONField(null=True, blank=True)
-    made_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
-    made_at = models.DateTimeField(default=timezone.now)
-    approved_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
-    approved_at = models.DateTimeField(null=True, blank=True)
-    ended_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
-    ended_at = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField(max_length=300, blank=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["rule", "number"], name="one_rule_version_a_number"),
-            models.UniqueConstraint(
-                fields=["rule"], condition=Q(state="active"), name="one_active_version_a_rule"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.rule} v{self.number}"
-
-
-class RuleSplit(models.Model):
-    """Where a bank rule books a part of the line: a share of it, a fixed amount, or (neither) the rest."""
-
-    version = models.ForeignKey(RuleVersion, on_delete=models.CASCADE, related_name="splits")
-    position = models.PositiveSmallIntegerField()
-    account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="+")
-    percent = models.DecimalField(max_digits=7, decimal_places=4, null=True, blank=True)
-    amount = models.BigIntegerField(null=True, blank=True, help_text="Minor units, without sign")
-    tax_percent = models.DecimalField(max_digits=7, decimal_places=4, null=True, blank=True)
-    tax_account = models.ForeignKey(
-        "ledger.Account", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
-    )
-    description = models.CharField(max_length=240, blank=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["version", "position"], name="one_split_a_position"),
-            models.CheckConstraint(
-                condition=Q(percent__isnull=True) | Q(amount__isnull=True), name="split_is_share_or_amount"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.version} part {self.position}"
-
-
-# ── what the engine learned ───────────────────────────────────────────────────────────────────────────
-
-
-class WeightSet(models.Model):
-    """Log-odds of every level and the calibration, learned from decisions; immutable, one a version.
-
-    The one activated last is used; without any, the built-in weights. `report` holds the reliability curve
-    on decisions that were held out, before and after.
-    """
-
-    organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
-    version = models.PositiveIntegerField()
-    weights = models.JSONField(help_text="Feature -> log-odds of its levels, in their order")
-    calibration = models.JSONField(default=list, help_text="[as given, as it comes true] in rising order")
-    report = models.JSONField(default=dict)
-    decisions = models.PositiveIntegerField(help_text="Confirmed and rejected matches it was learned from")
-    made_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
-    made_at = models.DateTimeField(default=timezone.now)
-    activated_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
-    activated_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["organization", "version"], name="one_weight_set_a_version"),
-        ]
-
-    def __str__(self) -> str:
-        return f"Weights v{self.version}"
-
-
 # ── duplicates, notes, limits, sign-off ───────────────────────────────────────────────────────────────
 
 
@@ -389,8 +275,13 @@ class Suspicion(models.Model):
     decided_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(max_length=300, blank=True)
+    # What the bank gave back for a charge that was reported to it.
+    credit = models.ForeignKey(
+        "ledger.StatementLine", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
+        indexes: ClassVar = [models.Index(fields=["account", "verdict"], name="suspicion_verdict")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["line", "other"], name="one_suspicion_a_pair"),
         ]
@@ -434,10 +325,12 @@ class DifferenceLimit(models.Model):
 
 
 class SignOff(models.Model):
-    """A bank account reconciled up to a day and signed; reopened, it stands as history.
+    """A bank or clearing account reconciled up to a day and signed; reopened, it stands as history.
 
     Amounts are minor units of `currency`: opening + lines = closing, and the books at `end` less what is
-    outstanding are the closing balance. `report` keeps the outstanding items as they were printed.
+    outstanding are the closing balance. Of a clearing account the books are both sides: opening, postings
+    and closing are its balances, `outstanding` what no payout has settled. `report` keeps the items as they
+    were printed.
     """
 
     organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
@@ -446,6 +339,7 @@ class SignOff(models.Model):
     start = models.DateField()
     end = models.DateField()
     opening = models.BigIntegerField()
+    lines = models.PositiveIntegerField(default=0, help_text="How many bank lines the period had")
     lines_total = models.BigIntegerField()
     closing = models.BigIntegerField()
     books = models.BigIntegerField()
@@ -460,8 +354,11 @@ class SignOff(models.Model):
 
     class Meta:
         constraints: ClassVar = [
+            # A clearing account is signed off currency by currency.
             models.UniqueConstraint(
-                fields=["account", "end"], condition=Q(reopened_at__isnull=True), name="one_sign_off_a_day"
+                fields=["account", "currency", "end"],
+                condition=Q(reopened_at__isnull=True),
+                name="one_sign_off_a_day",
             ),
             models.CheckConstraint(
                 condition=Q(closing=models.F("opening") + models.F("lines_total")), name="sign_off_adds_up"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -10,6 +11,7 @@ from django.db.models.functions import Abs
 
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation.amounts import NoAmount, parse_amount
 from reconciliation.matching.tables import Table
 from reconciliation.models import MatchLine
@@ -26,30 +28,39 @@ PAID_BY_HAND = (
     "wire",
 )  # fmt: skip
 
+MOST_IDS = 5000
+"""Row ids a query names at once: databases take some ten thousand."""
+
 
 def currency_of(account: Account) -> str:
     return account.currency or account.organization.base_currency
 
 
 def lines(account: Account) -> QuerySet[StatementLine]:
-    """Booked statement lines of the account without a confirmed match."""
+    """Booked statement lines of the account that count, without a confirmed match."""
     return all_lines().filter(account=account)
 
 
 def all_lines() -> QuerySet[StatementLine]:
-    """Booked statement lines without a confirmed match, whatever the account."""
+    """Booked statement lines that count, without a confirmed match, whatever the account."""
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
-    return StatementLine.objects.filter(pending=False).filter(~Exists(matched))
+    return StatementLine.objects.filter(COUNTS).filter(~Exists(matched))
 
 
 def postings(account: Account) -> QuerySet[Posting]:
     """Postings on the account without a confirmed match, of entries that stand. What the account opened
     with is no movement: no statement line will ever show it."""
+    return postings_of([account])
+
+
+def postings_of(accounts: Sequence[Account]) -> QuerySet[Posting]:
+    """`postings` of several accounts of one organization."""
     matched = MatchLine.objects.filter(posting=OuterRef("pk"), confirmed=True)
-    equity = Account.objects.filter(organization_id=account.organization_id, role="opening_balances")
+    organizations = {account.organization_id for account in accounts}
+    equity = Account.objects.filter(organization__in=organizations, role="opening_balances")
     openings = Posting.objects.filter(account__in=equity).values("entry")
     return (
-        Posting.objects.filter(account=account)
+        Posting.objects.filter(account__in=accounts)
         .filter(entry__reverses__isnull=True, entry__reversed_by__isnull=True)
         .filter(~Exists(matched))
         .exclude(entry__in=openings)
@@ -98,29 +109,56 @@ def open_ones(account: Account, ids: Collection[int]) -> dict[int, OpenDocument]
     return {row.document.pk: row for row in documents(account, wanted=Q(pk__in=ids))}
 
 
-def amounts(account: Account) -> dict[str, int]:
-    """Id of every open row (`L1`, `P2`, `D3`) -> its open amount."""
-    found = {f"L{pk}": amount for pk, amount in lines(account).values_list("pk", "amount")}
-    found |= {f"P{pk}": amount for pk, amount in postings(account).values_list("pk", "amount")}
-    return found | {f"D{row.document.pk}": row.amount for row in documents(account)}
+def numbers(ids: Iterable[str]) -> Iterator[dict[str, list[int]]]:
+    """Row ids (`L1`, `P2`, `D3`) as numbers by their letter, in chunks that a query takes."""
+    listed = sorted(ids)
+    for start in range(0, len(listed), MOST_IDS):
+        chunk: dict[str, list[int]] = {"L": [], "P": [], "D": []}
+        for row_id in listed[start : start + MOST_IDS]:
+            chunk[row_id[0]].append(int(row_id[1:]))
+        yield chunk
+
+
+def amounts_of(account: Account, ids: Iterable[str]) -> dict[str, int]:
+    """Of these rows (`L1`, `P2`, `D3`) those that are open now -> the amount that is open."""
+    found: dict[str, int] = {}
+    for chunk in numbers(ids):
+        of_lines = lines(account).filter(pk__in=chunk["L"]).values_list("pk", "amount")
+        of_postings = postings(account).filter(pk__in=chunk["P"]).values_list("pk", "amount")
+        found |= {f"L{pk}": amount for pk, amount in of_lines if chunk["L"]}
+        found |= {f"P{pk}": amount for pk, amount in of_postings if chunk["P"]}
+        found |= {f"D{pk}": row.amount for pk, row in open_ones(account, chunk["D"]).items()}
+    return found
 
 
 def tables(account: Account) -> tuple[Table, Table]:
     """The engine's two tables; ids are `L`, `P` and `D` before the row's number."""
-    return Table.from_rows(_line_rows(account)), Table.from_rows(
-        [*_posting_rows(account), *_document_rows(account)]
+    return Table.from_rows(_line_rows(lines(account))), Table.from_rows(
+        chain(_posting_rows(postings(account)), _document_rows(documents(account)))
     )
 
 
-def _line_rows(account: Account) -> Iterable[dict[str, Any]]:
+def tables_of(account: Account, ids: Iterable[str]) -> tuple[Table, Table]:
+    """The tables of those of these rows that are open."""
+    line_rows: list[dict[str, Any]] = []
+    entry_rows: list[dict[str, Any]] = []
+    for chunk in numbers(ids):
+        if chunk["L"]:
+            line_rows += _line_rows(lines(account).filter(pk__in=chunk["L"]))
+        if chunk["P"]:
+            entry_rows += _posting_rows(postings(account).filter(pk__in=chunk["P"]))
+        entry_rows += _document_rows(open_ones(account, chunk["D"]).values())
+    return Table.from_rows(line_rows), Table.from_rows(entry_rows)
+
+
+def _line_rows(rows: QuerySet[StatementLine]) -> Iterable[dict[str, Any]]:
     columns = ("id", "date", "amount", "currency", "description", "reference", "counterparty", "kind")
-    for row in lines(account).order_by("date", "position").values(*columns):
+    for row in rows.order_by("date", "position").values(*columns).iterator():
         yield {**row, "id": f"L{row['id']}"}
 
 
-def _posting_rows(account: Account) -> Iterable[dict[str, Any]]:
-    rows = postings(account).order_by("date", "id")
-    for row in rows.values(
+def _posting_rows(rows: QuerySet[Posting]) -> Iterable[dict[str, Any]]:
+    for row in rows.order_by("date", "id").values(
         "id", "date", "amount", "currency", "memo",
         external_id=F("entry__document__external_id"),
         number=F("entry__document__number"),
@@ -128,7 +166,7 @@ def _posting_rows(account: Account) -> Iterable[dict[str, Any]]:
         gateway=F("entry__document__gateway"),
         kind=F("entry__document__kind"),
         contact_name=F("entry__document__contact__name"),
-    ):  # fmt: skip
+    ).iterator():  # fmt: skip
         yield {
             "id": f"P{row['id']}",
             "date": row["date"],
@@ -136,13 +174,13 @@ def _posting_rows(account: Account) -> Iterable[dict[str, Any]]:
             "currency": row["currency"],
             "description": row["memo"],
             "reference": " ".join(filter(None, (row["number"], row["reference"], row["external_id"]))),
-            "counterparty": row["contact_name"] or row["gateway"].replace("_", " "),
+            "counterparty": row["contact_name"] or (row["gateway"] or "").replace("_", " "),
             "kind": row["kind"],
         }
 
 
-def _document_rows(account: Account) -> Iterable[dict[str, Any]]:
-    for row in documents(account):
+def _document_rows(rows: Iterable[OpenDocument]) -> Iterable[dict[str, Any]]:
+    for row in rows:
         document = row.document
         yield {
             "id": f"D{document.pk}",

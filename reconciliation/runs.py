@@ -4,182 +4,132 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max
+from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django_q.tasks import async_task
 
 from ledgerhub.access.models import User
-from ledgerhub.ledger.models import Account, Posting, StatementLine
-from reconciliation import open_rows
-from reconciliation.decisions import fingerprint, lock, match_row
+from ledgerhub.ledger.models import Account
+from reconciliation import arrivals, duplicates, incremental, indexes, open_rows, storing, suggesting, weights
 from reconciliation.matching.engine import match
-from reconciliation.matching.proposals import Evidence, Proposal
-from reconciliation.models import Match, MatchLine, MatchRun
+from reconciliation.models import MatchRun
+from reconciliation.progress import Outcome, Progress, conclude, finish
 
 log = logging.getLogger(__name__)
 
 STALE_AFTER = dt.timedelta(minutes=10)
 MAX_ATTEMPTS = 3
 OPEN = (MatchRun.State.QUEUED, MatchRun.State.RUNNING)
-_BATCH = 500
+LONGEST = 3600
+"""Seconds after which a pass is ended by the job queue: a million rows take some minutes."""
 
 
-def request_run(account: Account, *, user: User | None = None) -> MatchRun:
-    """Queue a pass over an account, or return the one that is open."""
+def request_run(account: Account, *, user: User | None = None, incremental: bool = False) -> MatchRun:
+    """Queue a pass over an account, or return the one that is open; `incremental`: over what is new, if
+    that will do."""
     open_runs = MatchRun.objects.filter(account=account, state__in=OPEN)
     while (run := open_runs.first()) is None:
         try:
             with transaction.atomic():
-                run = MatchRun.objects.create(account=account, requested_by=user)
-                async_task("reconciliation.tasks.match_account", run.pk)
+                run = MatchRun.objects.create(account=account, requested_by=user, incremental=incremental)
+                _queue(run)
         except IntegrityError:
             continue  # somebody asked at the same moment: theirs is the open one, unless it is over already
         return run
+    if not incremental:
+        MatchRun.objects.filter(pk=run.pk, state=MatchRun.State.QUEUED).update(incremental=False)
     return run
+
+
+def _queue(run: MatchRun) -> None:
+    async_task("reconciliation.tasks.match_account", run.pk, timeout=LONGEST)
 
 
 def execute(run_id: int) -> None:
     """Do a pass: load, match, store. Safe to call twice: the second call finds it done or held."""
+    now = timezone.now()
     claimed = MatchRun.objects.filter(pk=run_id, state=MatchRun.State.QUEUED).update(
-        state=MatchRun.State.RUNNING, started_at=timezone.now(), attempts=F("attempts") + 1
+        state=MatchRun.State.RUNNING,
+        started_at=now,
+        heard_at=now,
+        attempts=F("attempts") + 1,
+        stage="",
+        percent=0,
     )
     if not claimed:
         return
     run = MatchRun.objects.select_related("account__organization").get(pk=run_id)
     try:
-        propose(run.account, run=run)
+        duplicates.look(run.account)
+        _pass(run)
     except Exception:
         log.exception("match run=%s stopped", run_id)
-        _finish(
+        finish(
             run,
             MatchRun.State.FAILED,
-            "The matching stopped on a mistake of LedgerHub's. Nothing was changed.",
+            "The matching stopped on a mistake of LedgerHub's. What people decided stands.",
         )
         raise
 
 
+def _pass(run: MatchRun) -> None:
+    if run.incremental:
+        done = incremental.propose(run.account, run, progress=Progress(run))
+        if done is not None:
+            return
+        MatchRun.objects.filter(pk=run.pk).update(incremental=False)
+    propose(run.account, run=run)
+
+
 def take_up_dropped() -> None:
-    """Queue passes again whose worker died; give up those that died too often."""
+    """Queue passes again that give no sign of life; give up those whose worker died too often."""
     now = timezone.now()
-    touched = Coalesce("started_at", "created_at")
+    touched = Coalesce("heard_at", "started_at", "created_at")
     for run in MatchRun.objects.filter(state__in=OPEN).alias(at=touched).filter(at__lt=now - STALE_AFTER):
         if run.attempts >= MAX_ATTEMPTS:
-            _finish(
+            finish(
                 run, MatchRun.State.FAILED, "The matching broke off too often. Try again, or tell your admin."
             )
             continue
         with transaction.atomic():
-            # `started_at` says when it was last taken up: it is left alone for another ten minutes.
-            MatchRun.objects.filter(pk=run.pk).update(state=MatchRun.State.QUEUED, started_at=now)
-            async_task("reconciliation.tasks.match_account", run.pk)
+            # It is left alone for another ten minutes.
+            MatchRun.objects.filter(pk=run.pk).update(state=MatchRun.State.QUEUED, heard_at=now)
+            _queue(run)
 
 
 def propose(account: Account, *, run: MatchRun | None = None) -> int:
-    """Match what is open and bring the account's open proposals up to date; gives how many there are.
+    """Match all that is open and bring the account's open proposals up to date; gives how many there are.
 
-    What people decided or prepared is not touched. The engine works outside the transaction; a proposal
-    of which a row was matched, settled or reversed meanwhile is dropped. Proposals that stay keep their id,
-    so that nobody loses the page before them.
+    What people decided or prepared is not touched. The engine works outside any transaction, and what it
+    found is stored in many short ones: a pass that is killed is done again and comes to the same.
     """
-    newest = Posting.objects.aggregate(last=Max("id"))["last"] or 0
-    newest_line = StatementLine.objects.aggregate(last=Max("id"))["last"] or 0
-    lines, candidates = open_rows.tables(account)
-    result = match(lines, candidates)
-    ids, values = [*lines.ids, *candidates.ids], [*lines.amount.tolist(), *candidates.amount.tolist()]
-    amounts: dict[str, int] = dict(zip(ids, values, strict=True))
-    with transaction.atomic():
-        lock(account)
-        kept = _standing(account, result.proposals, amounts)
-        _store(account, kept, amounts, run)
-        if run is not None:
-            counts = {"lines": len(lines), "proposals": len(kept)}
-            marks = {"last_posting_id": newest, "last_line_id": newest_line}
-            _finish(run, MatchRun.State.DONE, "; ".join(result.limits_reached), **counts, **marks)
-    return len(kept)
-
-
-def _finish(run: MatchRun, state: str, message: str, **figures: int) -> None:
-    MatchRun.objects.filter(pk=run.pk).update(
-        state=state, finished_at=timezone.now(), message=message[:500], **figures
+    progress = Progress(run)
+    marks = arrivals.newest()
+    progress("Reading what is open", 0.0)
+    lines, entries = open_rows.tables(account)
+    progress("Sorting what is open", 0.15)
+    index = indexes.write(account, lines, entries) if run else None
+    judging = weights.in_use(account.organization)
+    result = match(
+        lines,
+        entries,
+        weights=judging.weights,
+        calibration=judging.calibration,
+        progress=progress.part(0.25, 0.75),
     )
-
-
-def _standing(account: Account, proposals: Sequence[Proposal], amounts: dict[str, int]) -> list[Proposal]:
-    """Proposals nobody refused, whose rows are still open at the amounts that were matched."""
-    decided = Match.objects.filter(account=account)
-    refused = set(decided.filter(state=Match.State.REJECTED).values_list("fingerprint", flat=True))
-    now_open = open_rows.amounts(account)
-    for row_id in _prepared_rows(account):
-        now_open.pop(row_id, None)
-    return [
-        proposal
-        for proposal in proposals
-        if all(now_open.get(row_id) == amounts[row_id] for row_id in _row_ids(proposal))
-        and fingerprint(_row_ids(proposal)) not in refused
-    ]
-
-
-def _row_ids(proposal: Proposal) -> list[str]:
-    return [*proposal.line_ids, *proposal.entry_ids]
-
-
-def _prepared_rows(account: Account) -> list[str]:
-    """Rows that a person proposed: the engine leaves them alone."""
-    rows = MatchLine.objects.filter(
-        match__account=account, match__state=Match.State.PROPOSED, match__method="person"
+    if run and index:
+        version = judging.weights.version
+        indexes.publish(index, run=run, marks=marks, result=result, weights_version=version)
+    amounts = dict(
+        zip([*lines.ids, *entries.ids], [*lines.amount.tolist(), *entries.amount.tolist()], strict=True)
     )
-    columns = rows.values_list("statement_line_id", "posting_id", "document_id")
-    return [f"{kind}{pk}" for row in columns for kind, pk in zip("LPD", row, strict=True) if pk]
-
-
-def _store(
-    account: Account, proposals: Sequence[Proposal], amounts: dict[str, int], run: MatchRun | None
-) -> None:
-    standing = Match.objects.filter(account=account, state=Match.State.PROPOSED, method="engine")
-    known = {made.fingerprint: made for made in standing}
-    fresh: list[tuple[Match, Proposal]] = []
-    renewed: list[Match] = []
-    for proposal in proposals:
-        mark = fingerprint(_row_ids(proposal))
-        made = known.pop(mark, None)
-        if made is not None:
-            renewed.append(_filled(made, proposal, run))
-        else:
-            made = Match(organization_id=account.organization_id, account=account, fingerprint=mark)
-            fresh.append((_filled(made, proposal, run), proposal))
-    Match.objects.filter(pk__in=[made.pk for made in known.values()]).delete()
-    Match.objects.bulk_update(renewed, _FILLED, batch_size=_BATCH)
-    Match.objects.bulk_create([made for made, _ in fresh], batch_size=_BATCH)
-    rows = [
-        match_row(made, row_id, amounts[row_id]) for made, proposal in fresh for row_id in _row_ids(proposal)
-    ]
-    MatchLine.objects.bulk_create(rows, batch_size=_BATCH)
-
-
-_FILLED = ["probability", "tie", "difference", "evidence", "alternatives", "run"]
-
-
-def _filled(made: Match, proposal: Proposal, run: MatchRun | None) -> Match:
-    made.probability = proposal.probability
-    made.tie = proposal.tie
-    made.difference = proposal.difference
-    made.evidence = _told(proposal.evidence)
-    made.alternatives = [
-        {
-            "lines": list(other.line_ids),
-            "entries": list(other.entry_ids),
-            "probability": other.probability,
-            "evidence": _told(other.evidence),
-        }
-        for other in proposal.alternatives
-    ]
-    made.run = run
-    return made
-
-
-def _told(evidence: Sequence[Evidence]) -> list[list[object]]:
-    return [[each.label, each.weight] for each in evidence if each.label]
+    told = progress.part(0.75, 1.0)
+    kept = storing.store(
+        account, result.proposals, amounts, run=run, progress=lambda share: told("Storing proposals", share)
+    )
+    storing.drop_all_but(account, kept)
+    outcome = Outcome(len(lines), marks, "; ".join(result.limits_reached))
+    return conclude(account, run, len(kept), outcome, habits=suggesting.habits_for(account))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,16 +18,20 @@ from ledgerhub.ledger.entries import EntryDraft
 from ledgerhub.ledger.kinds import Draft, validate
 from ledgerhub.ledger.models import Account, Posting, StatementLine
 from reconciliation import open_rows
-from reconciliation.models import Match, MatchCoding
+from reconciliation.models import Match, MatchCoding, MatchLine
 from reconciliation.open_rows import OpenDocument
 
 
 class Coding(NamedTuple):
-    """A part of a bank line booked straight to an account; signed as the bank line."""
+    """A part of a bank line booked straight to an account; signed as the bank line.
+
+    `is_difference`: it is what lines and rows differ by.
+    """
 
     account: Account
     amount: int
     description: str = ""
+    is_difference: bool = False
 
 
 class Payment(NamedTuple):
@@ -91,23 +95,31 @@ def selection_of(made: Match, *, codings: Sequence[Coding] = ()) -> Selection:
         )
     )
     still_open = open_rows.open_ones(made.account, [row.document_id for row in rows if row.document_id])
+    selection = selection_from(made.account, rows, still_open)
+    selection.codings = list(codings) or stored_codings(stored)
+    selection.contact_name = contact_of(stored)
+    return selection
+
+
+def selection_from(
+    account: Account, rows: Sequence[MatchLine], still_open: Mapping[int, OpenDocument]
+) -> Selection:
+    """The rows of a match without codings; `still_open` are documents by id."""
     payments = [
-        Payment(still_open.get(row.document.pk) or OpenDocument(row.document, 0, made.account), row.amount)
+        Payment(still_open.get(row.document.pk) or OpenDocument(row.document, 0, account), row.amount)
         for row in rows
         if row.document is not None
     ]
     return Selection(
-        account=made.account,
+        account=account,
         lines=[row.statement_line for row in rows if row.statement_line],
         postings=[row.posting for row in rows if row.posting],
         payments=payments,
-        codings=list(codings) or stored_codings(stored),
-        contact_name=contact_of(stored),
     )
 
 
 def stored_codings(rows: Iterable[MatchCoding]) -> list[Coding]:
-    return [Coding(row.account, row.amount, row.description) for row in rows]
+    return [Coding(row.account, row.amount, row.description, row.is_difference) for row in rows]
 
 
 def contact_of(rows: Iterable[MatchCoding]) -> str:

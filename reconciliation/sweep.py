@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django_q.models import Schedule
 
-from ledgerhub.ledger.models import Account, Posting, StatementLine
-from reconciliation import bulk, open_rows, runs
+from ledgerhub.ledger.models import Account, StatementLine
+from reconciliation import arrivals, bulk, runs
 from reconciliation.models import MatchRun
 
 SCHEDULES = {"reconciliation.tasks.sweep": {"schedule_type": Schedule.MINUTES, "minutes": 1}}
+FOLLOWS_NEWS = ["reconciliation.tasks.sweep"]
 
 
 def sweep() -> None:
     runs.take_up_dropped()
     bulk.take_up_dropped()
     for account in due():
-        runs.request_run(account)
+        runs.request_run(account, incremental=True)
 
 
 def due() -> list[Account]:
@@ -30,12 +31,4 @@ def due() -> list[Account]:
 
 def _is_due(account: Account) -> bool:
     last = MatchRun.objects.filter(account=account).order_by("-pk").first()
-    new_lines = StatementLine.objects.filter(account=account, pending=False)
-    if last is None:
-        return True
-    if new_lines.filter(pk__gt=last.last_line_id).exists():
-        return True
-    holders = Q(role__in=["receivable", "payable"]) | Q(role="clearing", qualifier__in=open_rows.PAID_BY_HAND)
-    watched = Account.objects.filter(holders | Q(pk=account.pk), organization_id=account.organization_id)
-    news = Posting.objects.filter(pk__gt=last.last_posting_id, account__in=list(watched))
-    return news.exists() and open_rows.lines(account).exists()
+    return last is None or arrivals.is_due(account, arrivals.marks_of(last))

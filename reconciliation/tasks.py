@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from ledgerhub.core import heartbeat
-from reconciliation import bulk, runs
+from reconciliation import applying, approving, bulk, runs, weights
 from reconciliation import sweep as sweeping
 
 
 def match_account(run_id: int) -> None:
     heartbeat.beat()
     runs.execute(run_id)
+
+
+def apply_rules(account_id: int) -> None:
+    heartbeat.beat()
+    applying.apply_again(account_id)
+
+
+def approve(account_id: int) -> None:
+    heartbeat.beat()
+    approving.approve_some(account_id)
 
 
 def sweep() -> None:
@@ -20,3 +30,8 @@ def sweep() -> None:
 def approve_bulk(bulk_id: int) -> None:
     heartbeat.beat()
     bulk.execute(bulk_id)
+
+
+def learn_weights(job_id: int) -> None:
+    heartbeat.beat()
+    weights.execute(job_id)

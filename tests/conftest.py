@@ -8,10 +8,18 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from ledgerhub.access.models import Organization, Role, User
 from tests.factories import make_organization, make_user, sign_in
+
+# How long an example takes to draw says how busy the machine is, not whether the code is right.
+hypothesis_settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")

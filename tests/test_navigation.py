@@ -102,7 +102,8 @@ class TestCounts:
             Integration.objects.create(
                 organization=owner, connector="stripe", name="Stripe", state=Integration.State.ATTENTION
             )
-        from_here = {link.label: link for link in _LINKS if isinstance(link, _Link)}
+        heads = [link if isinstance(link, _Link) else link[0] for link in _LINKS]
+        from_here = {link.label: link for link in heads}
         assert [
             _count(from_here[label], organization) for label in ("Reconcile", "Errors", "Integrations")
         ] == [

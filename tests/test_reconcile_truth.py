@@ -108,10 +108,9 @@ def test_proposals_are_the_true_pairs(harbor: Organization, sandbox: SandboxServ
         if line in set(bank_ids.values())
     }
     right = {line for line, names in found.items() if names == true[line]}
-    # A payout netted with a negative one of the same day arrives as one line that names only one of them.
-    netted = {
-        line for line, names in true.items() if len(names) > 1 and all("payout" in name for name in names)
-    }
-    assert {line for line, names in true.items() if names} - right == netted
-    assert set(found) - right <= netted
+    # Among them payouts netted with a negative one of the same day: one bank line that names only one.
+    netted = {line for line, names in true.items() if len(names) > 1}
+    assert netted
+    assert {line for line, names in true.items() if names} == right
+    assert set(found) == right
     assert len(right) > 70

@@ -16,6 +16,7 @@ from integrations.statements.model import (
     RowProblem,
     StatementError,
     identities,
+    identity,
 )
 from integrations.statements.ofx import read_ofx
 
@@ -30,6 +31,7 @@ __all__ = [
     "detect",
     "guess_layout",
     "identities",
+    "identity",
     "load",
     "read",
 ]

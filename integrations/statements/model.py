@@ -76,9 +76,14 @@ def identities(lines: Iterable[ParsedLine], account: str) -> list[str]:
     keys = []
     for line in lines:
         content = _content(line, account)
-        keys.append(_digest((*content, str(seen[content]))))
+        keys.append(identity(line, account, seen[content]))
         seen[content] += 1
     return keys
+
+
+def identity(line: ParsedLine, account: str, occurrence: int) -> str:
+    """The identity of a line as the so-manieth (from 0) of those that say the same."""
+    return _digest((*_content(line, account), str(occurrence)))
 
 
 def repeated_ids(lines: Iterable[ParsedLine]) -> dict[str, int]:

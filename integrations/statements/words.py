@@ -272,7 +272,8 @@ IN = frozenset(
 PENDING = frozenset(
     _names(
         "pending|offen|vorgemerkt|umsatz vorgemerkt|processing|authorized|authorised|in bearbeitung|"
-        "en attente|pendiente|pendente|reserved|"
+        "en attente|pendiente|pendente|reserved|ausstehend|nicht gebucht|unposted|not posted|on hold|"
+        "a venir|non comptabilise|in sospeso|openstaand|"
         "reserviert|autorizzato|contabilizzazione in corso|w trakcie|oczekujaca|blokada|gereserveerd|"
         "in behandeling|ej bokfort|reserverad|varaus|true"
     )

@@ -17,7 +17,7 @@ from integrations.views import links
 from integrations.views.marking import differences
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.tables import Column, Filter, table
-from ledgerhub.ledger.models import Document, Entry, StatementLine
+from ledgerhub.ledger.models import Document, Entry, LineVersion, StatementLine
 
 MOST_SHOWN = 50
 
@@ -108,12 +108,15 @@ def _became(documents: Sequence[Document], lines: Sequence[StatementLine], entri
 
 
 def _lines(row: RawRecord, ids: Sequence[int]) -> QuerySet[StatementLine]:
-    """Statement lines are found by their source: the number of the record alone has no index."""
-    return StatementLine.objects.filter(
-        organization=row.stream.integration.organization_id,
-        source=row.stream.source_id,
-        raw_record_id__in=ids,
-    ).select_related("account")[:MOST_SHOWN]
+    """Statement lines are found by their source: the number of the record alone has no index. The record of
+    a pending line leads to the line that its booking took over."""
+    source = row.stream.source_id
+    mine = StatementLine.objects.filter(organization=row.stream.integration.organization_id)
+    lines = mine.filter(source=source, raw_record_id__in=ids)
+    if not lines.exists():
+        before = LineVersion.objects.filter(source=source, raw_record_id__in=ids)
+        lines = mine.filter(pk__in=before.values("line"))
+    return lines.select_related("account")[:MOST_SHOWN]
 
 
 def _changes(row: RawRecord) -> list[Any]:

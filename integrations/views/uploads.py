@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from integrations import column_forms, file_pages, files
+from integrations.borders import minor
 from integrations.column_forms import ColumnsForm
 from integrations.forms import BANK, UploadForm
 from integrations.models import Quarantine, Upload
@@ -179,8 +180,8 @@ def _preview(upload: Upload, layout: CsvLayout) -> Preview:
     lines = [
         (
             line,
-            file_pages.minor(line.amount, currency),
-            None if line.balance is None else file_pages.minor(line.balance, currency),
+            minor(line.amount, currency),
+            None if line.balance is None else minor(line.balance, currency),
         )
         for line in statement.lines[:PREVIEW_LINES]
     ]

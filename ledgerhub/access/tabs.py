@@ -11,6 +11,7 @@ _TABS = (
     ("access:settings", "Organization", Role.VIEWER),
     ("access:people", "People", Role.VIEWER),
     ("access:invitations", "Invitations", Role.ADMIN),
+    ("reconciliation:difference_limits", "Differences", Role.VIEWER),
     ("integrations:alerts", "Alerts", Role.VIEWER),
     ("access:audit", "Audit trail", Role.ADMIN),
 )
@@ -22,7 +23,7 @@ def settings_tabs(request: OrgRequest, active: str) -> list[dict[str, object]]:
         {
             "label": label,
             "url": reverse(name, args=[request.organization.slug]),
-            "active": name == f"access:{active}",
+            "active": name == (active if ":" in active else f"access:{active}"),
         }
         for name, label, role in _TABS
         if request.membership.may(role)

@@ -1,15 +1,17 @@
-"""The few static schedules of the job queue: what every app's `sweep` module asks for."""
+"""What every app's `sweep` module asks of the job queue: static schedules, and jobs that follow news."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from django.apps import apps
 from django.db import transaction
 from django.utils.module_loading import module_has_submodule
 from django_q.models import Schedule
+from django_q.tasks import async_task
 
 
 def ensure() -> None:
@@ -27,8 +29,23 @@ def ensure() -> None:
             Schedule.objects.filter(pk__in=[double.pk for double in doubles]).delete()
 
 
+def follow() -> None:
+    """Queue what apps want done at once when new rows stand in the books, rather than at the next minute.
+
+    Within a transaction the jobs are queued with it, or not at all.
+    """
+    for module in _sweeps():
+        for func in getattr(module, "FOLLOWS_NEWS", ()):
+            async_task(func)
+
+
 def declared() -> Iterator[tuple[str, dict[str, Any]]]:
     """(function, fields of its schedule) from `SCHEDULES` of every app that has a module `sweep`."""
+    for module in _sweeps():
+        yield from getattr(module, "SCHEDULES", {}).items()
+
+
+def _sweeps() -> Iterator[ModuleType]:
     for app in apps.get_app_configs():
         if app.module is not None and module_has_submodule(app.module, "sweep"):
-            yield from getattr(import_module(f"{app.name}.sweep"), "SCHEDULES", {}).items()
+            yield import_module(f"{app.name}.sweep")

@@ -32,6 +32,7 @@ GATEWAY = Field(
     "gateway", "text", "Gateway", required=True, help="Which processor holds the money", longest=60
 )
 MEMO = Field("memo", "text", "Memo")
+REMOVED = Field("removed", "boolean", "Taken back by the bank")
 SETTLEMENT = (
     Field("settlement_currency", "currency", "Settled in", help="Currency the processor credited"),
     Field("settlement_total", "money", "Settled amount", minimum=0, currency_field="settlement_currency"),
@@ -379,6 +380,13 @@ KINDS: dict[str, Kind] = {
                 REFERENCE,
                 Field("balance", "money", "Balance after"),
                 Field("pending", "boolean", "Pending"),
+                Field(
+                    "pending_id",
+                    "text",
+                    "Id of its pending line",
+                    help="The pending line that this one books; both become one line",
+                ),
+                REMOVED,
                 Field("bank_account", "account", "Bank account"),
                 MEMO,
             ),
@@ -389,6 +397,8 @@ KINDS: dict[str, Kind] = {
 }
 
 _PLANS = {key: plan(kind) for key, kind in KINDS.items()}
+# A bank that takes a line back names it, and says no more of it.
+_REMOVAL = plan(Kind("bank_transaction", "Removed line", (_id(), REMOVED)))
 
 
 def validate(draft: Draft, *, today: dt.date) -> list[FieldError]:
@@ -400,4 +410,6 @@ def validate(draft: Draft, *, today: dt.date) -> list[FieldError]:
     kind = _PLANS.get(draft.get("kind", ""))
     if kind is None:
         return [FieldError("kind", "", f"'{draft.get('kind', '')}' is not a kind of document we know")]
+    if kind.key == "bank_transaction" and draft.get("removed") is True:
+        return check_values(draft, _REMOVAL, today=today)
     return check_values(draft, kind, today=today) or check_sums(draft)

@@ -180,6 +180,10 @@ class Document(OrganizationOwned):
     def get_label(self) -> str:
         return self.kind.replace("_", " ").capitalize()
 
+    def get_status_label(self) -> str:
+        """ "in_transit" -> "In transit"."""
+        return self.status.replace("_", " ").capitalize()
+
     def get_gateway_label(self) -> str:
         """ "shopify_payments" -> "Shopify payments"."""
         return self.gateway.replace("_", " ").capitalize()
@@ -209,7 +213,9 @@ class DocumentLine(models.Model):
             models.UniqueConstraint(fields=["document", "section", "position"], name="one_line_a_position"),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["source_ref"], name="line_source_ref", condition=~Q(source_ref="")),
+            # Whole: SQLite takes a partial index only where the query repeats its condition literally.
+            models.Index(fields=["source_ref"], name="line_source_ref"),
+            models.Index(fields=["external_id"], name="line_external_id"),
         ]
         ordering: ClassVar = ["section", "position"]
 
@@ -394,6 +400,8 @@ class StatementLine(OrganizationOwned):
     pending = models.BooleanField(default=False)
     position = models.BigIntegerField(default=0, help_text="Order within the statement")
     raw_record_id = models.BigIntegerField(null=True, blank=True)
+    # The bank took it back. Excluded at once, or as soon as it is no longer matched.
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -413,11 +421,16 @@ class LineVersion(models.Model):
     """What a statement line said before the bank changed it: a pending amount, an earlier identity."""
 
     line = models.ForeignKey(StatementLine, on_delete=models.CASCADE, related_name="history")
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, null=True, related_name="+")
     identity = models.CharField(max_length=160)
     date = models.DateField()
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     description = models.CharField(max_length=1000, blank=True)
+    counterparty = models.CharField(max_length=240, blank=True)
+    reference = models.CharField(max_length=240, blank=True)
+    kind = models.CharField(max_length=40, blank=True)
+    balance = models.BigIntegerField(null=True)
     pending = models.BooleanField(default=False)
     raw_record_id = models.BigIntegerField(null=True, blank=True)
     replaced_at = models.DateTimeField(default=timezone.now)

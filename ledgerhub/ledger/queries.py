@@ -250,7 +250,7 @@ def _open_base() -> Case:
 
 
 def clearing_balances(organization: Organization, *, on: dt.date | None = None) -> list[CurrencyBalance]:
-    """What every gateway holds, by currency: what `unsettled` lists, plus what has no item list."""
+    """What every gateway holds, by currency; `clearing.held` says what it is made of."""
     return currency_balances(organization, on=on, role="clearing")
 
 

@@ -12,12 +12,8 @@ from django.db.models import Q, QuerySet
 
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger import queries
-from ledgerhub.ledger.models import Account, Document, DocumentLine, Posting
+from ledgerhub.ledger.models import Account, Document
 from ledgerhub.ledger.queries import Balance, CurrencyBalance
-
-_CHUNK = 150
-_CHUNKS = 24
-_MARGIN = dt.timedelta(days=3)  # a payout may be dated before what it settles, in another zone
 
 
 class Section(NamedTuple):
@@ -130,73 +126,3 @@ def payouts_of(clearing: Account) -> QuerySet[Document]:
     named = Q(gateway__iexact=clearing.qualifier) | Q(gateway__iexact=clearing.qualifier.replace("_", " "))
     rows = Document.objects.filter(named, organization=clearing.organization_id, kind="payout")
     return rows.order_by("-date", "-id")
-
-
-class Unsettled(NamedTuple):
-    """Postings no payout's items name; `complete` is False where older ones were not looked at."""
-
-    postings: list[Posting]
-    complete: bool
-
-
-def unsettled(clearing: Account, *, on: dt.date | None = None, limit: int = 60) -> Unsettled:
-    """What payouts up to a day have not settled, newest first; postings are compared a chunk at a time.
-
-    A payout item names a document by the id of its charge or refund at the source (the document's own or
-    one of its payments'), or by its own id, which is a fee's.
-    """
-    found: list[Posting] = []
-    settled: set[str] = set()
-    last: Posting | None = None
-    until = on or dt.date.max
-    for _ in range(_CHUNKS):
-        chunk = _chunk(clearing, on or dt.date.max, last)
-        if chunk:
-            since = chunk[-1].date - _MARGIN
-            settled |= _named_by_payouts(clearing, since=since, until=until)
-            until = since
-            found += _without_item(chunk, settled)
-        if len(found) > limit:
-            break
-        if len(chunk) < _CHUNK:
-            return Unsettled(found, complete=True)
-        last = chunk[-1]
-    return Unsettled(found[:limit], complete=False)
-
-
-def _chunk(clearing: Account, on: dt.date, last: Posting | None) -> list[Posting]:
-    rows = Posting.objects.filter(account=clearing, date__lte=last.date if last else on)
-    if last:
-        rows = rows.exclude(date=last.date, pk__gte=last.pk)
-    related = rows.select_related("entry__document__contact", "entry__reversed_by").defer(
-        "entry__document__data"
-    )
-    return list(related.order_by("-date", "-pk")[:_CHUNK])
-
-
-def _named_by_payouts(clearing: Account, *, since: dt.date, until: dt.date) -> set[str]:
-    """Ids in the items of payouts of some days."""
-    payouts = (
-        payouts_of(clearing).filter(date__gte=since, date__lte=until).order_by().values_list("pk", flat=True)
-    )
-    items = DocumentLine.objects.filter(document__in=list(payouts), section="items")
-    return {name for row in items.order_by().values_list("external_id", "source_ref") for name in row} - {""}
-
-
-def _without_item(postings: list[Posting], settled: set[str]) -> list[Posting]:
-    """Those that stand and whose document, or one of its payments, is not among the settled ids."""
-    standing = [
-        row
-        for row in postings
-        if row.entry.document.kind != "payout"
-        and row.entry.document.external_id not in settled
-        and row.entry.reverses_id is None
-        and not hasattr(row.entry, "reversed_by")
-    ]
-    tenders: dict[int, list[str]] = {}
-    rows = DocumentLine.objects.filter(
-        document__in={row.entry.document_id for row in standing}, section="tenders"
-    )
-    for document, tender in rows.order_by().values_list("document", "external_id"):
-        tenders.setdefault(document, []).append(tender)
-    return [row for row in standing if settled.isdisjoint(tenders.get(row.entry.document_id, ()))]

@@ -26,5 +26,4 @@ urlpatterns = [
     path("reports/profit-and-loss/", reports.profit_and_loss, name="profit_and_loss"),
     path("reports/balance-sheet/", reports.balance_sheet, name="balance_sheet"),
     path("reports/clearing/", reports.clearing, name="clearing"),
-    path("reports/clearing/<int:pk>/", reports.clearing_account, name="clearing_account"),
 ]

@@ -63,6 +63,29 @@ def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return ordered[run_starts(ordered)]
 
 
+def numbered(rows: Ints) -> tuple[Ints, int]:
+    """Row numbers as 0, 1, 2 ... in their order, and how many there are (without sorting)."""
+    seen = np.zeros(int(rows.max(initial=-1)) + 1, dtype=np.int64)
+    seen[rows] = 1
+    places = np.cumsum(seen)
+    return places[rows] - 1, int(places[-1]) if len(places) else 0
+
+
+def among(rows: Ints, chosen: Ints) -> Bools:
+    """Which of these row numbers are among the chosen ones (without sorting)."""
+    marked = np.zeros(max(int(rows.max(initial=-1)), int(chosen.max(initial=-1))) + 1, dtype=np.bool_)
+    marked[chosen] = True
+    return marked[rows]
+
+
+def in_sorted(values: npt.NDArray[Any], known: npt.NDArray[Any]) -> Bools:
+    """Which values are among `known` (sorted, usually few): quicker than np.isin, which sorts both."""
+    if not len(known):
+        return np.zeros(len(values), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.asarray(known[places] == values)
+
+
 def unique_pairs(left: Ints, right: Ints, width: int) -> tuple[Ints, Ints]:
     """Distinct (left, right) pairs, ordered; `width` exceeds every value of `right`."""
     codes = distinct(left * width + right)

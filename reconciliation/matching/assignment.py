@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import (
     min_weight_full_bipartite_matching,
 )
 
-from reconciliation.matching.arrays import Bools, Floats, Ints, run_starts, second_best
+from reconciliation.matching.arrays import Bools, Floats, Ints, among, numbered, run_starts, second_best
 
 MOST_PAIRS = 60_000
 """Pairs of one component solved exactly; beyond, best pairs first (equal amounts by the ten thousand)."""
@@ -29,7 +29,7 @@ def assign(line: Ints, entry: Ints, score: Floats) -> tuple[Ints, bool]:
         if not len(sure):
             break
         chosen.append(sure)
-        left = left[~np.isin(line[left], line[sure]) & ~np.isin(entry[left], entry[sure])]
+        left = left[~among(line[left], line[sure]) & ~among(entry[left], entry[sure])]
     reached = False
     if len(left):
         rest, reached = _solve(line[left], entry[left], score[left])
@@ -39,8 +39,8 @@ def assign(line: Ints, entry: Ints, score: Floats) -> tuple[Ints, bool]:
 
 def _dominant(line: Ints, entry: Ints, score: Floats) -> Bools:
     """Pairs in every best assignment: worth more than the best others of both their rows together."""
-    _, line = np.unique(line, return_inverse=True)
-    _, entry = np.unique(entry, return_inverse=True)
+    line, _ = numbered(line)
+    entry, _ = numbered(entry)
     if not len(line):
         return np.zeros(0, dtype=np.bool_)
     other = _best_other(line, score) + _best_other(entry, score)
@@ -55,12 +55,10 @@ def _best_other(group: Ints, score: Floats) -> Floats:
 
 
 def _solve(line: Ints, entry: Ints, score: Floats) -> tuple[Ints, bool]:
-    lines, l_code = np.unique(line, return_inverse=True)
-    entries, e_code = np.unique(entry, return_inverse=True)
-    size = len(lines) + len(entries)
-    graph = sparse.coo_matrix(
-        (np.ones(len(line), np.int8), (l_code, e_code + len(lines))), shape=(size, size)
-    )
+    l_code, lines = numbered(line)
+    e_code, entries = numbered(entry)
+    size = lines + entries
+    graph = sparse.coo_matrix((np.ones(len(line), np.int8), (l_code, e_code + lines)), shape=(size, size))
     _, labels = connected_components(graph, directed=False)
     component = labels[l_code]
     order = np.lexsort((-score, l_code, component))

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconciliation.matching.arrays import (
+    Bools,
+    Floats,
     Hashes,
     Ints,
+    grouped,
+    in_sorted,
     mix,
     rank_in_group,
     spread,
@@ -22,8 +26,11 @@ MOST_IN_WINDOW = 40
 NEAREST = 6
 MOST_A_WORD = 40
 WORDS_A_LINE = 5
+MOST_BY_WORD, FEWEST_BY_WORD = 12_000_000, 12
+"""Pairs found by words in all, shared evenly by the lines; what every line may have in any case."""
 MOST_LINKED = 2000
-"""Pairs one reference may link; a number that stands in more rows is no reference."""
+MOST_LINKED_A_ROW = 10
+"""Pairs one reference may link, and all together a row; a number that stands in more is no reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,28 +118,58 @@ def _by_word(
     low, high = date[line] - window.back[line], date[line] + window.ahead[line]
     start, count = by_word.ranges(keys, low, high)
     at, _ = by_word.ranges(keys, date[line], date[line])
-    begin = np.clip(at - MOST_A_WORD * 2 // 3, start, np.maximum(start + count - MOST_A_WORD, start))
-    which, place = spread(begin, np.minimum(count, MOST_A_WORD))
+    taken = _rationed(line, count, MOST_A_WORD)
+    begin = np.clip(at - taken * 2 // 3, start, start + count - taken)
+    which, place = spread(begin, taken)
     return line[which], by_word.row[place]
 
 
+def _rationed(line: Ints, count: Ints, each: int) -> Ints:
+    """At most `each` of every count; and where lines are many, a line's even share of MOST_BY_WORD.
+
+    The words of a line stand together, rarest first.
+    """
+    starts, sizes = grouped(line)
+    share = max(MOST_BY_WORD // max(len(starts), 1), FEWEST_BY_WORD)
+    taken = np.minimum(count, each)
+    before = np.cumsum(taken) - taken
+    before -= np.repeat(before[starts], sizes)
+    return np.asarray(np.clip(share - before, 0, taken), dtype=np.int64)
+
+
 def _rarest_words(names: Names, rows: Ints, most: int) -> tuple[Ints, Ints]:
-    """The words (of the entries' vocabulary) that tell most about each of these lines."""
+    """The words (of the entries' vocabulary) that tell most about each of these lines, rarest first."""
     said = names.lines[rows]
-    sizes = np.diff(said.indptr)
+    return _rarest(np.diff(said.indptr), said.indices.astype(np.int64), said.data, names.weight, rows, most)
+
+
+def _rarest(
+    sizes: Ints, words: Ints, strength: Floats, weight: Floats, rows: Ints, most: int
+) -> tuple[Ints, Ints]:
     owner = np.repeat(np.arange(len(rows)), sizes)
-    words = said.indices.astype(np.int64)
-    order = np.lexsort((-said.data, owner))
+    order = np.lexsort((-strength, owner))
     rank = rank_in_group(owner, order)
-    kept = (rank < most) & (names.weight[words] > 1.5)
+    kept = order[((rank < most) & (weight[words] > 1.5))[order]]
     return rows[owner[kept]], words[kept]
+
+
+def _together(row: Ints, word: Ints) -> tuple[Ints, Hashes]:
+    """Every two of a row's three rarest words as one key: hardly anybody but the payer has both."""
+    rank = rank_in_group(row, np.arange(len(row)))
+    row, word = row[rank < 3], word[rank < 3]
+    rows, keys = [], []
+    for step in (1, 2):
+        both = np.flatnonzero(row[step:] == row[:-step])
+        rows.append(row[both])
+        keys.append(mix(np.minimum(word[both], word[both + step]), np.maximum(word[both], word[both + step])))
+    return np.concatenate(rows), np.concatenate(keys)
 
 
 def amount_words(names: Names, key: Hashes, date: Ints, crowded: Hashes) -> DatedKeys:
     """Entries of crowded amounts by (amount, word), for `same_amount`."""
     said = names.entries
     owner = np.repeat(np.arange(said.shape[0]), np.diff(said.indptr))
-    kept = np.isin(key, crowded)[owner] & (names.weight[said.indices] > 1.5)
+    kept = in_sorted(key, crowded)[owner] & (names.weight[said.indices] > 1.5)
     owner, words = owner[kept], said.indices[kept].astype(np.int64)
     return DatedKeys.build(mix(key[owner], words), date[owner], owner)
 
@@ -150,11 +187,38 @@ def linked(left: Keys, right: Keys) -> tuple[Ints, Ints, Ints]:
     hits = known[places] == left.key
     rows, places = left.row[hits], places[hits]
     left_counts = np.bincount(places, minlength=len(known))
-    few = (left_counts * right_counts <= MOST_LINKED)[places]
+    few = _few(left_counts * right_counts, MOST_LINKED_A_ROW * (len(left.key) + len(right.key)) + MOST_LINKED)
+    few = few[places]
     rows, places = rows[few], places[few]
     which, spots = spread(starts[places], right_counts[places])
     sharing = np.maximum(right_counts, left_counts)[places]
     return rows[which], right.row[order[spots]], sharing[which]
+
+
+def _few(pairs: Ints, most: int) -> Bools:
+    """Keys that link few pairs: at most MOST_LINKED each, and `most` together, those of the fewest first."""
+    order = np.argsort(pairs, kind="stable")
+    few = np.zeros(len(pairs), dtype=np.bool_)
+    few[order] = np.cumsum(pairs[order]) <= most
+    return np.asarray(few & (pairs <= MOST_LINKED))
+
+
+def _said_by(names: Names, entries: Ints) -> tuple[Ints, Hashes]:
+    """(entry, key) of every word and of every two rare words of these entries."""
+    said = names.entries[entries]
+    sizes, words = np.diff(said.indptr), said.indices.astype(np.int64)
+    both, pair = _together(*_rarest(sizes, words, names.weight[words], names.weight, entries, 3))
+    owner = np.concatenate((both, entries[np.repeat(np.arange(len(entries)), sizes)]))
+    return owner, np.concatenate((pair, words.astype(np.uint64)))
+
+
+def _asked_by(names: Names, lines: Ints) -> tuple[Ints, Hashes]:
+    """(line, key) of the rare words of these lines, two together first, then the rarest."""
+    line, word = _rarest_words(names, lines, WORDS_A_LINE)
+    both, pair = _together(line, word)
+    owner = np.concatenate((both, line))
+    order = np.argsort(owner, kind="stable")
+    return owner[order], np.concatenate((pair, word.astype(np.uint64)))[order]
 
 
 def near_payers(
@@ -168,16 +232,19 @@ def near_payers(
     side: Ints,
     entry_side: Ints,
 ) -> tuple[Ints, Ints]:
-    """Pairs of these rows that share a rare word, a side (account, currency, sign) and a window of dates."""
-    line, word = _rarest_words(names, lines, WORDS_A_LINE)
-    said = names.entries[entries]
-    owner = entries[np.repeat(np.arange(len(entries)), np.diff(said.indptr))]
-    index = DatedKeys.build(mix(said.indices.astype(np.int64), entry_side[owner]), entry_date[owner], owner)
-    keys = mix(word, side[line])
+    """Pairs of these rows that share rare words, a side (account, currency, sign) and a window of dates.
+
+    Two words shared come first, so that where lines are many the payer's own entries are not crowded out.
+    """
+    holder, held = _said_by(names, entries)
+    index = DatedKeys.build(mix(held, entry_side[holder]), entry_date[holder], holder)
+    line, asked = _asked_by(names, lines)
+    keys = mix(asked, side[line])
     start, count = index.ranges(keys, date[line] - window.back[line], date[line] + window.ahead[line])
     at, _ = index.ranges(keys, date[line], date[line])
-    begin = np.clip(at - MOST_A_WORD * 2, start, np.maximum(start + count - MOST_A_WORD * 3, start))
-    which, place = spread(begin, np.minimum(count, MOST_A_WORD * 3))
+    taken = _rationed(line, count, MOST_A_WORD * 3)
+    begin = np.clip(at - taken * 2 // 3, start, start + count - taken)
+    which, place = spread(begin, taken)
     if not len(which):
         return line[which], place
     return unique_pairs(line[which], index.row[place], int(entries.max()) + 1)

@@ -14,6 +14,7 @@ from reconciliation.matching.arrays import (
     Hashes,
     Ints,
     Small,
+    among,
     distinct,
     mix,
     spread,
@@ -140,7 +141,7 @@ class Comparison:
         )
         names = self.names.of_lines(rows)
         line, entry, count = same_amount(index, by_word, names, key=key, date=date, window=window)
-        free = np.isin(entry, index.row)
+        free = among(entry, index.row)
         return rows[line[free]], entry[free], count
 
     def background(self, free_lines: Bools, free_entries: Bools) -> dict[str, Floats]:
@@ -205,6 +206,27 @@ class Comparison:
         count[count > MOST_IN_WINDOW] = 0
         which, place = spread(start, count)
         return unique_pairs(line[which], index.row[place], len(self.entries) + 1)
+
+    def netted_pairs(self, near: Pairs, free_lines: Bools, free_entries: Bools) -> Pairs:
+        """Candidate parts of sums from which something is taken off: entries of one payer and, of the other
+        sign, those of the same counterparty (credit notes, negative payouts). Only lines that have both."""
+        payer, amount = self.entry_reading.payer, self.entries.amount
+        kept = (near.levels["payer"] <= lv.NEAR_PAYER) | (near.levels["reference"] <= lv.SHARED)
+        near = near.take(kept & free_lines[near.line] & free_entries[near.entry])
+        both = _of_both_signs(mix(payer, self.entry_side), amount, free_entries & (payer != 0))
+        near = near.take(both[near.entry])
+        rows = np.flatnonzero(both)
+        index = DatedKeys.build(
+            mix(payer[rows], signed(self.entry_side, amount)[rows]), self.entries.date[rows], rows
+        )
+        date, limits = self.lines.date[near.line], self.rules.window
+        wanted = mix(payer[near.entry], signed(self.entry_side, -amount)[near.entry])
+        start, count = index.ranges(wanted, date - limits.group_before, date + limits.group_after)
+        count[count > MOST_IN_WINDOW] = 0
+        which, place = spread(start, count)
+        line, entry = unique_pairs(near.line[which], index.row[place], len(self.entries) + 1)
+        near = near.take(np.isin(near.line, line))
+        return joined([near, self.pairs(line, entry, np.full(len(line), lv.PART, dtype=np.int8))])
 
     def near_pairs(self, free_lines: Bools, free_entries: Bools) -> Pairs:
         """Candidate pairs whose amounts differ: linked by a reference, or of one payer in a window."""
@@ -276,6 +298,13 @@ def signed(side: Ints, amount: Ints) -> Ints:
     return side * 2 + (amount > 0)
 
 
+def _of_both_signs(key: Hashes, amount: Ints, wanted: Bools) -> Bools:
+    """Rows whose key stands on a positive and on a negative one among those wanted."""
+    paid, owed = distinct(key[wanted & (amount > 0)]), distinct(key[wanted & (amount < 0)])
+    both = np.intersect1d(paid, owed, assume_unique=True)
+    return np.asarray(wanted & np.isin(key, both))
+
+
 def _sides(lines: Table, entries: Table) -> tuple[Ints, Ints]:
     account = comparable(*codes(lines.account, entries.account))
     currency = comparable(*codes(lines.currency, entries.currency))
@@ -301,6 +330,7 @@ def _links(comparison: Comparison) -> Links:
     parts = [
         _leveled(lines.whole, entries.whole, lv.WHOLE),
         _leveled(lines.digits, entries.digits, lv.WITHOUT_PREFIX),
+        _leveled(lines.long_numbers, entries.suffixes, lv.WITHOUT_PREFIX),
         _leveled(lines.tails, entries.prefixes, lv.REFERENCE_CUT),
         _leveled(
             _with_amount(lines.whole, comparison.line_key),

@@ -15,8 +15,9 @@ import numpy as np
 
 from reconciliation.matching import levels as lv
 from reconciliation.matching import offsetting as off
-from reconciliation.matching.arrays import Bools, Floats, Ints
+from reconciliation.matching.arrays import Bools, Floats, Ints, distinct
 from reconciliation.matching.assignment import assign
+from reconciliation.matching.calibration import AS_GIVEN, BUILT_IN, Calibration
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, score
 from reconciliation.matching.groups import (
@@ -30,6 +31,7 @@ from reconciliation.matching.groups import (
 )
 from reconciliation.matching.levels import Weights
 from reconciliation.matching.marginals import learned, marginals
+from reconciliation.matching.netting import batches_together, completed, named_sets, sums_on_both_sides
 from reconciliation.matching.outcome import Assigned, Found
 from reconciliation.matching.proposals import Result
 from reconciliation.matching.rarity import Rarity
@@ -69,6 +71,7 @@ class _Run:
     groups: list[Group] = field(default_factory=list)
     assigned: list[Assigned] = field(default_factory=list)
     offsets: list[off.Offset] = field(default_factory=list)
+    returned: list[off.Offset] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
 
 
@@ -82,16 +85,18 @@ def match(
     config: MatchRules | None = None,
     *,
     weights: Weights | None = None,
+    calibration: Calibration | None = None,
     progress: Progress = _untold,
     whole: Whole | None = None,
 ) -> Result:
     """Match statement lines with entries; pure, deterministic, each row used at most once.
 
+    `weights` and `calibration` are those learned from decisions, where there are any.
     With `whole` the rows are a few of many, and are weighed as these are.
     """
     progress("Reading what the rows say", 0.0)
     comparison = Comparison.of(lines, entries, config or MatchRules(), whole.rarity if whole else None)
-    run = _Run(comparison, (lines.amount != 0, entries.amount != 0), weights or Weights.start())
+    run = _Run(comparison, (_usable(lines), _usable(entries)), weights or Weights.start())
     if whole:
         run.weights, run.usual_lag, run.rounds = whole.weights, whole.usual_lag, 0
     if len(lines) and len(entries):
@@ -100,9 +105,14 @@ def match(
     if len(entries):
         _void_entries(run, off.LIKELY)
     progress("Putting the proposals into words", 0.92)
-    result = _result(run)
+    result = _result(run, calibration or _built_in(comparison))
     progress("Done", 1.0)
     return result
+
+
+def _usable(table: Table) -> Bools:
+    """Rows whose amount says something: not 0, nor the one number whose opposite does not exist."""
+    return np.asarray((table.amount != 0) & (table.amount > np.iinfo(np.int64).min))
 
 
 def _pair(run: _Run, progress: Progress) -> None:
@@ -114,12 +124,22 @@ def _pair(run: _Run, progress: Progress) -> None:
     progress("Matching equal amounts", 0.35)
     _equal_amounts(run)
     progress("Finding sums within one payer", 0.6)
+    run.returned.extend(off.returns(run.comparison, run.free))
     near = run.comparison.near_pairs(*run.free)
     _payer_groups(run, near)
+    _netted_groups(run, near)
+    _groups_on_both_sides(run, near)
     _part_payments(run, near)
     progress("Matching amounts that nearly agree", 0.85)
     _doubtful_amounts(run)
     _near_amounts(run, near)
+    run.returned.extend(off.returns(run.comparison, run.free))
+
+
+def _built_in(comparison: Comparison) -> Calibration:
+    """The built-in curve, where most lines say something in words."""
+    worded = len(distinct(comparison.line_reading.words.row))
+    return BUILT_IN if 2 * worded > len(comparison.lines) else AS_GIVEN
 
 
 def _void_entries(run: _Run, least: float) -> None:
@@ -127,15 +147,30 @@ def _void_entries(run: _Run, least: float) -> None:
 
 
 def _named_groups(run: _Run) -> None:
-    """Groups that the rows themselves name: by batch, by shared reference, by several references."""
-    sets: list[tuple[Hypothesis, ...]] = []
-    for parts_are_entries in (True, False):
-        for by_reference in (False, True):
-            found = known_batches(
-                run.comparison, run.free, parts_are_entries=parts_are_entries, by_reference=by_reference
-            )
-            sets.extend((one,) for one in found)
-    sets.extend(_sums_of(run, _linked_pairs(run)))
+    """Groups that the rows themselves name: by batch, by shared reference, by several references.
+
+    Those that add up come first, then sets that do together, last batches from which something is missing.
+    """
+    known = [
+        one
+        for parts_are_entries in (True, False)
+        for by_reference in (False, True)
+        for one in known_batches(
+            run.comparison, run.free, parts_are_entries=parts_are_entries, by_reference=by_reference
+        )
+    ]
+    exact = [(one,) for one in known if one.exact]
+    _choose_sure(run, [*exact, *_sums_of(run, _linked_pairs(run))])
+    together = [
+        *named_sets(run.comparison, run.free),
+        *completed(run.comparison, run.free),
+        *batches_together(run.comparison, run.free),
+    ]
+    _choose_sure(run, [(one,) for one in together])
+    _choose_sure(run, [(one,) for one in known if not one.exact])
+
+
+def _choose_sure(run: _Run, sets: list[tuple[Hypothesis, ...]]) -> None:
     run.groups.extend(choose(_judge(run, sets), run.free, SURE_GROUP))
 
 
@@ -156,10 +191,11 @@ def _equal_amounts(run: _Run) -> None:
     pairs = run.comparison.exact_pairs(*run.free)
     values = score(pairs, run.weights, run.usual_lag)
     probability = marginals(pairs.line, pairs.entry, values)
+    given = run.weights
     for _ in range(run.rounds):
         if probability.sum() < FEWEST_TO_LEARN:
             break
-        run.weights = learned(run.weights, pairs.levels, probability, run.comparison.background(*run.free))
+        run.weights = learned(given, pairs.levels, probability, run.comparison.background(*run.free))
         run.usual_lag = _usual_lag(pairs, probability, run.comparison.cheque)
         values = score(pairs, run.weights, run.usual_lag)
         probability = marginals(pairs.line, pairs.entry, values)
@@ -204,6 +240,28 @@ def _payer_groups(run: _Run, near: Pairs) -> None:
     _keep(run, choose(_judge(run, sets), run.free))
 
 
+def _netted_groups(run: _Run, near: Pairs) -> None:
+    """Sums within one payer from which credit notes are taken off."""
+    pairs = run.comparison.netted_pairs(near, *run.free)
+    found, limited = exact_sums(run.comparison, pairs, by_line=True, netted=True)
+    _tell_limit(run, limited, "statement lines had too many candidates to try every sum less credit notes")
+    _keep(run, choose(_judge(run, found), run.free))
+
+
+def _groups_on_both_sides(run: _Run, near: Pairs) -> None:
+    """Several lines of a payer that together pay several of its entries."""
+    pairs = _still_free(run, near)
+    tied = (pairs.levels["payer"] <= lv.NEAR_PAYER) | (pairs.levels["reference"] <= lv.SHARED)
+    found, limited = sums_on_both_sides(run.comparison, pairs.take(tied))
+    _tell_limit(run, limited, "payers had too many open rows to try every sum of several lines")
+    _keep(run, choose(_judge(run, found), run.free))
+
+
+def _tell_limit(run: _Run, count: int, words: str) -> None:
+    if count:
+        run.limits.append(f"{count} {words}")
+
+
 def _still_free(run: _Run, pairs: Pairs) -> Pairs:
     return pairs.take(run.free[0][pairs.line] & run.free[1][pairs.entry])
 
@@ -227,9 +285,8 @@ def _sums_of(run: _Run, pairs: Pairs) -> list[tuple[Hypothesis, ...]]:
     for by_line in (True, False):
         found, limited = exact_sums(run.comparison, pairs, by_line=by_line)
         sets.extend(found)
-        if limited:
-            what = "statement lines" if by_line else "entries"
-            run.limits.append(f"{limited} {what} had too many candidates to try every sum")
+        what = "statement lines" if by_line else "entries"
+        _tell_limit(run, limited, f"{what} had too many candidates to try every sum")
     return sets
 
 
@@ -272,8 +329,11 @@ def _take(run: _Run, pairs: Pairs, probability: Floats, chosen: Ints) -> None:
 def _alike(run: _Run, pairs: Pairs, probability: Floats, chosen: Ints) -> Floats:
     """Probability of each chosen line with the chosen entry or its twins."""
     twins = run.comparison.twins
-    kinds, of_kind = np.unique(pairs.line * len(twins) + twins[pairs.entry], return_inverse=True)
-    return np.asarray(np.bincount(of_kind, probability, len(kinds))[of_kind[chosen]], dtype=np.float64)
+    wanted = np.full(len(run.free[0]), -1)
+    wanted[pairs.line[chosen]] = twins[pairs.entry[chosen]]
+    alike = np.flatnonzero(twins[pairs.entry] == wanted[pairs.line])
+    found = np.bincount(pairs.line[alike], probability[alike], len(wanted))
+    return np.asarray(found[pairs.line[chosen]], dtype=np.float64)
 
 
 def _rivals(pairs: Pairs, probability: Floats, chosen: Ints) -> list[tuple[int, Pairs, Floats]]:
@@ -300,11 +360,12 @@ def _rivals(pairs: Pairs, probability: Floats, chosen: Ints) -> list[tuple[int, 
     ]
 
 
-def _result(run: _Run) -> Result:
+def _result(run: _Run, calibration: Calibration) -> Result:
     least = run.comparison.rules.min_probability
-    found = Found(run.comparison.lines, run.comparison.entries, run.weights)
+    found = Found(run.comparison.lines, run.comparison.entries, run.weights, calibration)
     proposals = [found.group(group) for group in run.groups]
     proposals = [one for one in proposals if one.probability >= least]
+    proposals.extend(found.returned(offset) for offset in run.returned)
     for assigned in run.assigned:
         proposals.extend(found.pairs(assigned, least))
     place = {identity: position for position, identity in enumerate(run.comparison.lines.ids)}

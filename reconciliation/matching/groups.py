@@ -16,7 +16,7 @@ from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, amount_levels
 from reconciliation.matching.levels import Weights
 from reconciliation.matching.readings import Keys, Reading
-from reconciliation.matching.tables import Table
+from reconciliation.matching.tables import LARGEST_AMOUNT, Table
 
 MOST_IN_BATCH = 500
 BATCH_BEFORE, BATCH_AFTER = 20, 7
@@ -28,13 +28,15 @@ _CHANCE_LIMIT = 10.0
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """Rows that may belong together. `chance`: log of the accidental ways; `batch`: level of the batch;
-    `known`: the rows of one side say themselves that they belong together, whoever paid each."""
+    `known`: the rows of one side say themselves that they belong together, whoever paid each; `exact`:
+    the amounts add up."""
 
     lines: Ints
     entries: Ints
     chance: float
     batch: int = lv.NO_BATCH
     known: bool = False
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,9 @@ class _Side:
 def _both_sides(
     comparison: Comparison, free: tuple[Bools, Bools], parts_are_entries: bool
 ) -> tuple[_Side, _Side]:
-    lines = _Side(comparison.lines, comparison.line_side, comparison.line_reading, free[0])
-    entries = _Side(comparison.entries, comparison.entry_side, comparison.entry_reading, free[1])
+    free_lines, free_entries = free[0] & comparison.lines.summable, free[1] & comparison.entries.summable
+    lines = _Side(comparison.lines, comparison.line_side, comparison.line_reading, free_lines)
+    entries = _Side(comparison.entries, comparison.entry_side, comparison.entry_reading, free_entries)
     return (entries, lines) if parts_are_entries else (lines, entries)
 
 
@@ -113,7 +116,8 @@ def _with_wholes(
         one = row[i : i + 1]
         parts = members[group[i]]
         lines, entries = (one, parts) if parts_are_entries else (parts, one)
-        yield Hypothesis(lines, entries, -_CHANCE_LIMIT if exact[i] else -2.0, int(level[i]), known=True)
+        chance = -_CHANCE_LIMIT if exact[i] else -2.0
+        yield Hypothesis(lines, entries, chance, int(level[i]), known=True, exact=bool(exact[i]))
 
 
 def _wholes(batch: _Batches, wholes: _Side, parts_are_entries: bool) -> tuple[Ints, Ints, Ints]:
@@ -137,19 +141,23 @@ def _wholes(batch: _Batches, wholes: _Side, parts_are_entries: bool) -> tuple[In
 
 
 def exact_sums(
-    comparison: Comparison, pairs: Pairs, *, by_line: bool
+    comparison: Comparison, pairs: Pairs, *, by_line: bool, netted: bool = False
 ) -> tuple[list[tuple[Hypothesis, ...]], int]:
     """Sums of the candidates of each line (or entry) that equal its amount, ways of one target together;
-    and for how many targets the search was cut off by its limit."""
+    and for how many targets the search was cut off by its limit. `netted` takes candidates off as well."""
     target, part = (pairs.line, pairs.entry) if by_line else (pairs.entry, pairs.line)
     lines, entries = comparison.lines.amount, comparison.entries.amount
     wholes, parts = (lines, entries) if by_line else (entries, lines)
     named = pairs.levels["reference"] <= lv.WITHOUT_PREFIX
-    enough = np.flatnonzero(_may_reach(target, wholes[target], parts[part]))
-    order = enough[np.lexsort((np.abs(pairs.lag[enough]), target[enough]))]
+    reach = np.ones(len(pairs), np.bool_) if netted else _may_reach(target, wholes[target], parts[part])
+    enough = np.flatnonzero(reach)
+    # Those of the very payer come before namesakes, and among them the nearest dates.
+    namesake = ~named & (pairs.levels["payer"] > lv.COMMON_PAYER)
+    order = enough[np.lexsort((np.abs(pairs.lag[enough]), namesake[enough], target[enough]))]
     starts, sizes = grouped(target[order])
     rows, amounts, told = target[order[starts]], parts[part[order]], named[order]
-    hopeful = sums.possible(wholes[rows], amounts, starts, sizes)
+    # A sum from which something is taken off may start from any candidate.
+    hopeful = (sizes >= 2) if netted else sums.possible(wholes[rows], amounts, starts, sizes)
     if len(order):
         hopeful |= (sizes >= 2) & np.logical_or.reduceat(told, starts)
     found: list[tuple[Hypothesis, ...]] = []
@@ -157,8 +165,9 @@ def exact_sums(
     for k in np.flatnonzero(hopeful).tolist():
         members = slice(starts[k], starts[k] + sizes[k])
         search = _Search(
-            int(wholes[rows[k]]), part[order[members]], amounts[members], comparison.rules.longest_group
-        )
+            int(wholes[rows[k]]), part[order[members]], amounts[members],
+            comparison.rules.longest_group, netted,
+        )  # fmt: skip
         ways, cut = search.ways(told[members])
         limited -= int(sizes[k] > sums.MOST_SEARCHED and not cut)
         if ways:
@@ -170,6 +179,7 @@ def exact_sums(
 def _may_reach(target: Ints, whole: Ints, part: Ints) -> Bools:
     """Pairs of targets whose smaller candidates of the same sign together are large enough."""
     fits = (np.sign(part) == np.sign(whole)) & (np.abs(part) < np.abs(whole))
+    fits &= np.abs(whole) <= LARGEST_AMOUNT
     together = np.bincount(target, np.where(fits, np.abs(part), 0))
     return np.asarray(fits & (together[target] >= np.abs(whole)))
 
@@ -182,6 +192,7 @@ class _Search:
     rows: Ints
     amounts: Ints
     longest: int
+    netted: bool = False
 
     def ways(self, named: Bools) -> tuple[list[tuple[Ints, float]], bool]:
         """Ways with their chance: first those with every part that is named, then any."""
@@ -189,7 +200,7 @@ class _Search:
             ways = self._with(named)
             if ways:
                 return ways, False
-        result = sums.find(self.target, self.amounts, longest=self.longest)
+        result = sums.find(self.target, self.amounts, longest=self.longest, netted=self.netted)
         chances = [sums.chance(len(way), self.amounts) for way in result.ways]
         return [
             (self.rows[list(way)], one) for way, one in zip(result.ways, chances, strict=True)
@@ -200,9 +211,10 @@ class _Search:
         if rest == 0:
             return [(self.rows[named], -_CHANCE_LIMIT)] if named.sum() > 1 else []
         others = self.amounts[~named]
-        if (rest > 0) != (self.target > 0) or not len(others):
+        if ((rest > 0) != (self.target > 0) and not self.netted) or not len(others):
             return []
-        result = sums.find(rest, others, longest=self.longest - int(named.sum()), fewest=1)
+        longest = self.longest - int(named.sum())
+        result = sums.find(rest, others, longest=longest, fewest=1, netted=self.netted)
         return [
             (np.concatenate((self.rows[named], self.rows[~named][list(way)])), sums.chance(len(way), others))
             for way in result.ways
@@ -217,7 +229,8 @@ def _hypothesis(row: int, parts: Ints, chance: float, *, by_line: bool) -> Hypot
 def part_payments(comparison: Comparison, pairs: Pairs) -> list[Hypothesis]:
     """Several lines that name one entry and together pay a part of it."""
     named = pairs.levels["reference"] <= lv.WITHOUT_PREFIX
-    rows = np.flatnonzero(named & (pairs.levels["amount"] == lv.PART))
+    small = comparison.entries.summable[pairs.entry]
+    rows = np.flatnonzero(named & small & (pairs.levels["amount"] == lv.PART))
     order = rows[np.argsort(pairs.entry[rows], kind="stable")]
     starts = run_starts(pairs.entry[order])
     found = []

@@ -14,7 +14,6 @@ import numpy as np
 
 from reconciliation.matching.arrays import Floats
 
-VERSION = 1
 MOST_LEARNED = 2.5
 
 
@@ -33,9 +32,9 @@ AMOUNT = (
     Level("exact, a list price", 0.6, "Exact amount, a common price"),
     Level("cents", 0.5, "Amount differs by cents ({})"),
     Level("transposed", 0.5, "Two digits of the amount changed places ({})"),
-    Level("fee", 0.0, "Amount differs by what a fee may be ({})"),
+    Level("fee", -0.5, "Amount differs by what a fee may be ({})"),
     Level("discount", -1.0, "Amount differs by what a discount may be ({})"),
-    Level("part", -3.0, "Part of the amount ({} open)"),
+    Level("part", -3.7, "Part of the amount ({} open)"),
     Level("different", -9.0, "Different amount ({})"),
     Level("exact sum", 0.0, "The amounts add up exactly"),
 )
@@ -59,7 +58,7 @@ PAYER = (
     Level("same", 4.5, "same payer"),
     Level("same, common", 3.0, "same payer, a frequent one"),
     Level("nearly the same", 2.2, "payer nearly the same"),
-    Level("partly", -0.3, "payer partly the same"),
+    Level("partly", -1.0, "payer partly the same"),
     Level("unknown", 0.0, ""),
     Level("different", -4.0, "different payer"),
 )
@@ -118,10 +117,10 @@ SHARE_PULL = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Log-odds of every level, by feature; `version` names the set that a proposal was made with."""
+    """Log-odds of every level, by feature; `version` names the set a proposal was made with (0: built in)."""
 
     by_feature: dict[str, Floats]
-    version: int = VERSION
+    version: int = 0
 
     @classmethod
     def start(cls) -> Weights:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from reconciliation.matching.arrays import Floats, Ints, Small
+from reconciliation.matching.arrays import Bools, Floats, Ints, Small, numbered
 from reconciliation.matching.levels import DATE_DAYS, LEARNED, MOST_LEARNED, Weights
 
 ROUNDS = 12
 _DAMPING = 0.3
+UNHEARD = -8.0
+"""Pairs this unlikely take nothing from their rivals; they are most of what crowded amounts bring."""
+_SETTLED = 1e-5
 _PRIOR_PAIRS = 60.0
 
 
@@ -18,36 +21,50 @@ def marginals(line: Ints, entry: Ints, score: Floats) -> Floats:
     Messages are how free each row is for a pair once its other pairs are heard; exact on trees and
     near enough on the small cycles that equal amounts make.
     """
-    _, line = np.unique(line, return_inverse=True)
-    _, entry = np.unique(entry, return_inverse=True)
-    weight = np.exp(np.clip(score, -30.0, 25.0))
-    free_line = np.full(len(score), 0.5)
-    free_entry = np.full(len(score), 0.5)
-    for _ in range(ROUNDS if len(score) else 0):
-        free_line = _DAMPING * free_line + (1 - _DAMPING) * _freedom(line, weight * free_entry)
-        free_entry = _DAMPING * free_entry + (1 - _DAMPING) * _freedom(entry, weight * free_line)
-    joint = weight * free_line * free_entry
+    joint = np.exp(np.clip(score, -30.0, 25.0))
+    heard = np.flatnonzero(score > UNHEARD)
+    rest = heard[_has_rivals(line[heard]) | _has_rivals(entry[heard])]
+    joint[rest] *= _freedom_of_both(numbered(line[rest]), numbered(entry[rest]), joint[rest])
     return np.asarray(joint / (1.0 + joint))
 
 
-def _freedom(row: Ints, pull: Floats) -> Floats:
-    total = np.bincount(row, weights=pull)
-    return np.asarray(1.0 / (1.0 + np.maximum(total[row] - pull, 0.0)))
+def _has_rivals(row: Ints) -> Bools:
+    which, size = numbered(row)
+    return np.asarray(np.bincount(which, minlength=size)[which] > 1)
+
+
+def _freedom_of_both(line: tuple[Ints, int], entry: tuple[Ints, int], weight: Floats) -> Floats:
+    """How free both rows of each pair are for it; rounds end when hardly anything moves."""
+    free_line = np.full(len(weight), 0.5)
+    free_entry = np.full(len(weight), 0.5)
+    for _ in range(ROUNDS if len(weight) else 0):
+        before = free_line
+        free_line = _DAMPING * free_line + (1 - _DAMPING) * _freedom(line, weight * free_entry)
+        free_entry = _DAMPING * free_entry + (1 - _DAMPING) * _freedom(entry, weight * free_line)
+        if float(np.abs(free_line - before).max()) < _SETTLED:
+            break
+    return np.asarray(free_line * free_entry)
+
+
+def _freedom(row: tuple[Ints, int], pull: Floats) -> Floats:
+    which, size = row
+    others = np.bincount(which, weights=pull, minlength=size)[which] - pull
+    return np.asarray(1.0 / (1.0 + np.maximum(others, 0.0)))
 
 
 def learned(
     weights: Weights, levels: dict[str, Small], probability: Floats, background: dict[str, Floats]
 ) -> Weights:
-    """Weights moved towards what the pairs show: one step of expectation-maximisation.
+    """These weights moved towards what the pairs show: one step of expectation-maximisation.
 
     Each level's share among probable pairs against its share among improbable ones (of dates: against
     its share of the days searched, because candidates are not drawn evenly from them). `background` adds
     how often each level stands in pairs of crowded amounts drawn at random. Few pairs move a level
-    little, and none moves further than MOST_LEARNED from its start value.
+    little, and none moves further than MOST_LEARNED from its value in `weights`.
     """
     by_feature = dict(weights.by_feature)
     for name in LEARNED:
-        start = Weights.start().by_feature[name]
+        start = weights.by_feature[name]
         hits = _tally(levels[name], probability, len(start))
         seen = _tally(levels[name], 1.0 - probability, len(start))
         seen = seen + background.get(name, 0.0)

@@ -14,7 +14,7 @@ from rapidfuzz.distance import OSA
 from rapidfuzz.process import cpdist
 from scipy import sparse
 
-from reconciliation.matching.arrays import Bools, Floats, Hashes, Ints, spread, unique_pairs
+from reconciliation.matching.arrays import Bools, Floats, Hashes, Ints, in_sorted, spread, unique_pairs
 from reconciliation.matching.rarity import Rarity
 from reconciliation.matching.readings import Reading, Words
 from reconciliation.matching.vocabulary import ABBREVIATIONS, FILLERS, KIND_GROUPS, LEGAL_FORMS
@@ -251,7 +251,7 @@ def _with_one_left_out(texts: list[str]) -> tuple[Hashes, Ints]:
 
 
 def _known(keys: Hashes, others: Hashes) -> Bools:
-    return np.isin(keys, others)
+    return in_sorted(keys, others)
 
 
 def _cut(lines: Words, entries: Words) -> _Related:

@@ -1,32 +1,49 @@
-"""Entries that undo each other (a void and what it voids): paired among themselves, off the bank's table."""
+"""Rows of one table that undo each other: an entry and its void, a bank payment and its return."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from reconciliation.matching.arrays import Bools, Floats, Ints, mix, spread
 from reconciliation.matching.candidates import DatedKeys
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.levels import REFERENCE_CUT
-from reconciliation.matching.readings import REVERSAL, Keys
+from reconciliation.matching.readings import RETURNED, REVERSAL, Keys, Reading
+from reconciliation.matching.tables import Table
 
 DAYS = 60
 MOST_EACH = 20
 SURE, LIKELY = 9.0, 5.0
+RETURN = 5.5
+_RETURN_DAYS = 15
 _EXACT, _UNDOES, _REFERENCE, _SAME_NAME, _OTHER_NAME = 3.0, 3.0, 4.0, 2.0, -4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Two entries whose amounts cancel; `undoing` says that the second is worded as a reversal."""
+    """Two rows whose amounts cancel; `undoes` says that one is worded as a reversal or return."""
 
     first: int
     second: int
     score: float
+    undoes: bool
     shares_reference: bool
     same_name: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One table, among whose rows pairs are sought; `undoing` are the kind bits that speak of it."""
+
+    table: Table
+    side: Ints
+    reading: Reading
+    said: sparse.csr_matrix
+    weight: Floats
+    undoing: int
 
 
 def offsets(comparison: Comparison, free: Bools, least: float) -> list[Offset]:
@@ -34,38 +51,85 @@ def offsets(comparison: Comparison, free: Bools, least: float) -> list[Offset]:
 
     An entry whose reference a statement line of the same amount names is the bank's, and stays.
     """
-    first, second = _opposites(comparison, free & ~_named_by_bank(comparison))
+    names = comparison.names
+    side = _Side(
+        comparison.entries, comparison.entry_side, comparison.entry_reading, names.entries, names.weight,
+        REVERSAL,
+    )  # fmt: skip
+    found = _scored(side, free & ~_named_by_bank(comparison))
+    return _taken(found, free, least)
+
+
+def returns(comparison: Comparison, free: tuple[Bools, Bools]) -> list[Offset]:
+    """Payments and what the bank gave back of them, both on the statement and neither in the ledger.
+
+    The later line is worded as a return, or both share a reference. Where a free entry has the amount of
+    one of them, the ledger knows of it, and the lines have entries of their own.
+    """
+    reading = comparison.line_reading
+    said, weight = _own_words(reading)
+    undoing = REVERSAL | RETURNED
+    side = _Side(comparison.lines, comparison.line_side, reading, said, weight, undoing)
+    found = [
+        offset
+        for offset in _scored(side, free[0])
+        if (offset.undoes and reading.kinds[offset.second] & undoing) or offset.shares_reference
+    ]
+    booked = _booked(comparison, free[1])
+    left = [offset for offset in found if not booked[offset.first] and not booked[offset.second]]
+    return _taken(left, free[0], RETURN)
+
+
+def _own_words(reading: Reading) -> tuple[sparse.csr_matrix, Floats]:
+    words = reading.words
+    shape = (reading.size, len(words.text))
+    said = sparse.csr_matrix((np.ones(len(words.row), np.float32), (words.row, words.word)), shape=shape)
+    counts = np.bincount(words.word, minlength=len(words.text))
+    return said, np.asarray(np.log((reading.size + 50.0) / (counts + 0.5)))
+
+
+def _booked(comparison: Comparison, free: Bools) -> Bools:
+    """Lines of whose amount a free entry of about that day is left."""
+    rows = np.flatnonzero(free)
+    index = DatedKeys.build(comparison.entry_key[rows], comparison.entries.date[rows], rows)
+    date = comparison.lines.date
+    _, count = index.ranges(comparison.line_key, date - _RETURN_DAYS, date + _RETURN_DAYS)
+    return np.asarray(count > 0)
+
+
+def _scored(side: _Side, free: Bools) -> list[Offset]:
+    """Pairs that may cancel, best first."""
+    first, second = _opposites(side, free)
     if not len(first):
         return []
-    reference = _shared(comparison.entry_reading.whole, first, second)
-    name = _name_share(comparison, first, second)
-    undoes = (comparison.entry_reading.kinds[first] | comparison.entry_reading.kinds[second]) & REVERSAL != 0
-    gap = np.abs(comparison.entries.date[first] - comparison.entries.date[second])
-    score = (
-        _EXACT
-        + _UNDOES * undoes
-        + _REFERENCE * np.minimum(reference, 1)
-        + np.minimum(reference, 4) / 2
-        - gap / 30.0
-    )
+    reference = _shared(side.reading.whole, first, second)
+    name = _name_share(side, first, second)
+    undoes = (side.reading.kinds[first] | side.reading.kinds[second]) & side.undoing != 0
+    gap = np.abs(side.table.date[first] - side.table.date[second])
+    score = _EXACT + _UNDOES * undoes - gap / 30.0
+    score = score + _REFERENCE * np.minimum(reference, 1) + np.minimum(reference, 4) / 2
     score = score + np.select([name >= 0.5, name < 0.25], [_SAME_NAME, _OTHER_NAME], 0.0)
-    found = []
-    for i in np.argsort(-score, kind="stable").tolist():
-        if score[i] < least:
-            break
-        a, b = int(first[i]), int(second[i])
-        if free[a] and free[b]:
-            free[a] = free[b] = False
-            found.append(Offset(a, b, float(score[i]), bool(reference[i] > 0), bool(name[i] >= 0.5)))
-    return found
+    order = np.argsort(-score, kind="stable")
+    columns = (first, second, score, undoes, reference > 0, name >= 0.5)
+    return [Offset(*row) for row in zip(*(column[order].tolist() for column in columns), strict=True)]
 
 
-def _opposites(comparison: Comparison, free: Bools) -> tuple[Ints, Ints]:
-    """(earlier, later) pairs of entries with opposite amounts within DAYS."""
-    rows = np.flatnonzero(free & (comparison.entries.amount != 0))
-    date, amount = comparison.entries.date, comparison.entries.amount
-    index = DatedKeys.build(mix(amount[rows], comparison.entry_side[rows]), date[rows], rows)
-    key = mix(-amount[rows], comparison.entry_side[rows])
+def _taken(found: list[Offset], free: Bools, least: float) -> list[Offset]:
+    """The best that use each free row once; their rows are no longer free afterwards."""
+    taken = []
+    for offset in found:
+        if offset.score >= least and free[offset.first] and free[offset.second]:
+            free[offset.first] = free[offset.second] = False
+            taken.append(offset)
+    return taken
+
+
+def _opposites(side: _Side, free: Bools) -> tuple[Ints, Ints]:
+    """(earlier, later) pairs of rows with opposite amounts within DAYS."""
+    date, amount = side.table.date, side.table.amount
+    rows = np.flatnonzero(free & (amount != 0))
+    index = DatedKeys.build(mix(amount[rows], side.side[rows]), date[rows], rows)
+    key = mix(-amount[rows], side.side[rows])
     start, count = index.ranges(key, date[rows], date[rows] + DAYS)
     count[count > MOST_EACH] = 0
     which, place = spread(start, count)
@@ -99,10 +163,9 @@ def _shared(keys: Keys, first: Ints, second: Ints) -> Ints:
     return np.bincount(which[hits], minlength=len(first))
 
 
-def _name_share(comparison: Comparison, first: Ints, second: Ints) -> Floats:
+def _name_share(side: _Side, first: Ints, second: Ints) -> Floats:
     """Share of the rarer words of one that the other has as well."""
-    said = comparison.names.entries
-    weight = np.where(comparison.names.weight > 1.5, comparison.names.weight, 0.0)
-    mass = np.asarray(said @ weight).ravel()
-    both = np.asarray(said[first].multiply(said[second]) @ weight).ravel()
+    weight = np.where(side.weight > 1.5, side.weight, 0.0)
+    mass = np.asarray(side.said @ weight).ravel()
+    both = np.asarray(side.said[first].multiply(side.said[second]) @ weight).ravel()
     return np.asarray(both / np.maximum(np.minimum(mass[first], mass[second]), 1e-9))

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconciliation.matching.arrays import Floats, Ints
-from reconciliation.matching.calibration import calibrated
+from reconciliation.matching.calibration import AS_GIVEN, Calibration
+from reconciliation.matching.differences import KINDS, difference_kinds
 from reconciliation.matching.evidence import Pairs
 from reconciliation.matching.groups import Group
-from reconciliation.matching.levels import Weights
+from reconciliation.matching.levels import FEATURES, Weights
 from reconciliation.matching.offsetting import Offset
 from reconciliation.matching.proposals import (
     Alternative,
+    Evidence,
     Offsetting,
     Particulars,
     Proposal,
@@ -43,36 +45,64 @@ class Assigned:
 class Found:
     """Turns findings over these two tables into proposals."""
 
-    def __init__(self, lines: Table, entries: Table, weights: Weights) -> None:
+    def __init__(
+        self, lines: Table, entries: Table, weights: Weights, calibration: Calibration = AS_GIVEN
+    ) -> None:
         self.lines, self.entries = lines, entries
         self.wording = Wording(weights)
+        self.version = weights.version
+        self.calibration = calibration
+        self._known: dict[tuple[int, ...], dict[str, int]] = {}
+
+    def _levels(self, levels: tuple[int, ...]) -> dict[str, int]:
+        """Feature -> position; the many proposals judged alike share one."""
+        known = self._known.get(levels)
+        if known is None:
+            known = self._known[levels] = dict(zip(FEATURES, levels, strict=True))
+        return known
 
     def pairs(self, assigned: Assigned, least: float) -> list[Proposal]:
         """Proposals of one line and one entry each, of at least this probability.
 
-        Of entries that nothing tells apart each alone is improbable; the line still gets its one.
+        Of entries that nothing tells apart each alone is improbable; the line still gets its one. A tie is
+        shown to a person where the weights alone, before the curve, find it probable.
         """
-        probable = (assigned.probability >= least) | (assigned.alike >= max(least, ALIKE))
+        shown, alike = self._shown(assigned), self.calibration.applied(assigned.alike)
+        probable = (shown >= least) | (alike >= max(least, ALIKE))
+        tied = np.array([at for at, _, _ in assigned.rivals], dtype=np.int64)
+        probable[tied] |= assigned.probability[tied] >= least
         proposals = self._pairs(assigned)
         return [one for one, kept in zip(proposals, probable.tolist(), strict=True) if kept]
 
+    def _shown(self, assigned: Assigned) -> Floats:
+        """Calibrated is whether the line has its match among alike ones; which of these is a plain draw."""
+        alike = np.maximum(assigned.alike, assigned.probability)
+        share = assigned.probability / np.maximum(alike, 1e-9)
+        return np.asarray(np.round(self.calibration.applied(alike) * share, 6))
+
     def _pairs(self, assigned: Assigned) -> list[Proposal]:
         pairs = assigned.pairs
-        difference = self.lines.amount[pairs.line] - self.entries.amount[pairs.entry]
+        amounts = self.lines.amount[pairs.line], self.entries.amount[pairs.entry]
         rivals = {at: self._alternatives(others, chances) for at, others, chances in assigned.rivals}
-        columns = (pairs.line, pairs.entry, pairs.lag, calibrated(assigned.probability), difference)
-        levels = zip(*(level.tolist() for level in pairs.levels.values()), strict=True)
+        columns = (
+            pairs.line, pairs.entry, pairs.lag, assigned.probability,
+            self._shown(assigned), amounts[0] - amounts[1],
+            difference_kinds(*amounts, pairs.levels["amount"]),
+        )  # fmt: skip
+        levels = zip(*(pairs.levels[name].tolist() for name in FEATURES), strict=True)
         rows = zip(*(column.tolist() for column in columns), levels, strict=True)
-        names = tuple(pairs.levels)
         return [
-            self._pair(row[:5], dict(zip(names, row[5], strict=True)), rivals.get(position, ()))
+            self._pair(row[:7], self._levels(row[7]), rivals.get(position, ()))
             for position, row in enumerate(rows)
         ]
 
     def _pair(
-        self, row: tuple[int, int, int, float, int], levels: dict[str, int], rivals: tuple[Alternative, ...]
+        self,
+        row: tuple[int, int, int, float, float, int, int],
+        levels: dict[str, int],
+        rivals: tuple[Alternative, ...],
     ) -> Proposal:
-        line, entry, lag, chance, difference = row
+        line, entry, lag, raw, chance, difference, kind = row
         about = Particulars(
             difference, self.entries.currency[entry], reference_text(self.entries, entry), lag
         )
@@ -84,6 +114,10 @@ class Found:
             tie=bool(rivals),
             difference=difference,
             alternatives=rivals,
+            weights_version=self.version,
+            difference_kind=KINDS[kind],
+            levels=levels,
+            raw_probability=raw,
         )
 
     def _alternatives(self, others: Pairs, chances: Floats) -> tuple[Alternative, ...]:
@@ -104,16 +138,20 @@ class Found:
 
     def group(self, group: Group) -> Proposal:
         """The proposal of a group of rows."""
-        difference = int(self.lines.amount[group.lines].sum() - self.entries.amount[group.entries].sum())
+        stated, booked = self.lines.amount[group.lines].sum(), self.entries.amount[group.entries].sum()
+        difference = int(stated - booked)
         first = int(group.entries[0])
         reference = reference_text(self.entries, first)
         parts = max(len(group.lines), len(group.entries))
         about = Particulars(difference, self.entries.currency[first], reference, group.lag, parts)
         chance = _logistic(group.score) * group.share
+        kind = difference_kinds(
+            np.array([stated]), np.array([booked]), np.array([group.levels["amount"]], dtype=np.int8)
+        )
         return Proposal(
             line_ids=_ids(self.lines, group.lines),
             entry_ids=_ids(self.entries, group.entries),
-            probability=float(calibrated(np.array([chance]))[0]),
+            probability=float(self.calibration.applied(np.array([chance]))[0]),
             evidence=self.wording.evidence(group.levels, about),
             tie=bool(group.rivals),
             difference=difference,
@@ -123,6 +161,29 @@ class Found:
                 )
                 for rival in group.rivals
             ),
+            weights_version=self.version,
+            difference_kind=KINDS[int(kind[0])],
+            levels=self._levels(tuple(group.levels[name] for name in FEATURES)),
+            raw_probability=chance,
+        )
+
+    def returned(self, offset: Offset) -> Proposal:
+        """Two bank lines that cancel: a payment and its return, with no entry."""
+        evidence = [Evidence("Opposite amounts cancel", 3.0)]
+        if offset.undoes:
+            evidence.append(Evidence("one is worded as a return", 3.0))
+        if offset.shares_reference:
+            evidence.append(Evidence("same reference in both", 4.0))
+        if offset.same_name:
+            evidence.append(Evidence("same name in both", 2.0))
+        chance = _logistic(offset.score - _EVEN_OFFSET)
+        return Proposal(
+            line_ids=(self.lines.ids[offset.first], self.lines.ids[offset.second]),
+            entry_ids=(),
+            probability=round(chance, 6),
+            evidence=tuple(evidence),
+            weights_version=self.version,
+            raw_probability=chance,
         )
 
     def offsetting(self, offset: Offset) -> Offsetting:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ledgerhub.core.money import from_minor
@@ -33,8 +34,9 @@ class Alternative(NamedTuple):
 class Proposal:
     """Lines and entries proposed as one match.
 
-    `difference` is lines less entries in minor units; `tie` says that an alternative is nearly as
-    good, so that a person must choose; `weights_version` names the weights that judged it.
+    `difference` is lines less entries in minor units, `difference_kind` what it probably is (one of
+    `differences.KINDS`); `tie` says that an alternative is nearly as good, so that a person must choose;
+    `levels` (feature -> position), `raw_probability` and `weights_version` say what judged it.
     """
 
     line_ids: tuple[str, ...]
@@ -44,7 +46,10 @@ class Proposal:
     tie: bool = False
     difference: int = 0
     alternatives: tuple[Alternative, ...] = ()
-    weights_version: int = lv.VERSION
+    weights_version: int = 0
+    difference_kind: str = ""
+    levels: Mapping[str, int] = field(default_factory=dict)
+    raw_probability: float = 0.0
 
     @property
     def reason(self) -> str:
@@ -56,7 +61,9 @@ class Proposal:
 
     @property
     def kind(self) -> str:
-        """`one to one`, `one to many`, `many to one` or `many to many`, lines first."""
+        """`one to one`, `one to many`, `many to one` or `many to many`, lines first; `lines that cancel`."""
+        if not self.entry_ids:
+            return "lines that cancel"
         sides = ("one" if len(ids) == 1 else "many" for ids in (self.line_ids, self.entry_ids))
         return " to ".join(sides)
 

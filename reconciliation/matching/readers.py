@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ledgerhub.core.money import Inexact, UnknownCurrency, to_minor
-from reconciliation.matching.tables import TEXT_COLUMNS, Table, day_number
+from reconciliation.matching.tables import LARGEST_AMOUNT, TEXT_COLUMNS, Table, day_number
 
 COLUMNS = {
     "id": "id", "line_id": "id", "entry_id": "id", "date": "date", "amount": "amount",
     "ref": "reference", **{name: name for name in TEXT_COLUMNS},
 }  # fmt: skip
-LARGEST_AMOUNT = 10**15
 MOST_BYTES = 2 * 1024**3
 _REPEATED = {"account", "currency", "kind"}
 _PLAIN = re.compile(r"-?\d{1,15}(\.\d+)?")
@@ -71,12 +70,19 @@ def _unadorned(text: str) -> str:
 
 def _records(path: Path) -> Iterator[list[str]]:
     text = _decoded(path)
+    if not text.strip("\ufeff\0 \t\r\n"):
+        raise UnusableFile(f"{path.name} is empty: a header line with id, date and amount is needed")
     first = text.split("\n", 1)[0]
-    delimiter = max(",;\t|", key=first.count)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=first.count))
+    number = 0
     try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    except csv.Error as error:
-        raise UnusableFile(f"{path.name} is not a CSV file that can be read: {error}") from None
+        for number, row in enumerate(rows, start=1):  # noqa: B007 - told when the next row cannot be read
+            yield row
+    except csv.Error:
+        raise UnusableFile(
+            f"{path.name}, row {number + 1}: a cell is longer than {csv.field_size_limit():,} characters; "
+            "is a quotation mark missing?"
+        ) from None
 
 
 def _decoded(path: Path) -> str:
@@ -86,8 +92,6 @@ def _decoded(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise UnusableFile(f"{path.name} cannot be opened: {error.strerror}") from None
-    if not raw.strip():
-        raise UnusableFile(f"{path.name} is empty: a header line with id, date and amount is needed")
     for encoding in ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
         try:
             return raw.decode(encoding)

@@ -16,6 +16,8 @@ MOST_SEARCHED = 20
 MOST_IN_RUN = 120
 """Amounts, in order of date, of which every unbroken run is tried."""
 MOST_WAYS = 12
+MOST_HITS = 20_000
+"""Ways looked at before the simplest are kept: equal amounts add up in hundreds of thousands of ways."""
 _TOGETHER = 256
 _Words = npt.NDArray[np.uint32]
 
@@ -28,14 +30,15 @@ class Sums:
     limited: bool
 
 
-def find(target: int, amounts: Ints, *, longest: int, fewest: int = 2) -> Sums:
-    """Combinations of `fewest` to `longest` of these amounts (same sign as the target) that sum to it.
+def find(target: int, amounts: Ints, *, longest: int, fewest: int = 2, netted: bool = False) -> Sums:
+    """Combinations of `fewest` to `longest` of these amounts that sum to the target: those of its sign, or
+    (`netted`) of both signs, as where credit notes are taken off.
 
     The first MOST_SEARCHED amounts are tried in all combinations; of the first MOST_IN_RUN every run.
     """
     sign = 1 if target > 0 else -1
     sizes = amounts * sign
-    fitting = np.flatnonzero((sizes > 0) & (sizes <= target * sign))
+    fitting = np.flatnonzero((sizes != 0) if netted else ((sizes > 0) & (sizes <= target * sign)))
     if len(fitting) < fewest:
         return Sums([], False)
     near = fitting[:MOST_SEARCHED]
@@ -95,29 +98,28 @@ def _runs_meet(target: Ints, amounts: Ints, starts: Ints, counts: Ints) -> Ints:
 
 
 @lru_cache(maxsize=MOST_SEARCHED)
-def _choices(size: int) -> Ints:
+def choices(size: int) -> Ints:
     """Every choice of `size` things: 2**size rows of 0 and 1."""
     numbers = np.arange(1 << size)
     return (numbers[:, None] >> np.arange(size)) & 1
 
 
 def _combinations(target: int, sizes: Ints, allowed: range) -> list[tuple[int, ...]]:
-    if int(sizes.sum()) < target:
+    if int(sizes[sizes > 0].sum()) < target:
         return []
     half = len(sizes) // 2
-    left, right = _choices(half) @ sizes[:half], _choices(len(sizes) - half) @ sizes[half:]
+    left, right = choices(half) @ sizes[:half], choices(len(sizes) - half) @ sizes[half:]
     order = np.argsort(right)
     ordered = right[order]
     low = np.searchsorted(ordered, target - left)
     high = np.searchsorted(ordered, target - left, "right")
-    ways = []
-    for mask in np.flatnonzero(high > low).tolist():
-        for other in order[low[mask] : high[mask]].tolist():
-            chosen = mask | other << half
-            if chosen.bit_count() in allowed:
-                ways.append(chosen)
-    ways.sort(key=lambda chosen: (min(chosen.bit_count(), len(sizes) - chosen.bit_count()), chosen))
-    return [tuple(i for i in range(len(sizes)) if chosen >> i & 1) for chosen in ways[:MOST_WAYS]]
+    which, place = spread(low, np.minimum(high - low, MOST_HITS))
+    chosen = (which | order[place] << half)[:MOST_HITS]
+    many = np.bitwise_count(chosen.astype(np.uint64)).astype(np.int64)
+    told = (many >= allowed.start) & (many < allowed.stop)
+    chosen, many = chosen[told], many[told]
+    simplest = np.lexsort((chosen, np.minimum(many, len(sizes) - many)))[:MOST_WAYS]
+    return [tuple(i for i in range(len(sizes)) if one >> i & 1) for one in chosen[simplest].tolist()]
 
 
 def _runs(target: int, sizes: Ints, order: Ints, longest: int) -> list[tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,11 +10,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from reconciliation.matching.arrays import Ints
+from reconciliation.matching.arrays import Bools, Ints
 
 _EPOCH = date(1970, 1, 1).toordinal()
 TEXT_COLUMNS = ("account", "currency", "description", "reference", "counterparty", "kind", "batch")
 LONGEST_TEXT = 1000
+LARGEST_AMOUNT = 10**15
+"""Minor units; sums of hundreds of such amounts are still exact in 64 bits. Larger ones are never summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +52,24 @@ class Table:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def summable(self) -> Bools:
+        """Rows whose amounts may be added up."""
+        return (self.amount >= -LARGEST_AMOUNT) & (self.amount <= LARGEST_AMOUNT)
+
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
         """Rows with `id`, `date` (datetime.date), `amount` (int, minor units) and any of the text columns."""
-        rows = list(rows)
-        texts = {name: [str(row.get(name) or "") for row in rows] for name in TEXT_COLUMNS}
-        return cls(
-            ids=[str(row["id"]) for row in rows],
-            date=np.array([row["date"].toordinal() - _EPOCH for row in rows], dtype=np.int64),
-            amount=np.array([row["amount"] for row in rows], dtype=np.int64),
-            **texts,
-        )
+        ids: list[str] = []
+        numbers = array("q")
+        texts: dict[str, list[str]] = {name: [] for name in TEXT_COLUMNS}
+        for row in rows:
+            ids.append(str(row["id"]))
+            numbers.extend((row["date"].toordinal() - _EPOCH, row["amount"]))
+            for name, column in texts.items():
+                column.append(str(row.get(name) or ""))
+        date, amount = np.array(numbers, dtype=np.int64).reshape(-1, 2).T.copy()
+        return cls(ids=ids, date=date, amount=amount, **texts)
 
     def take(self, rows: Ints) -> Table:
         """The table of these rows, in this order."""
@@ -80,8 +90,9 @@ def codes(left: list[str], right: list[str]) -> tuple[Ints, Ints]:
 
 
 def _coded(texts: list[str], known: dict[str, int]) -> Ints:
-    folded = (text.strip().casefold() for text in texts)
-    return np.fromiter((known.setdefault(text, len(known)) for text in folded), np.int64, len(texts))
+    # Columns of few distinct texts: each is folded once.
+    numbers = {text: known.setdefault(text.strip().casefold(), len(known)) for text in dict.fromkeys(texts)}
+    return np.fromiter(map(numbers.__getitem__, texts), np.int64, len(texts))
 
 
 def comparable(left: Ints, right: Ints) -> tuple[Ints, Ints]:

@@ -8,6 +8,7 @@ tokens "INV" "1042" side by side all have one and the same hash.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -20,10 +21,10 @@ from reconciliation.matching.tables import LONGEST_TEXT
 
 CHUNK_CHARACTERS = 1 << 20
 PREFIX_LENGTHS = range(5, 12)
+SUFFIX_LENGTHS = range(8, 12)
 _BASE = 0x100000001B3 * 2 + 1
 _MASK = (1 << 64) - 1
-_LETTER, _DIGIT = 1, 2
-_BLANKS = np.array([ord(character) for character in "\t\n\r ,;"], dtype=np.uint32)
+_LETTER, _DIGIT, _BLANK = 1, 2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Chunks:
     """Stretches between blanks that hold a digit: their row, hash of letters and digits, length, digits.
 
     `last` marks the end of a text (where banks cut); `prefix` holds hashes of the first 5 to 11
-    characters of each longer stretch, one row of the array a length, 0 where there is none.
+    characters of each longer stretch, one row of the array a length, 0 where there is none; `suffix`
+    those of the last 8 to 11.
     """
 
     row: Ints
@@ -60,6 +62,7 @@ class Chunks:
     digits: Ints
     last: Bools
     prefix: Hashes
+    suffix: Hashes
 
 
 def folded(text: str) -> str:
@@ -71,6 +74,16 @@ def folded(text: str) -> str:
     return "".join(c for c in plain if not unicodedata.combining(c))[:LONGEST_TEXT]
 
 
+def folded_all(texts: list[str]) -> list[str]:
+    """Texts of a column `folded`; plain ones all at once."""
+    whole = "\0".join(texts)
+    if whole.isascii() and max(map(len, texts), default=0) <= LONGEST_TEXT:
+        lowered = whole.lower().split("\0")
+        if len(lowered) == len(texts):
+            return lowered
+    return [folded(text) for text in texts]
+
+
 def word_hash(word: str) -> int:
     """The hash that `tokenize` gives this word (letters and digits only, already folded)."""
     total, power = 0, 1
@@ -80,16 +93,18 @@ def word_hash(word: str) -> int:
     return int(mix(np.array([total], dtype=np.uint64), len(word))[0])
 
 
-def tokenize(texts: list[str]) -> Tokens:
-    """Tokens of a column of texts already `folded`."""
+def tokenize(texts: list[str], *, prefixes: bool) -> Tokens:
+    """Tokens of a column of texts already `folded`; `prefixes` (and suffixes) only where asked for."""
     sizes = np.fromiter(map(len, texts), np.int64, len(texts))
     ends = np.cumsum(sizes)
     cuts = [0]
     while cuts[-1] < len(texts):
         begun = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
         cuts.append(max(int(np.searchsorted(ends, begun + CHUNK_CHARACTERS, "right")), cuts[-1] + 1))
-    parts = [_tokens(texts[a:b], sizes[a:b], a) for a, b in pairwise(cuts)]
-    return _merged(parts) if parts else _tokens([], sizes, 0)
+    parts = [_tokens(texts[a:b], sizes[a:b], a, prefixes) for a, b in pairwise(cuts)]
+    if len(parts) == 1:
+        return parts[0]
+    return _merged(parts) if parts else _tokens([], sizes, 0, prefixes)
 
 
 def _merged(parts: list[Tokens]) -> Tokens:
@@ -124,6 +139,8 @@ def _classes() -> npt.NDArray[np.uint8]:
             table[code] = _LETTER
         elif character.isdecimal():
             table[code] = _DIGIT
+        elif character in "\t\n\r ,;":
+            table[code] = _BLANK
     return table
 
 
@@ -145,19 +162,25 @@ class _Stream:
 
 def _stream(texts: list[str], sizes: Ints) -> tuple[_Stream, Ints]:
     """The stream of a chunk, and for each of its characters how many blanks came before."""
-    points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    points = _points("".join(texts))
     kinds = _classes()[np.minimum(points, (1 << 16) - 1)]
     rows = np.repeat(np.arange(len(sizes)), sizes)
-    kept = np.flatnonzero(kinds)
+    kept = np.flatnonzero(kinds & (_LETTER | _DIGIT))
     up, _ = _powers()
     values = points[kept].astype(np.uint64) * up[: len(kept)]
     running = np.concatenate((np.zeros(1, dtype=np.uint64), np.cumsum(values, dtype=np.uint64)))
-    blanks = np.cumsum(np.isin(points, _BLANKS), dtype=np.int64)[kept]
+    blanks = np.cumsum(kinds == _BLANK, dtype=np.int64)[kept]
     zero = np.asarray(points[kept] == ord("0"))
     return _Stream(rows[kept], kept, kinds[kept], zero, running), blanks
 
 
-def _tokens(texts: list[str], sizes: Ints, offset: int) -> Tokens:
+def _points(text: str) -> npt.NDArray[np.uint32]:
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), dtype=np.uint8).astype(np.uint32)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def _tokens(texts: list[str], sizes: Ints, offset: int, prefixes: bool) -> Tokens:
     stream, blanks = _stream(texts, sizes)
     size = len(stream.row)
     starts, ends = _runs(stream, size)
@@ -181,7 +204,7 @@ def _tokens(texts: list[str], sizes: Ints, offset: int) -> Tokens:
         start=stream.position[starts] - (np.cumsum(sizes) - sizes)[rows],
         whole_hash=stream.stretch(first, past),
         whole_length=past - first,
-        chunks=_chunks(stream, blanks, offset),
+        chunks=_chunks(stream, blanks, offset, prefixes),
     )
 
 
@@ -202,7 +225,7 @@ def _past_zeros(stream: _Stream, size: int) -> Ints:
     return np.minimum.accumulate(places[::-1])[::-1] if size else places
 
 
-def _chunks(stream: _Stream, blanks: Ints, offset: int) -> Chunks:
+def _chunks(stream: _Stream, blanks: Ints, offset: int, prefixes: bool) -> Chunks:
     size = len(stream.row)
     breaks = (blanks[1:] != blanks[:-1]) | (stream.row[1:] != stream.row[:-1])
     starts = np.flatnonzero(np.append(True, breaks)[:size])
@@ -212,13 +235,31 @@ def _chunks(stream: _Stream, blanks: Ints, offset: int) -> Chunks:
     kept = digits > 0
     last = np.append(stream.row[starts][1:] != stream.row[starts][:-1], True)[: len(starts)][kept]
     starts, ends = starts[kept], ends[kept]
-    prefix = np.stack([_prefix(stream, starts, ends, length) for length in PREFIX_LENGTHS])
-    return Chunks(
-        stream.row[starts] + offset, stream.stretch(starts, ends), ends - starts, digits[kept], last, prefix
-    )
+    prefix = _ends(_prefix, stream, starts, ends, PREFIX_LENGTHS if prefixes else ())
+    suffix = _ends(_suffix, stream, starts, ends, SUFFIX_LENGTHS if prefixes else ())
+    row, text = stream.row[starts] + offset, stream.stretch(starts, ends)
+    return Chunks(row, text, ends - starts, digits[kept], last, prefix, suffix)
+
+
+def _ends(
+    end: Callable[[_Stream, Ints, Ints, int], Hashes],
+    stream: _Stream,
+    starts: Ints,
+    ends: Ints,
+    lengths: Iterable[int],
+) -> Hashes:
+    """One row of hashes a length."""
+    hashes = [end(stream, starts, ends, length) for length in lengths]
+    return np.array(hashes, dtype=np.uint64).reshape(len(hashes), len(starts))
 
 
 def _prefix(stream: _Stream, starts: Ints, ends: Ints, length: int) -> Hashes:
     longer = ends - starts > length
     hashes = stream.stretch(starts, np.where(longer, starts + length, starts))
+    return np.where(longer, hashes, np.uint64(0))
+
+
+def _suffix(stream: _Stream, starts: Ints, ends: Ints, length: int) -> Hashes:
+    longer = ends - starts > length
+    hashes = stream.stretch(np.where(longer, ends - length, ends), ends)
     return np.where(longer, hashes, np.uint64(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from ledgerhub.access.models import Organization
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, Statement, StatementLine
+from ledgerhub.ledger.statement_lines import COUNTS
+from reconciliation import duplicates, proof, signing
 from reconciliation.models import Match, MatchLine
 
 
@@ -28,12 +31,19 @@ class AccountRow:
     books: int
     statement: Statement | None
     bank_balance: int | None
+    duplicates: int = 0
+    reconciled: bool = False
+    signed_until: dt.date | None = None
+    broken: str = ""
 
     @property
     def state(self) -> str:
+        """broken: a signed period changed; reconciled: everything holds; matched: every line explained."""
+        if self.broken:
+            return "broken"
         if not self.statement and self.bank_balance is None and not self.open_lines:
             return "unknown"
-        return "needs_person" if self.open_lines else "matched"
+        return "needs_person" if self.open_lines else "reconciled" if self.reconciled else "matched"
 
 
 @require_safe
@@ -50,14 +60,20 @@ def accounts(request: OrgRequest) -> HttpResponse:
 
 
 def account_rows(organization: Organization) -> list[AccountRow]:
-    """Accounts of role bank and any other with statement lines; five queries however many there are."""
+    """Accounts of role bank and any other with statement lines; a few queries however many there are."""
     has_lines = Exists(StatementLine.objects.filter(account=OuterRef("pk")))
     found = Account.objects.filter(organization=organization).filter(Q(role="bank") | has_lines)
-    last = StatementLine.objects.filter(account=OuterRef("pk"), balance__isnull=False)
+    last = StatementLine.objects.filter(COUNTS, account=OuterRef("pk"), balance__isnull=False)
     newest = last.order_by("-date", "-position").values("balance")[:1]
     listed = list(found.filter(archived_at__isnull=True).annotate(bank_balance=Subquery(newest)))
-    open_lines, proposals = _open_lines(listed), _proposals(listed)
-    books, statements = _books(listed, organization), _statements(listed)
+    for account in listed:
+        account.organization = organization
+    open_lines, proposals, doubtful = _open_lines(listed), _proposals(listed), _duplicates(listed)
+    statements = _statements(listed)
+    proofs = proof.prove_all(listed)
+    signed = signing.latest_of(listed)
+    broken = {one.sign_off.account_id: one for one in signing.broken(listed)}
+    books = _books(listed, organization)
     rows = []
     for account in listed:
         statement = statements.get(account.pk)
@@ -65,14 +81,24 @@ def account_rows(organization: Organization) -> list[AccountRow]:
         balance = closing if closing is not None else account.bank_balance
         currency = account.currency or organization.base_currency
         counts = open_lines.get(account.pk, 0), proposals.get(account.pk, 0)
-        rows.append(AccountRow(account, currency, *counts, books.get(account.pk, 0), statement, balance))
+        row = AccountRow(account, currency, *counts, books.get(account.pk, 0), statement, balance)
+        row.duplicates = doubtful.get(account.pk, 0)
+        row.reconciled = proofs[account.pk].reconciled
+        row.signed_until = signed[account.pk].end if account.pk in signed else None
+        row.broken = signing.broken_words(account, broken[account.pk]) if account.pk in broken else ""
+        rows.append(row)
     return rows
 
 
 def _open_lines(accounts: Sequence[Account]) -> dict[int, int]:
     matched = MatchLine.objects.filter(statement_line=OuterRef("pk"), confirmed=True)
-    rows = StatementLine.objects.filter(account__in=accounts, pending=False).filter(~Exists(matched))
+    rows = StatementLine.objects.filter(COUNTS, account__in=accounts).filter(~Exists(matched))
     return dict(rows.order_by().values_list("account").annotate(count=Count("pk")))
+
+
+def _duplicates(accounts: Sequence[Account]) -> dict[int, int]:
+    rows = duplicates.suspicions_of(accounts).order_by().values_list("account")
+    return dict(rows.annotate(count=Count("pk")))
 
 
 def _proposals(accounts: Sequence[Account]) -> dict[int, int]:

@@ -22,10 +22,11 @@ from reconciliation.models import Match
 from reconciliation.views.support import get_account, refused
 
 _PREVIEW = (
-    Column("probability", "Probability", order_by="probability"),
+    Column("probability", "Probability", numeric=True, order_by="probability"),
     Column("line__date", "Date", order_by="line__date"),
     Column("line__description", "Bank line", order_by="line__description"),
     Column("line__amount", "Amount", numeric=True, order_by="line__amount"),
+    Column("books", "In the books", exported=False),
 )
 
 

@@ -14,10 +14,12 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import from_minor
 from ledgerhub.ledger.models import Account, StatementLine
-from reconciliation import cards, decisions, open_rows
+from reconciliation import cards, decisions, open_rows, pairs
 from reconciliation import notes as line_notes
 from reconciliation.cards import Part
+from reconciliation.differences import Offer
 from reconciliation.forms import LineInput, coding_formset, difference_accounts, fill_codings, read_line
+from reconciliation.models import Match
 from reconciliation.selection import EntryPreview, check, preview
 from reconciliation.views.support import decided_answer, get_account, get_line, refused, undo_tag, way_back
 
@@ -92,15 +94,33 @@ def _done(request: OrgRequest, account: Account, given: LineInput, *, confirm: b
 
 
 def _start(request: OrgRequest, found: StatementLine) -> QueryDict:
-    """What the page opens with: rows from the URL, else the proposal beside the line when asked for."""
-    if "row" in request.GET or "choice" in request.GET or "proposal" not in request.GET:
+    """What the page opens with: rows from the URL, else the proposal beside the line when asked for; a
+    suggested account stands in its field wherever the line is to be booked."""
+    if "row" in request.GET or "choice" in request.GET:
         return request.GET
     data = request.GET.copy()
     proposal = cards.card(found).proposal
-    if proposal is not None:
+    suggested = proposal is not None and proposal.match.method == Match.Method.CATEGORY
+    books = suggested and request.GET.get("mode", "create") == "create"
+    if proposal is not None and ("proposal" in request.GET or books):
         data["choice"] = proposal.choice
         fill_codings(data, found.currency, proposal.match)
+        if suggested:
+            data["coding-0-amount"] = ""  # the rest, whatever is ticked beside it
+        if proposal.difference is not None:
+            _settle(data, proposal.difference)
     return data
+
+
+def _settle(data: QueryDict, offer: Offer) -> None:
+    """What is usual for the difference, as if it had been chosen."""
+    if offer.chosen is None or offer.selection is None:
+        return
+    if offer.chosen.account is not None:
+        data["difference_to"] = offer.chosen.value
+        return
+    for payment in offer.selection.payments:
+        data[f"amount-D{payment.open.document.pk}"] = str(from_minor(abs(payment.amount), offer.currency))
 
 
 def _page(
@@ -132,6 +152,7 @@ def _page(
     context["difference_accounts"] = difference_accounts(request.organization)
     if context["inline"] and request.headers.get("HX-Request"):
         return render(request, "reconciliation/line.html#work", context)
+    context |= {"events": pairs.life(found), "was_pending": pairs.was_pending(found)}
     context["notes"] = line_notes.of([found]).get(found.pk, [])
     return render(request, "reconciliation/line.html", context, status=status)
 

@@ -16,7 +16,7 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.tables import Column, Filter, table
 from ledgerhub.ledger.models import Account
-from reconciliation import cards, decisions, proof
+from reconciliation import backtest, cards, decisions, differences, proof
 from reconciliation.models import Confirmation, Match, MatchLine
 from reconciliation.selection import in_words, open_day
 from reconciliation.views.support import (
@@ -70,7 +70,7 @@ def _decide(
     try:
         act(made, user=request.user, note=note, request=request)
     except RecordError as error:
-        return refused(request, str(error), made.account)
+        return refused(request, error, made.account)
     messages.success(request, words, extra_tags=undo_tag(request, made) if tag else "")
     if not request.headers.get("HX-Request"):
         return HttpResponseRedirect(way_back(request, made.account))
@@ -262,8 +262,10 @@ def match(request: OrgRequest, pk: int) -> HttpResponse:
         "account": made.account,
         "lines": lines,
         "entries": entries,
+        "rule_from": made.state == Match.State.CONFIRMED and made.rule is None and _is_coded(made),
         "codings": made.codings.select_related("account").order_by("position"),
         "currency": lines[0].currency if lines else "",
+        "offer": _offer(request, made),
         "percent": cards.percent_of(made.probability),
         "reasons": cards.reasons_of(made),
         "events": _events(made),
@@ -272,6 +274,20 @@ def match(request: OrgRequest, pk: int) -> HttpResponse:
         "here": request.get_full_path(),
     }
     return render(request, "reconciliation/match.html", context)
+
+
+def _is_coded(made: Match) -> bool:
+    """Whether its line was booked straight to accounts, so that a rule could do the same."""
+    line = made.rows.filter(statement_line__isnull=False).first()
+    return line is not None and any(backtest.how_decided([line.statement_line_id or 0]).values())
+
+
+def _offer(request: OrgRequest, made: Match) -> differences.Offer | None:
+    """How what is left over can be settled, while it is only proposed."""
+    if made.state != Match.State.PROPOSED:
+        return None
+    [read] = cards.with_rows([made.pk])
+    return differences.offers(made.account, [read], membership=request.membership).get(made.pk)
 
 
 _STATES = {"prepare": "proposed", "confirm": "confirmed", "reject": "rejected", "undo": "undone"}

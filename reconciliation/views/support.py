@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -9,8 +11,10 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from ledgerhub.access.views_support import OrgRequest
+from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation.models import Match
+from reconciliation.signed import PeriodSigned
 
 
 def get_account(request: OrgRequest, pk: int) -> Account:
@@ -49,17 +53,24 @@ def undo_tag(request: OrgRequest, made: Match) -> str:
 
 
 def decided_answer(request: OrgRequest, lines: list[int]) -> HttpResponse:
-    """What htmx gets for a decision: these lines' cards go; header and tabs then ask for themselves anew."""
-    answer = render(request, "reconciliation/decided_fragment.html", {"lines": lines})
-    answer["HX-Trigger"] = "decided"
+    """What htmx gets for a decision: the toast, and word that cards of these lines go (they may be on another
+    page); header and tabs then ask for themselves anew."""
+    answer = render(request, "reconciliation/decided_fragment.html")
+    answer["HX-Trigger-After-Swap"] = json.dumps({"decided": {"lines": lines}})
     return answer
 
 
-def refused(request: OrgRequest, reason: str, account: Account | None = None) -> HttpResponse:
+def refused(request: OrgRequest, reason: str | RecordError, account: Account | None = None) -> HttpResponse:
     """A decision that could not be taken: in words, back on the page; htmx gets them on top of it."""
+    url = _mend_url(request, account) if account and isinstance(reason, PeriodSigned) else ""
     if request.headers.get("HX-Request"):
-        answer = render(request, "reconciliation/refusal.html", {"reason": reason})
+        answer = render(request, "reconciliation/refusal.html", {"reason": str(reason), "url": url})
         answer["HX-Retarget"], answer["HX-Reswap"] = ".alerts", "innerHTML show:top"
         return answer
-    messages.error(request, reason)
+    messages.error(request, str(reason), extra_tags=f"open={url}" if url else "")
     return HttpResponseRedirect(way_back(request, account))
+
+
+def _mend_url(request: OrgRequest, account: Account) -> str:
+    """Where a signed period is reopened."""
+    return reverse("reconciliation:statements", args=[request.organization.slug, account.pk])

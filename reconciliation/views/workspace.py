@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.tables import Table, table
 from ledgerhub.ledger.models import Account, StatementLine
-from reconciliation import proof, runs
+from reconciliation import duplicates, proof, runs, suggesting
 from reconciliation.cards import cards
 from reconciliation.models import MatchRun
 from reconciliation.queue import COLUMNS, SHOW, SHOWN, SORTS, Counts, Scope, count, filters, items
@@ -49,7 +50,8 @@ def queue(request: OrgRequest) -> HttpResponseBase:
     scope = Scope(request.organization)
     if request.headers.get("HX-Target") == "show-tabs":
         return tabs_alone(request, scope)
-    accounts = list(Account.objects.filter(pk__in=scope.lines.order_by().values("account")))
+    has_lines = Exists(StatementLine.objects.filter(account=OuterRef("pk")))
+    accounts = list(Account.objects.filter(has_lines, organization=request.organization).order_by("code"))
     listing = listed(request, scope, name="open-lines", default_sort="-worth", accounts=accounts)
     if listing.export:
         return listing.export
@@ -87,12 +89,13 @@ def shown(request: OrgRequest, scope: Scope, listing: Table[StatementLine]) -> d
     return {
         "table": listing,
         "narrowed": narrowed,
-        "cards": cards(listing.rows),
+        "cards": cards(listing.rows, request.membership),
         "sorts": [(value, label, value == listing.order) for value, label in SORTS],
         "show_tabs": _tabs(request, None if listing.chips else count(scope)),
         "here": request.get_full_path(),
         "may_confirm": request.membership.may("approver"),
         "may_prepare": request.membership.may("bookkeeper"),
+        "learns": suggesting.has_history(request.organization),
     }
 
 
@@ -120,7 +123,13 @@ def passes(request: OrgRequest, pk: int) -> HttpResponse:
 def header(account: Account) -> dict[str, Any]:
     """Proof and the last pass, for the header of every page of an account."""
     run = MatchRun.objects.filter(account=account).order_by("-pk").first()
-    return {"proof": proof.prove(account), "run": run, "run_open": run is not None and run.state in runs.OPEN}
+    proved = proof.prove(account)
+    return {
+        "proof": proved,
+        "effect": duplicates.effect(account, proved),
+        "run": run,
+        "run_open": run is not None and run.state in runs.OPEN,
+    }
 
 
 def _tabs(request: OrgRequest, counts: Counts | None) -> list[dict[str, Any]]:
@@ -140,13 +149,20 @@ def _tabs(request: OrgRequest, counts: Counts | None) -> list[dict[str, Any]]:
 
 
 def account_tabs(request: OrgRequest, account: Account, current: str) -> list[dict[str, Any]]:
-    """Open lines, and what was decided."""
-    names = (("workspace", "To match"), ("decided", "Decided"))
+    """Open lines, what was decided, what may be there twice, statements and sign-off."""
+    names = (
+        ("workspace", "To match"),
+        ("decided", "Decided"),
+        ("duplicates", "Duplicates"),
+        ("statements", "Statements and sign-off"),
+    )
+    counts = {"duplicates": duplicates.suspicions(account).count()}
     return [
         {
             "label": label,
             "url": reverse(f"reconciliation:{name}", args=[request.organization.slug, account.pk]),
             "active": name == current,
+            "count": counts.get(name, 0),
         }
         for name, label in names
     ]

@@ -11,8 +11,10 @@ from playwright.sync_api import Page
 from integrations.models import ApiCall, Integration, Quarantine, RawRecord, Stream, SyncRun, Upload
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.ledger.models import Account, Contact, Document, Entry, StatementLine
+from reconciliation import backtest
 from reconciliation.models import Match
 from tests.browser.looks import faults
+from tests.reconciliation.rules import make_rule
 
 pytestmark = pytest.mark.browser
 
@@ -75,6 +77,15 @@ def _match(organization: Organization) -> list[int | str]:
     return [Match.objects.filter(organization=organization).latest("pk").pk]
 
 
+def _rule(organization: Organization) -> list[int | str]:
+    """A bank rule, back-tested on the lines there are."""
+    fees = Account.objects.get(organization=organization, role="bank_fees")
+    version = make_rule(organization, fees, sign="out", state="proposed")
+    version.backtest = backtest.run(version)
+    version.save()
+    return [version.rule_id, version.number]
+
+
 def _sales(organization: Organization) -> list[int | str]:
     return [Account.objects.get(organization=organization, role="sales").pk]
 
@@ -115,7 +126,15 @@ PAGES: dict[str, Find] = {
     "reconciliation:workspace": _bank,
     "reconciliation:line": _line,
     "reconciliation:decided": _bank,
+    "reconciliation:duplicates": _bank,
     "reconciliation:match": _match,
+    "reconciliation:differences": _nothing,
+    "reconciliation:difference_limits": _nothing,
+    "reconciliation:rules": _nothing,
+    "reconciliation:new_bank_rule": _nothing,
+    "reconciliation:new_approval_rule": _nothing,
+    "reconciliation:rule_version": _rule,
+    "reconciliation:automatic": _nothing,
     "integrations:errors": _nothing,
     "integrations:cause": _cause,
     "integrations:quarantined": _quarantined,

@@ -12,7 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from ledgerhub.access.models import Membership, Organization, Role, User
 from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation.models import Confirmation, Match, MatchLine
-from tests.browser import stage
+from tests.browser import looks, stage
+from tests.browser.conftest import PATIENCE_MS
 from tests.factories import make_organization
 from tests.ledger.drafts import DAY
 from tests.reconciliation.factories import (
@@ -24,6 +25,7 @@ from tests.reconciliation.factories import (
     make_payout,
     make_statement,
 )
+from tests.reconciliation.test_queue import propose
 
 pytestmark = pytest.mark.browser
 
@@ -128,17 +130,22 @@ def test_reject_then_find_and_match(visit: Visit, bank: Account, approver: User)
     page.reload()
     expect(pair(page, refused).get_by_text("Nothing in the books fits")).to_be_visible()
 
+    address = page.url
     pair(page, line).focus()
     page.keyboard.press("f")
-    page.get_by_label("Search entries and documents").fill("|".join(each.number for each in invoices))
+    search = page.get_by_label("Search entries and documents")
+    expect(search).to_be_focused()
+    search.fill("|".join(each.number for each in invoices))
     panel = page.locator("#panel")
+    expect(page.locator("#candidates tbody tr")).to_have_count(2)
     page.get_by_role("checkbox", name=f"Invoice {invoices[0].number}").check()
-    expect(panel.get_by_text("50.00")).to_be_visible()
+    expect(panel.locator(".left")).to_contain_text("50.00")
     page.get_by_role("checkbox", name=f"Invoice {invoices[1].number}").check()
     expect(panel.locator(".left")).to_contain_text(re.compile(r"Left to explain\s*0\.00"))
     expect(panel.get_by_text("Will be posted on").first).to_be_visible()
-    panel.get_by_role("button", name="Post and match").click()
+    page.keyboard.press("a")
     expect(pair(page, line)).to_have_count(0)
+    assert page.url == address, "it was done without leaving the queue"
     progress(page, 1, 2)
     assert balances(bank.organization)["1000"] == 4200 + 12000
     assert account(bank.organization, "receivable").code not in balances(bank.organization)
@@ -160,7 +167,7 @@ def test_create_from_a_line(visit: Visit, bank: Account, approver: User) -> None
     expect(page.get_by_text("Nothing left to match")).to_be_visible()
     assert balances(bank.organization) == {bank.code: -185000, rent.code: 185000}
 
-    page.get_by_role("button", name="Undo").first.click()
+    page.keyboard.press("z")
     expect(pair(page, line)).to_be_visible()
     assert balances(bank.organization) == {}
 
@@ -174,7 +181,7 @@ def test_split_a_line(visit: Visit, bank: Account, approver: User) -> None:
     accounts = page.get_by_label("Account", exact=True)
     expect(accounts).to_have_count(2)
     accounts.nth(0).select_option(label=f"{first.code} {first.name}")
-    page.get_by_label("Amount", exact=True).nth(0).fill("25%")
+    page.locator("#line-form").get_by_label("Amount", exact=True).nth(0).fill("25%")
     accounts.nth(1).select_option(label=f"{second.code} {second.name}")
     expect(page.locator("#panel .left")).to_contain_text(re.compile(r"Left to explain\s*0\.00"))
     page.get_by_role("button", name="Post and match").click()
@@ -182,17 +189,98 @@ def test_split_a_line(visit: Visit, bank: Account, approver: User) -> None:
     assert balances(bank.organization) == {bank.code: -10001, first.code: 2500, second.code: 7501}
 
 
-def test_bulk_approval(visit: Visit, bank: Account, approver: User) -> None:
+def test_approving_what_is_ticked(visit: Visit, bank: Account, approver: User) -> None:
     lines = [give_payout(bank, 1000 + n, f"po_1N3{n:03}", after=4 * n) for n in range(3)]
     page = open_workspace(visit, approver, bank)
-    for line in lines[:2]:
-        pair(page, line).get_by_role("checkbox").check()
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
     expect(page.get_by_text("2 selected")).to_be_visible()
     expect(page.locator("[data-sum-output]")).to_contain_text("20.01")
     page.get_by_role("button", name="Approve ticked").click()
     expect(page.get_by_text("2 matches approved, 20.01 USD in all.")).to_be_visible()
     progress(page, 2, 3)
     assert states(bank.organization) == ["confirmed", "confirmed", "proposed"]
+    expect(pair(page, lines[2])).to_be_visible()
+
+
+def test_approving_by_probability_as_a_job(visit: Visit, bank: Account, approver: User) -> None:
+    for number in range(30):
+        propose(bank, [1000 + number], to=[1000 + number], probability=0.97, method="person")
+    propose(bank, [777], to=[777], probability=0.8, method="person")
+    page = visit(approver)
+    page.goto(f"/o/{bank.organization.slug}/reconcile/{bank.pk}/")
+    page.keyboard.press("b")
+    expect(page.get_by_role("button", name="Approve 30 proposals")).to_be_visible()
+    expect(page.locator("#offer .wrong")).to_contain_text("about 0.9")
+    page.get_by_label("Likely at least", exact=True).fill("75")
+    expect(page.get_by_role("button", name="Approve 31 proposals")).to_be_visible()
+    expect(page.locator("#offer .wrong")).to_contain_text("about 1.1")
+    assert looks.faults(page, "bulk") == []
+    page.get_by_label("Likely at least", exact=True).fill("95")
+    page.get_by_role("button", name="Approve 30 proposals").click()
+    expect(page.get_by_role("button", name="Undo all of it")).to_be_visible(timeout=PATIENCE_MS)
+    confirmed = Match.objects.filter(organization=bank.organization, state="confirmed")
+    assert confirmed.count() == 30
+    assert looks.faults(page, "bulk-approval") == []
+    page.get_by_role("button", name="Undo all of it").click()
+    expect(page.locator(".page-heading .pill")).to_contain_text("Undone", timeout=PATIENCE_MS)
+    assert confirmed.count() == 0
+
+
+def test_a_tie_is_chosen_by_number(visit: Visit, bank: Account, approver: User) -> None:
+    rows = [make_payout(bank, 12345, date=day(n), id=f"po_1N3EE{n}") for n in (0, 1)]
+    line = make_line(bank, 12345, date=day(2), description="STRIPE TRANSFER")
+    page = open_workspace(visit, approver, bank)
+    choices = pair(page, line).locator(".tie-choice")
+    expect(choices).to_have_count(2)
+    second = choices.nth(1).get_by_role("link").inner_text()
+    assert looks.faults(page, "tie") == []
+    page.keyboard.press("j")
+    page.keyboard.press("2")
+    expect(pair(page, line)).to_have_count(0)
+    taken = MatchLine.objects.get(match__state="confirmed", posting__in=rows)
+    assert taken.posting is not None
+    assert taken.posting.entry.memo == second
+
+
+def test_groups_notes_and_the_queue(visit: Visit, bank: Account, approver: User) -> None:
+    made = propose(bank, [400, 600], to=[250] * 4, method="person")
+    plain = make_line(bank, -5000, description="UNKNOWN DEBIT")
+    assert made.line is not None
+    page = visit(approver)
+    page.goto(f"/o/{bank.organization.slug}/reconcile/queue/?show=")
+    group = pair(page, made.line)
+    expect(group.get_by_text("2 bank lines =")).to_be_visible()
+    expect(group.get_by_text("4 entries =")).to_be_visible()
+
+    pair(page, plain).focus()
+    page.keyboard.press("n")
+    note = page.get_by_label("Note on UNKNOWN DEBIT")
+    expect(note).to_be_focused()
+    note.fill("Is this the insurance?")
+    pair(page, plain).get_by_label("Needs an answer").check()
+    note.press("Enter")
+    expect(pair(page, plain).get_by_text("Waits for an answer")).to_be_visible()
+    assert looks.faults(page, "queue") == []
+
+    page.locator(".filter-menu summary").click()
+    page.locator(".filter-menu").get_by_label("Notes").select_option("asked")
+    page.get_by_role("button", name="Show what fits").click()
+    expect(group).to_have_count(0)
+    expect(page.get_by_text("Notes: Waits for an answer")).to_be_visible()
+    page.get_by_role("link", name="Clear all").click()
+    page.get_by_role("link", name="All open").click()
+    group.focus()
+    page.keyboard.press("a")
+    expect(group).to_have_count(0)
+    expect(pair(page, plain)).to_be_focused()
+    page.keyboard.press("s")
+    expect(page.locator("#line-form").get_by_label("Account", exact=True)).to_have_count(2)
+    assert looks.faults(page, "split-in-place") == []
+    page.keyboard.press("Escape")
+    expect(pair(page, plain)).to_be_focused()
 
 
 def test_a_bookkeeper_prepares_and_may_not_approve(visit: Visit, bank: Account) -> None:
@@ -208,6 +296,7 @@ def test_a_bookkeeper_prepares_and_may_not_approve(visit: Visit, bank: Account) 
 
     page.reload()
     expect(page.get_by_role("button", name="Approve")).to_have_count(0)
-    pair(page, line).get_by_role("link", name="Review").click()
+    pair(page, line).focus()
+    page.keyboard.press("a")
     expect(page.get_by_role("button", name="Propose to an approver")).to_be_visible()
     expect(page.get_by_role("button", name="Match", exact=True)).to_have_count(0)

@@ -14,10 +14,20 @@ from integrations.models import Incident, Quarantine, RawRecord, StatementLayout
 from integrations.statements import CsvLayout, StatementError
 from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import ConfigError
+from ledgerhub.ledger import statement_lines
 from ledgerhub.ledger.bank_accounts import open_bank_account
-from ledgerhub.ledger.models import Account, Statement, StatementLine
+from ledgerhub.ledger.models import Account, Source, Statement, StatementLine
 from tests.integrations import bank_files
-from tests.integrations.bank_files import AUGUST, OCTOBER, SEPTEMBER, card, checking, period, statement_file
+from tests.integrations.bank_files import (
+    AUGUST,
+    OCTOBER,
+    SEPTEMBER,
+    card,
+    checking,
+    period,
+    statement_bytes,
+    statement_file,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +56,10 @@ def text_file(text: str, name: str = "lines.csv") -> SimpleUploadedFile:
 def amounts(account: Account) -> list[tuple[str, int]]:
     lines = StatementLine.objects.filter(account=account).order_by("date", "pk")
     return [(line.date.isoformat(), line.amount) for line in lines]
+
+
+def held(account: Account) -> list[tuple[int, bool]]:
+    return list(StatementLine.objects.filter(account=account).order_by("pk").values_list("amount", "pending"))
 
 
 class TestImport:
@@ -182,8 +196,8 @@ class TestLookalikes:
 
     def test_a_person_may_take_them_all_the_same(self, organization: Organization, stream: Stream) -> None:
         account = checking(organization)
-        give(stream, account, text_file("Date,Text,Amount\n2026-03-02,Coffee,-4.75\n"))
-        upload = give(stream, account, text_file("Date,Text,Amount\n2026-03-02,Tea,-4.75\n"))
+        give(stream, account, text_file("Date,Text,Amount\n2026-03-02,BEAN & CO,-4.75\n"))
+        upload = give(stream, account, text_file("Date,Text,Amount\n2026-03-02,Bean & Co Seattle,-4.75\n"))
         assert (upload.run.posted, upload.report["alike"]) == (0, [0])
         files.answer(upload, alike=True)
         run = files.start(upload, user=None)
@@ -198,14 +212,142 @@ class TestLookalikes:
         upload = give(stream, account, text_file(f"{one}2026-03-02,Tea,-4.75\n"))
         assert (upload.run.posted, upload.report["alike"]) == (1, [])
 
-
-class TestPending:
-    def test_pending_lines_wait_for_the_file_that_has_them_posted(
+    def test_another_purchase_in_another_file_is_none(
         self, organization: Organization, stream: Stream
     ) -> None:
-        text = "Date,Text,Amount,Status\n2026-03-02,Coffee,-4.75,Posted\n2026-03-03,Hotel,-90.00,Pending\n"
-        upload = give(stream, checking(organization), text_file(text))
-        assert (amounts(checking(organization)), upload.report["pending"]) == ([("2026-03-02", -475)], 1)
+        account = checking(organization)
+        give(stream, account, text_file("Date,Text,Amount\n2026-03-02,Coffee,-4.75\n"))
+        upload = give(stream, account, text_file("Date,Text,Amount\n2026-03-02,Tea,-4.75\n"))
+        assert (upload.run.posted, upload.report["alike"]) == (1, [])
+
+    def test_what_another_source_says_is_for_a_person(
+        self, organization: Organization, stream: Stream
+    ) -> None:
+        account = checking(organization)
+        feed = Source.objects.create(organization=organization, key="feed", label="Feed")
+        draft = {"external_id": "t1", "date": dt.date(2026, 3, 2), "currency": "USD", "total": -475}
+        statement_lines.store(account, feed, [{**draft, "description": "Coffee"}], raw_record_ids=[None])
+        upload = give(stream, account, text_file("Date,Text,Amount\n2026-03-02,Coffee,-4.75\n"))
+        assert (upload.run.posted, upload.report["alike"], len(amounts(account))) == (1, [], 2)
+
+
+def bank_csv(*rows: str) -> SimpleUploadedFile:
+    return text_file("Date,Description,Amount,Balance\n" + "".join(f"{row}\n" for row in rows))
+
+
+WEEK = (
+    "2026-03-09,RENT MARCH,-900.00,1100.00",
+    "2026-03-10,BEAN & CO,-4.75,1095.25",
+    "2026-03-11,PAYROLL 4471,-300.00,795.25",
+)
+
+
+class TestOverlap:
+    """Exports that overlap by days, as banks make them: newest first, texts touched up, cut within a day."""
+
+    def test_newest_first_and_other_case(self, organization: Organization, stream: Stream) -> None:
+        account = checking(organization)
+        give(stream, account, bank_csv(*WEEK))
+        before = amounts(account)
+        upload = give(stream, account, bank_csv(*reversed(WEEK), "2026-03-08,Shop,-1.00,2000.00"))
+        assert (upload.run.posted, len(amounts(account))) == (1, len(before) + 1)
+
+    def test_one_text_was_changed(self, organization: Organization, stream: Stream) -> None:
+        account = checking(organization)
+        give(stream, account, bank_csv(*WEEK))
+        changed = WEEK[2].replace("PAYROLL 4471", "Payroll March ref 4471")
+        upload = give(stream, account, bank_csv(WEEK[1], changed, "2026-03-12,BEAN & CO,-4.75,790.50"))
+        assert (upload.run.posted, upload.report["alike"]) == (1, [1])
+        assert amounts(account) == [
+            ("2026-03-09", -90000),
+            ("2026-03-10", -475),
+            ("2026-03-11", -30000),
+            ("2026-03-12", -475),
+        ]
+
+    def test_the_second_coffee_of_the_border_day(self, organization: Organization, stream: Stream) -> None:
+        """The first export was made at noon; the second shows the whole day."""
+        account = checking(organization)
+        give(stream, account, bank_csv(*WEEK[:2]))
+        give(stream, account, bank_csv(WEEK[1], "2026-03-10,BEAN & CO,-4.75,1090.50"))
+        assert [amount for _, amount in amounts(account)] == [-90000, -475, -475]
+
+    def test_the_file_begins_within_the_day(self, organization: Organization, stream: Stream) -> None:
+        """Both files show one coffee of the day, and the balances beside them say that it is not the same."""
+        account = checking(organization)
+        give(stream, account, bank_csv(*WEEK[:2]))
+        afternoon = (
+            "2026-03-10,SHELL OIL,-50.00,1045.25",
+            "2026-03-10,BEAN & CO,-4.75,1040.50",
+            "2026-03-11,PAYROLL 4471,-300.00,740.50",
+        )
+        give(stream, account, bank_csv(*afternoon))
+        wanted = [-90000, -5000, -475, -475, -30000]
+        assert sorted(amount for _, amount in amounts(account)) == sorted(wanted)
+        give(stream, account, bank_csv(*WEEK[:2], *afternoon))
+        give(stream, account, bank_csv(*afternoon, "2026-03-12,SHOP,-1.00,739.50"))
+        assert sorted(amount for _, amount in amounts(account)) == sorted([*wanted, -100])
+
+    def test_balances_that_were_worked_out_anew_prove_nothing(
+        self, organization: Organization, stream: Stream
+    ) -> None:
+        account = checking(organization)
+        give(stream, account, bank_csv(*WEEK))
+        again = tuple(row.rsplit(",", 1)[0] for row in WEEK)
+        shifted = [
+            f"{row},{balance}" for row, balance in zip(again, ("1090.01", "1085.26", "785.26"), strict=True)
+        ]
+        upload = give(stream, account, bank_csv(*shifted))
+        assert (upload.run.posted, len(amounts(account))) == (0, 3)
+
+    def test_two_coffees_and_an_overlap_that_shows_one(
+        self, organization: Organization, stream: Stream
+    ) -> None:
+        account = checking(organization)
+        two = ("2026-03-10,BEAN & CO,-4.75,", "2026-03-10,BEAN & CO,-4.75,")
+        give(stream, account, bank_csv(*two))
+        give(stream, account, bank_csv(two[0], "2026-03-11,SHOP,-1.00,"))
+        give(stream, account, bank_csv(*two, "2026-03-11,SHOP,-1.00,"))
+        assert [amount for _, amount in amounts(account)] == [-475, -475, -100]
+
+
+class TestPending:
+    @pytest.mark.parametrize(
+        ("head", "word"), [("Status", "Pending"), ("Status", "vorgemerkt"), ("Umsatz Status", "ausstehend")]
+    )
+    def test_pending_lines_count_once_they_are_booked(
+        self, organization: Organization, stream: Stream, head: str, word: str
+    ) -> None:
+        account = checking(organization)
+        first = f"Date,Text,Amount,{head}\n2026-03-02,Coffee,-4.75,Posted\n2026-03-03,Hotel,-90.00,{word}\n"
+        upload = give(stream, account, text_file(first))
+        assert (upload.report["lines"], upload.report["pending"], upload.report["total"]) == (1, 1, -475)
+        assert held(account) == [(-475, False), (-9000, True)]
+        give(stream, account, text_file(first.replace(word, "Posted")))
+        assert held(account) == [(-475, False), (-9000, False)]
+        hotel = StatementLine.objects.get(amount=-9000)
+        assert [version.pending for version in hotel.history.all()] == [True]
+
+    def test_a_pending_twin_does_not_take_the_number_of_a_booked_one(
+        self, organization: Organization, stream: Stream
+    ) -> None:
+        account = checking(organization)
+        head, coffee = "Date,Text,Amount,Status\n", "2026-03-02,Coffee,-4.75,"
+        give(stream, account, text_file(f"{head}{coffee}Posted\n"))
+        give(stream, account, text_file(f"{head}{coffee}Pending\n{coffee}Posted\n"))
+        assert held(account) == [(-475, False), (-475, True)]
+        give(stream, account, text_file(f"{head}{coffee}Posted\n{coffee}Posted\n"))
+        assert held(account) == [(-475, False), (-475, False)]
+
+    def test_pending_lines_of_ofx(self, organization: Organization, stream: Stream) -> None:
+        account = checking(organization)
+        data = statement_bytes("ofx1", AUGUST)
+        pending = b"<STMTTRNP><TRNTYPE>DEBIT<DTTRAN>20260831<TRNAMT>-40.00<NAME>BISTRO</STMTTRNP>"
+        place = data.index(b"</BANKTRANLIST>")
+        upload = give(
+            stream, account, SimpleUploadedFile("pending.ofx", data[:place] + pending + data[place:])
+        )
+        assert (upload.report["pending"], StatementLine.objects.get(pending=True).amount) == (1, -4000)
 
 
 class TestWrongFiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +14,8 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from integrations.models import Quarantine, RawRecord, Stream, SyncRun
 from integrations.views.marking import Difference, differences
 from ledgerhub.access.models import Organization, User
-from ledgerhub.ledger.models import Document, Entry
+from ledgerhub.ledger import statement_lines
+from ledgerhub.ledger.models import Account, Document, Entry
 from tests.integrations.syncing import connect, sync_charges
 
 pytestmark = pytest.mark.django_db
@@ -157,3 +159,19 @@ def test_outsiders_find_nothing(
 )
 def test_differences(before: object, after: object, expected: list[Difference]) -> None:
     assert differences(before, after) == expected
+
+
+def test_a_pending_record_leads_to_the_line_that_was_booked(
+    organization: Organization, stream: Stream, viewer: User, signed_in: SignIn
+) -> None:
+    account = Account.objects.get(organization=organization, role="bank", qualifier="")
+    pending = version(stream, 1, {"id": "ch_1"}, latest=True)
+    draft = {"date": dt.date(2026, 3, 2), "currency": "USD", "total": -4000}
+    told = [
+        {**draft, "external_id": "p1", "pending": True},
+        {**draft, "external_id": "b1", "pending_id": "p1"},
+    ]
+    for each, record_id in zip(told, (pending.pk, None), strict=True):
+        statement_lines.store(account, stream.source, [each], raw_record_ids=[record_id])
+    page = signed_in(viewer).get(url("record", organization, pending.pk))
+    assert [line.identity for line in page.context["lines"]] == ["b1"]

@@ -35,7 +35,7 @@ CLOCKS: Sequence[tuple[type[Model], Sequence[str]]] = (
     (SyncRun, ("created_at", "not_before", "leased_until")),
     (WebhookEvent, ("received_at", "not_before")),
     (Incident, ("opened_at", "closed_at")),
-    (MatchRun, ("created_at", "started_at")),
+    (MatchRun, ("created_at", "started_at", "heard_at")),
     (OrmQ, ("lock",)),
     (RateBucket, ("blocked_until",)),
 )

@@ -66,8 +66,9 @@ def test_webhook_on_postgres(on_postgres: Installation, sandbox: str) -> None:
     check_same_end(killed(on_postgres, "webhook", sandbox, CHARGE, business.charges[0].id, "8"))
 
 
-def test_matching(installation: Installation) -> None:
-    check_same_end(killed(installation, "matching", "16"))
+@pytest.mark.parametrize("work", ["matching", "matching_of_new"])
+def test_matching(installation: Installation, work: str) -> None:
+    check_same_end(killed(installation, work, "12"))
 
 
 @pytest.mark.parametrize("work", ["confirmation", "undoing"])

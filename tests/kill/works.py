@@ -14,7 +14,7 @@ from integrations import sweep, webhooks
 from integrations.models import Integration, SyncRun, WebhookEvent
 from ledgerhub.access.models import AuditEvent, Role, User
 from ledgerhub.ledger.models import Account, Allocation, Entry
-from reconciliation import decisions, runs
+from reconciliation import decisions, indexes, runs, storing
 from reconciliation.models import Match, MatchRun
 from tests.factories import make_user, sign_in
 from tests.jobs import drain
@@ -96,10 +96,24 @@ def undoing(most: str) -> dict[str, Any]:
 
 
 def matching(most: str) -> dict[str, Any]:
-    """A pass of the engine over a bank account."""
-    bank = unmatched()
-    run = runs.request_run(bank)
+    """A pass of the engine over a bank account, which stores one proposal after the other."""
+    storing.CHUNK, indexes.FEWEST_ROWS = 1, 1
+    return _matching(runs.request_run(unmatched()), most)
 
+
+def matching_of_new(most: str) -> dict[str, Any]:
+    """A pass over one new line, which takes the entry of another proposal."""
+    indexes.FEWEST_ROWS = 1
+    bank = unmatched()
+    make_payout(bank, 4200, id="po_42001")
+    make_line(bank, 4200, description="DEPOSIT")
+    runs.request_run(bank)
+    drain()
+    make_line(bank, 4200, description="STRIPE po_42001")
+    return _matching(runs.request_run(bank, incremental=True), most)
+
+
+def _matching(run: MatchRun, most: str) -> dict[str, Any]:
     def after() -> None:
         scene.age(LATER)
         runs.take_up_dropped()

@@ -32,7 +32,10 @@ def make_document(organization: Organization, draft: dict[str, Any], *, contact:
             position=position,
             external_id=row.get("external_id") or "",
             source_ref=row.get("source") or "",
+            category=row.get("category") or row.get("gateway") or "",
             amount=row.get("amount") or 0,
+            fee=row.get("fee") or 0,
+            net=row.get("net") or 0,
         )
         for section in ("lines", "tenders", "items")
         for position, row in enumerate(draft.get(section) or ())

@@ -561,9 +561,10 @@ def test_clearing_lists_what_no_payout_names(shop: Organization, viewer: User, s
     made.save()
     clearing = account(shop, "clearing")
     context = signed_in(viewer).get(url("ledger:clearing_account", shop, clearing.pk)).context
-    assert [row.entry.document.number for row in context["waiting"].postings] == ["#1003"]
-    assert (context["balance"], context["rest"]) == (10850, 0)
-    assert [row.external_id for row in context["payouts"]] == ["po_1"]
+    assert [row.document.number for row in context["page"].object_list] == ["#1003"]
+    assert (context["one"].balance, context["one"].difference) == (10850, 0)
+    context = signed_in(viewer).get(url("ledger:clearing_payouts", shop, clearing.pk)).context
+    assert [(row.external_id, state) for row, _, state, _ in context["rows"]] == [("po_1", "Complete")]
 
 
 # Totals

@@ -9,6 +9,7 @@ from typing import Any
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account, Document, Posting, Source, Statement, StatementLine
+from reconciliation import open_rows
 from tests.ledger.books import book
 from tests.ledger.drafts import DAY, document, invoice, payout
 
@@ -105,3 +106,12 @@ def balances(organization: Organization) -> dict[str, int]:
     ):
         totals[code] = totals.get(code, 0) + amount
     return {code: total for code, total in sorted(totals.items()) if total}
+
+
+def all_open(bank: Account) -> dict[str, int]:
+    """Every open row of the account -> its open amount."""
+    return {
+        row: amount
+        for table in open_rows.tables(bank)
+        for row, amount in zip(table.ids, table.amount.tolist(), strict=True)
+    }

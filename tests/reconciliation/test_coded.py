@@ -104,6 +104,15 @@ def test_what_stays_keeps_its_id_and_what_is_gone_goes(bank: Account) -> None:
     assert Match.objects.filter(pk=kept.pk).exists()
 
 
+def test_a_rule_takes_the_place_of_a_suggestion(bank: Account) -> None:
+    line, other = make_line(bank, -1200), make_line(bank, -1300)
+    propose(bank, line, other)
+    fees = account(bank.organization, "bank_fees")
+    coded.keep_in_step(bank, "rule", [CodedProposal(line.pk, -1200, (Coding(fees, -1200),), WHY)])
+    rows = Match.objects.order_by("method").values_list("method", "rows__statement_line")
+    assert list(rows) == [("category", other.pk), ("rule", line.pk)]
+
+
 def test_lines_with_a_proposal_of_the_engine_want_none(bank: Account) -> None:
     line, other = make_line(bank, 9700), make_line(bank, -300)
     make_payout(bank, 9700)

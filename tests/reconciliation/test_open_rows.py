@@ -15,7 +15,15 @@ from reconciliation.amounts import NoAmount, parse_amount, parse_percent
 from reconciliation.forms import share
 from tests.ledger.books import book
 from tests.ledger.drafts import DAY, document, payment
-from tests.reconciliation.factories import account, make_bank, make_bill, make_invoice, make_line, make_payout
+from tests.reconciliation.factories import (
+    account,
+    all_open,
+    make_bank,
+    make_bill,
+    make_invoice,
+    make_line,
+    make_payout,
+)
 
 
 @pytest.fixture
@@ -85,7 +93,7 @@ def test_open_rows_of_an_account(bank: Account) -> None:
     line, row = make_line(bank, 500), make_payout(bank, 700)
     make_line(bank, 900, pending=True)
     invoice, bill = make_invoice(bank.organization, 10000), make_bill(bank.organization, 3000)
-    assert open_rows.amounts(bank) == {
+    assert all_open(bank) == {
         f"L{line.pk}": 500,
         f"P{row.pk}": 700,
         f"D{invoice.pk}": 10000,

@@ -13,11 +13,12 @@ from ledgerhub.access.models import Role
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Allocation
-from reconciliation import decisions, open_rows, runs
-from reconciliation.models import Match, MatchLine
+from reconciliation import bulk, decisions, open_rows, runs, storing
+from reconciliation.models import Confirmation, Match, MatchLine
 from reconciliation.selection import Payment, Selection
 from tests.factories import make_organization, make_user
 from tests.reconciliation.factories import account, make_bank, make_invoice, make_line, make_payout
+from tests.reconciliation.test_queue import propose
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -75,3 +76,35 @@ def test_an_invoice_is_not_paid_twice_from_two_accounts() -> None:
     assert "not open any more" in told[1]
     assert Allocation.objects.get().document == invoice
     assert list(queries.open_items(organization)) == []
+
+
+def test_two_workers_on_one_bulk_approval_approve_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    organization = make_organization()
+    make_bank(organization)
+    bank = account(organization, "bank")
+    person = make_user(organization=organization, role=Role.APPROVER)
+    matches = [propose(bank, [amount], to=[amount]) for amount in range(100, 112)]
+    monkeypatch.setattr(bulk, "AT_ONCE", 0)
+    made = bulk.ask(bank, 0.95, newest=matches[-1].pk, user=person)
+    assert at_once(*[lambda: bulk.execute(made.pk)] * 3) == ["", "", ""]
+    assert set(made.rows.values_list("state", "reason")) == {("done", "")}
+    assert Confirmation.objects.count() == 12
+
+
+def test_people_confirm_while_passes_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever comes first: what was confirmed stands, and no row is proposed twice or beside it."""
+    monkeypatch.setattr(storing, "CHUNK", 1)
+    organization = make_organization()
+    bank = make_bank(organization)
+    person = make_user(organization=organization, role=Role.APPROVER)
+    for number in range(6):
+        make_payout(bank, 9700 + number)
+        make_line(bank, 9700 + number)
+    runs.propose(bank)
+    made = list(Match.objects.select_related("account__organization").order_by("pk"))
+    acts = [lambda one=one: decisions.confirm(one, user=person) for one in made[:3]]
+    assert at_once(*acts, lambda: runs.propose(bank), lambda: runs.propose(bank)) == [""] * 5
+    states = Match.objects.order_by("pk").values_list("pk", "state")
+    expected = ["confirmed"] * 3 + ["proposed"] * 3
+    assert list(states) == [(one.pk, state) for one, state in zip(made, expected, strict=True)]
+    assert MatchLine.objects.count() == 12

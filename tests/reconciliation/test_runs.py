@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -20,6 +21,7 @@ from tests.jobs import drain
 from tests.ledger.drafts import DAY, payout
 from tests.reconciliation.factories import (
     account,
+    all_open,
     balances,
     make_bank,
     make_bill,
@@ -67,6 +69,16 @@ def test_a_pass_proposes_what_fits(bank: Account) -> None:
         bank.organization,
     )
     assert all(isinstance(label, str) and isinstance(weight, float) for label, weight in made.evidence)
+    assert sorted(made.levels) == ["amount", "batch", "date", "kind", "payer", "reference"]
+    assert (made.weights_version, made.difference_kind) == (0, "")
+
+
+def test_a_pass_says_what_a_difference_probably_is(bank: Account) -> None:
+    make_payout(bank, 9700, id="po_1N3XYZ")
+    make_line(bank, 9675, date=LATER, description="STRIPE TRANSFER po_1N3XYZ")
+    runs.propose(bank)
+    made = Match.objects.get()
+    assert (made.difference, made.difference_kind) == (-25, "fee")
 
 
 def test_a_second_pass_keeps_the_proposals_it_finds_again(bank: Account) -> None:
@@ -102,8 +114,8 @@ def test_a_proposal_whose_rows_were_taken_meanwhile_is_dropped(
     row, line = make_payout(bank, 9700), make_line(bank, 9700)
     real = runs.match
 
-    def slow_match(lines: object, entries: object) -> object:
-        result = real(lines, entries)  # type: ignore[arg-type]
+    def slow_match(*tables: Any, **options: Any) -> object:
+        result = real(*tables, **options)
         decisions.match_by_hand(Selection(bank, [line], [row]), user=approver)
         return result
 
@@ -125,7 +137,7 @@ def test_a_run_is_asked_for_once_and_done_by_the_queue(bank: Account, bookkeeper
 
 
 def test_a_pass_that_breaks_says_so(bank: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*args: object) -> None:
+    def broken(*args: object, **options: object) -> None:
         raise RuntimeError("no")
 
     monkeypatch.setattr(runs, "match", broken)
@@ -135,7 +147,7 @@ def test_a_pass_that_breaks_says_so(bank: Account, monkeypatch: pytest.MonkeyPat
     run.refresh_from_db()
     assert (run.state, run.message) == (
         "failed",
-        "The matching stopped on a mistake of LedgerHub's. Nothing was changed.",
+        "The matching stopped on a mistake of LedgerHub's. What people decided stands.",
     )
     assert run.finished_at is not None
 
@@ -151,7 +163,7 @@ def test_lost_passes_are_taken_up_and_given_up(bank: Account) -> None:
     assert drain() == 1
     run.refresh_from_db()
     assert (run.state, run.attempts) == ("done", 2)
-    MatchRun.objects.update(state="running", started_at=old, attempts=runs.MAX_ATTEMPTS)
+    MatchRun.objects.update(state="running", started_at=old, heard_at=old, attempts=runs.MAX_ATTEMPTS)
     runs.take_up_dropped()
     run.refresh_from_db()
     assert run.state == "failed"
@@ -444,14 +456,14 @@ def test_any_sequence_of_decisions_keeps_the_books(bank: Account, approver: User
         make_payout(bank, amount)
     make_invoice(bank.organization, 250)
     make_bill(bank.organization, 400)
-    before, were_open = balances(bank.organization), open_rows.amounts(bank)
+    before, were_open = balances(bank.organization), all_open(bank)
     for _ in range(25):
         _act(rng, bank, approver)
         _check_matches(bank)
     for made in Match.objects.filter(state="confirmed").select_related("account__organization"):
         decisions.undo(made, user=approver)
     assert balances(bank.organization) == before
-    assert open_rows.amounts(bank) == were_open
+    assert all_open(bank) == were_open
     assert queries.unbalanced(bank.organization) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -196,6 +197,11 @@ def test_a_page_of_many_lines_is_a_handful_of_queries(
     assert len(response.context["cards"]) == 50
     with django_assert_max_num_queries(34):
         client.get(url("workspace", bank.pk) + "?show=ready")
+    with django_assert_max_num_queries(26):
+        response = client.get(url("queue") + "?show=")
+    assert len(response.context["cards"]) == 50
+    with django_assert_max_num_queries(26):
+        client.get(url("bulk", bank.pk) + "?least=50")
 
 
 # ── approve, reject, undo ───────────────────────────────────────────────────────────────────────────────
@@ -237,8 +243,7 @@ def test_approve_by_htmx_answers_with_what_changed(
     response = signed_in(approver).post(url("confirmation", made.pk), headers=HTMX)
     text = response.content.decode()
     assert response.status_code == 200
-    assert f'<div id="line-{line and line.pk}" hx-swap-oob="delete">' in text
-    assert response["HX-Trigger"] == "decided"
+    assert json.loads(response["HX-Trigger-After-Swap"]) == {"decided": {"lines": [line and line.pk]}}
     assert url("reversal", made.pk) in text
     again = signed_in(approver).post(url("confirmation", made.pk), headers=HTMX)
     assert (again["HX-Retarget"], again["HX-Reswap"]) == (".alerts", "innerHTML show:top")
@@ -294,6 +299,11 @@ def test_match_now(bank: Account, bookkeeper: User, signed_in: SignedIn) -> None
     assert "Matching" in text
     run = MatchRun.objects.get()
     assert run.requested_by == bookkeeper
+    MatchRun.objects.update(state="running", stage="Matching equal amounts", percent=35)
+    text = client.get(url("header", bank.pk), headers=HTMX).content.decode()
+    assert '<progress aria-label="Matching" value="35" max="100">' in text
+    assert "<span>Matching equal amounts</span><span>35%</span>" in text
+    MatchRun.objects.update(state="queued")
     drain()
     text = client.get(url("header", bank.pk) + f"?seen={run.pk}", headers=HTMX).content.decode()
     assert "1 proposal: show them" in text

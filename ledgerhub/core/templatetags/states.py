@@ -32,11 +32,12 @@ _SAME_WORD = {
         "failed error rejected broken revoked expired lost declined uncollectible blocked locked_out"
     ),
     ("neutral", "draft"): "draft open unpaid unknown",
-    ("neutral", "pause"): "paused disabled inactive off snoozed",
+    ("neutral", "pause"): "paused disabled inactive off snoozed retired",
     (
         "neutral",
         "minus",
-    ): "void voided cancelled canceled dismissed ignored superseded closed archived skipped",
+    ): "void voided cancelled canceled dismissed ignored superseded closed archived skipped withdrawn",
+    ("neutral", "copy"): "duplicate",
     ("neutral", "undo"): "reversed undone refunded rolled_back returned",
     ("neutral", "lock"): "locked",
 }
@@ -46,6 +47,8 @@ _OTHER_WORD = {
     "proposed": State("accent", "sparkle", "To approve"),
     "needs_person": State("warning", "user", "Needs a person"),
     "needs_response": State("warning", "alert", "Needs a response"),
+    "both_real": State("success", "check", "Both are real"),
+    "reported": State("info", "clock", "Reported"),
     "locked_out": State("danger", "lock", "Locked out"),
 }
 

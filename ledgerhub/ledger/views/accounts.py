@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -22,7 +23,7 @@ from ledgerhub.core.money import from_minor
 from ledgerhub.core.tables import Column, Filter, table
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.forms import AccountForm, role_words
-from ledgerhub.ledger.models import Account, Posting, StatementLine
+from ledgerhub.ledger.models import Account, LineVersion, Posting, StatementLine
 from ledgerhub.ledger.queries import Balance
 
 PAGE = 50
@@ -280,7 +281,9 @@ def statement_lines(request: OrgRequest, pk: int) -> HttpResponseBase:
     found = _account(request, pk)
     listing = table(
         request,
-        StatementLine.objects.filter(account=found),
+        StatementLine.objects.filter(account=found)
+        .select_related("exclusion__duplicate_of")
+        .annotate(changed=Exists(LineVersion.objects.filter(line=OuterRef("pk")))),
         name=f"statement-lines-{found.code}",
         columns=_LINE_COLUMNS,
         filters=_LINE_FILTERS,

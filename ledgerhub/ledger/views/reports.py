@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -14,12 +14,8 @@ from ledgerhub.core.exports import csv_response
 from ledgerhub.core.money import from_minor
 from ledgerhub.ledger import queries, reports
 from ledgerhub.ledger.export import FORMATS
-from ledgerhub.ledger.models import Account
 from ledgerhub.ledger.reports import Report
 from ledgerhub.ledger.views.periods import chosen_day, chosen_period
-
-PAYOUTS_SHOWN = 20
-EXPORTED = 10_000
 
 
 @require_safe
@@ -102,41 +98,3 @@ def clearing(request: OrgRequest) -> HttpResponseBase:
     found = reports.gateways(request.organization, on=on)
     context = {"on": on, "problem": problem, "gateways": found, "total": sum(row.base for row in found)}
     return render(request, "reports/clearing.html", context)
-
-
-@require_safe
-@member("viewer")
-def clearing_account(request: OrgRequest, pk: int) -> HttpResponseBase:
-    """One gateway: what it holds, what that is made of, its payouts."""
-    account = get_object_or_404(Account, organization=request.organization, role="clearing", pk=pk)
-    on, problem = chosen_day(request)
-    if request.GET.get("export") == "csv":
-        base = request.organization.base_currency
-        whole = reports.unsettled(account, on=on, limit=EXPORTED)
-        return csv_response(
-            f"unsettled-{account.qualifier}-{on}",
-            ["Date", "Document", "Contact", "Amount", "Currency", f"Amount {base}"],
-            whole.postings,
-            lambda row: [
-                row.date,
-                str(row.entry.document),
-                row.entry.document.contact or "",
-                from_minor(row.amount, row.currency),
-                row.currency,
-                from_minor(row.base_amount, base),
-            ],
-        )
-    waiting = reports.unsettled(account, on=on)
-    balance = queries.account_balance(account, on=on)
-    explained = sum(row.base_amount for row in waiting.postings)
-    context = {
-        "account": account,
-        "on": on,
-        "problem": problem,
-        "balance": balance,
-        "waiting": waiting,
-        "explained": explained,
-        "rest": balance - explained,
-        "payouts": reports.payouts_of(account).filter(date__lte=on)[:PAYOUTS_SHOWN],
-    }
-    return render(request, "reports/clearing_account.html", context)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import foreign
 from benchmarks.matching import quality
 from benchmarks.workloads import Noise, generate
 from reconciliation.matching.engine import match
@@ -243,3 +244,14 @@ def test_progress_is_told_stage_by_stage() -> None:
     match(rows, rows, progress=lambda stage, done: told.append((stage, done)))
     assert [done for _, done in told] == sorted(done for _, done in told)
     assert (told[0], told[-1]) == (("Reading what the rows say", 0.0), ("Done", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("style", "least"), [("german", 0.97), ("french", 0.96), ("card", 0.97), ("script", 0.97), ("bare", 0.93)]
+)
+def test_quality_on_text_of_other_countries(style: str, least: float) -> None:
+    work = foreign.generate(style, 600, seed=2)
+    found = match(*work.tables()).proposals
+    assert quality(found, work)[2] >= least
+    sure = {(a, b) for one in found if one.probability >= 0.99 for a in one.line_ids for b in one.entry_ids}
+    assert len(sure - work.truth) <= 0.002 * len(sure)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from itertools import permutations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.workloads import generate
 from reconciliation.matching import levels as lv
-from reconciliation.matching import sums
+from reconciliation.matching import readings, sums
 from reconciliation.matching.assignment import assign
+from reconciliation.matching.calibration import AS_GIVEN, Calibration
+from reconciliation.matching.differences import KINDS, difference_kinds
 from reconciliation.matching.evidence import amount_levels, transposed
 from reconciliation.matching.marginals import marginals
 from reconciliation.matching.readings import read
@@ -21,7 +25,7 @@ from reconciliation.rules import Tolerance
 
 def test_a_reference_hashes_alike_however_it_is_spaced() -> None:
     texts = ["pay INV-1042", "inv1042", "INV #1042 thanks"]
-    tokens = tokenize([folded(text) for text in texts])
+    tokens = tokenize([folded(text) for text in texts], prefixes=True)
     joined = {int(key) for key, joins in zip(tokens.joined_hash, tokens.joins, strict=True) if joins}
     assert word_hash("inv1042") in joined
     assert [int(key) for key in tokens.chunks.text_hash] == [
@@ -36,9 +40,16 @@ def test_text_is_folded_without_accents_and_cut() -> None:
 
 def test_tokens_of_many_rows_do_not_depend_on_chunks() -> None:
     texts = [f"payer {i} inv-{i:06d} " + "x" * 900 for i in range(3000)]
-    tokens = tokenize(texts)
+    tokens = tokenize(texts, prefixes=True)
     assert len(tokens.whole_hash) == 3000
     assert int(tokens.whole_hash[2500]) == word_hash("payer2500inv002500" + "x" * 900)
+
+
+def test_what_is_read_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = generate(60, seed=3).tables()[1]
+    whole = read(table, prefixes=True)
+    monkeypatch.setattr(readings, "ROWS_A_BLOCK", 7)
+    assert repr(read(table, prefixes=True)) == repr(whole)
 
 
 def test_any_text_is_read_without_failing() -> None:
@@ -101,6 +112,35 @@ def test_levels_of_amounts() -> None:
     ]  # fmt: skip
 
 
+def test_what_a_difference_is() -> None:
+    """Money in comes short of a fee; money out carries it on top; round percentages are discounts."""
+    pairs = {
+        (10000, 10000): "",
+        (9999, 10000): "rounding",
+        (9680, 10000): "fee",
+        (9800, 10000): "discount",
+        (970000, 1000000): "discount",
+        (-10320, -10000): "fee",
+        (-9680, -10000): "discount",
+        (10320, 10000): "overpaid",
+        (5000, 10000): "part",
+        (86850, 68850): "transposed",
+        (500, -500): "other",
+    }
+    line, entry = (np.array(column) for column in zip(*pairs, strict=True))
+    kinds = difference_kinds(line, entry, amount_levels(line, entry, Tolerance()))
+    assert [KINDS[kind] for kind in kinds.tolist()] == list(pairs.values())
+
+
+def test_a_curve_calibrates_between_its_points_and_nothing_is_certain() -> None:
+    given = np.array([0.0, 0.2, 0.5, 0.9, 1.0])
+    assert AS_GIVEN.applied(given).tolist() == [0.0, 0.2, 0.5, 0.9, 0.999999]
+    curve = Calibration.of([[0.2, 0.1], [0.5, 0.3], [0.9, 0.9]])
+    found = curve.applied(given)
+    assert found[:4].tolist() == [0.1, 0.1, 0.3, 0.9]
+    assert (np.diff(curve.applied(np.linspace(0, 1, 200))) >= 0).all()
+
+
 def test_transposed_digits() -> None:
     left, right = np.array([912695, 234040, 1234, 1234, 8800]), np.array([912659, 234400, 4321, 1234, 8800])
     assert transposed(left, right).tolist() == [True, True, False, False, False]
@@ -111,3 +151,15 @@ def test_accounts_are_compared_only_where_both_sides_use_the_same_names() -> Non
     assert (left.tolist(), right.tolist()) == ([1, 2], [1, 3])
     left, right = comparable(*codes(["checking"], ["1200"]))
     assert (left.tolist(), right.tolist()) == ([0], [0])
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 60), min_size=2, max_size=26), min_size=1, max_size=5),
+    st.integers(61, 400),
+)
+def test_no_target_with_a_sum_is_passed_over(parts: list[list[int]], target: int) -> None:
+    counts = np.array([len(part) for part in parts])
+    amounts = np.array([amount for part in parts for amount in part])
+    found = sums.possible(np.full(len(parts), target), amounts, np.cumsum(counts) - counts, counts)
+    ways = [bool(sums.find(target, np.array(part), longest=26).ways) for part in parts]
+    assert all(hope or not way for hope, way in zip(found.tolist(), ways, strict=True))

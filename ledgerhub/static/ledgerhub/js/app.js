@@ -168,7 +168,7 @@
     k: () => { goTo(place - 1); return items().length > 0; },
     Enter: openCurrent,
     x: () => { const box = current()?.querySelector("[data-check]"); box?.click(); return Boolean(box); },
-    "/": () => { const field = document.querySelector("[data-search]"); field?.focus(); field?.select(); return Boolean(field); },
+    "/": () => { const field = document.querySelector("main [data-search]") || document.querySelector("[data-search]"); field?.focus(); field?.select(); return Boolean(field); },
     "?": showKeys,
     Escape: escapeMenu,
   };
@@ -372,6 +372,14 @@
     onFormset(target);
   });
 
+  // [data-mirror="id"]: two fields that say the same, as a number and its slider
+  document.addEventListener("input", ({ target }) => {
+    const other = target.dataset?.mirror && document.getElementById(target.dataset.mirror);
+    if (!other || other.value === target.value) return;
+    other.value = target.value;
+    other.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   document.addEventListener("change", (event) => {
     const target = event.target;
     const box = target.closest("[data-sum]");
@@ -399,9 +407,13 @@
   function prepare(root) {
     all("[data-toast]", root).forEach(watchToast);
     all("[data-sum]", root).forEach(updateSum);
-    all("[data-theme-toggle], [data-show-keys], [data-copy], [data-print]", root).forEach((button) => { button.hidden = false; });
+    all("[data-theme-toggle], [data-show-keys], [data-copy], [data-print], [data-mirror]", root).forEach((button) => { button.hidden = false; });
   }
 
+  // The server says which lines a decision settled: their cards go, wherever the decision was made
+  document.addEventListener("decided", (event) => {
+    event.detail.lines.forEach((line) => document.getElementById(`line-${line}`)?.remove());
+  });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.matches?.("[data-work]")) openedWork(event.detail.target);
   });

@@ -1,0 +1,280 @@
+"""Clearing accounts reconciled: the balance of a day as what is unsettled, and every payout to the cent."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from django.db.models import BigIntegerField, Case, Count, F, Min, Q, QuerySet, Sum, When
+from django.db.models.functions import Coalesce
+
+from ledgerhub.ledger import queries, settlement
+from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, Entry, Posting
+from ledgerhub.ledger.settlement import WAITS, Booked, Item, Part, Rest, Settlement, Tender
+
+_CHUNK = 5_000
+
+
+@dataclass
+class Held:
+    """A clearing account at the end of a day in one currency; minor units, oldest first.
+
+    balance = unsettled + difference: `unsettled_sum` is what waits for a payout, `differences` and
+    `unbooked` (items nothing is booked for, which count against) make the rest.
+    """
+
+    currency: str
+    balance: int = 0
+    unsettled: list[Rest] = field(default_factory=list)
+    differences: list[Rest] = field(default_factory=list)
+    unbooked: list[Part] = field(default_factory=list)
+
+    @property
+    def unsettled_sum(self) -> int:
+        return sum(rest.amount for rest in self.unsettled)
+
+    @property
+    def difference(self) -> int:
+        return self.balance - self.unsettled_sum
+
+    @property
+    def causes(self) -> list[Cause]:
+        """What makes the difference, by reason; they sum to it."""
+        sums: dict[str, list[int]] = defaultdict(list)
+        for rest in self.differences:
+            sums[rest.reason].append(rest.amount)
+        for part in self.unbooked:
+            sums[part.reason or settlement.NEVER_BOOKED].append(-part.amount)
+        return [Cause(reason, len(amounts), sum(amounts)) for reason, amounts in sorted(sums.items())]
+
+
+class Cause(NamedTuple):
+    """Rows that differ for one reason."""
+
+    reason: str
+    number: int
+    amount: int
+
+
+def held(clearing: Account, *, on: dt.date) -> list[Held]:
+    """The account at the end of a day, one row a currency; six queries."""
+    booked = list(_booked(clearing, Posting.objects.filter(account=clearing), on))
+    found = settlement.settle(booked, _items(_payouts(booked)), _tenders(clearing))
+    by_currency: dict[str, Held] = {}
+    for row in booked:
+        by_currency.setdefault(row.currency, Held(row.currency))
+    for balance in queries.currency_balances(clearing.organization, on=on, role="clearing"):
+        if balance.account.pk == clearing.pk:
+            by_currency.setdefault(balance.currency, Held(balance.currency)).balance = balance.amount
+    for rest in found.rests.values():
+        one = by_currency[rest.currency]
+        (one.unsettled if rest.reason in WAITS else one.differences).append(rest)
+    for part in found.unbooked:
+        by_currency.setdefault(part.item.currency, Held(part.item.currency)).unbooked.append(part)
+    for one in by_currency.values():
+        one.unsettled.sort(key=lambda rest: (rest.day, rest.document_id))
+        one.differences.sort(key=lambda rest: (rest.day, rest.document_id))
+    return [by_currency[currency] for currency in sorted(by_currency)]
+
+
+def _payouts(booked: Iterable[Booked]) -> list[int]:
+    """Payouts of which something is booked up to the day."""
+    return [row.document_id for row in booked if row.kind == "payout" and row.postings]
+
+
+def _booked(clearing: Account, postings: QuerySet[Posting], on: dt.date) -> Iterable[Booked]:
+    until = Q(date__lte=on)
+    rows = (
+        postings.order_by()
+        .values_list("entry__document", "entry__document__kind", "entry__document__external_id", "currency")
+        .annotate(
+            total=Coalesce(Sum("amount", filter=until), 0),
+            number=Count("pk", filter=until),
+            first=Min("date"),
+        )
+    )
+    moved = _allocated(clearing, on)
+    for document, kind, external_id, currency, total, number, first in rows:
+        amount = total + moved.get(document, 0)
+        yield Booked(document, kind, external_id, currency, amount, number, first)
+
+
+def _allocated(clearing: Account, on: dt.date) -> dict[int, int]:
+    """Document id -> what was settled without a payout (cash carried to the bank), off both documents."""
+    sign = Case(
+        When(document__kind__in=("refund", "credit_note"), then=-F("amount")),
+        default=F("amount"),
+        output_field=BigIntegerField(),
+    )
+    rows = Allocation.objects.filter(account=clearing, by__date__lte=on).annotate(signed=sign)
+    found: dict[int, int] = defaultdict(int)
+    for document, by, amount in rows.values_list("document", "by", "signed"):
+        found[document] -= amount
+        found[by] += amount
+    return found
+
+
+_ITEM = ("pk", "document", "document__currency", "external_id", "source_ref", "amount", "fee", "net")
+
+
+def _items(payouts: Sequence[int]) -> list[Item]:
+    found: list[Item] = []
+    for start in range(0, len(payouts), _CHUNK):
+        rows = DocumentLine.objects.filter(document__in=payouts[start : start + _CHUNK], section="items")
+        found += [Item(*row) for row in rows.order_by().values_list(*_ITEM)]
+    return found
+
+
+def _tenders(clearing: Account, documents: Collection[int] | None = None) -> list[Tender]:
+    rows = DocumentLine.objects.filter(section="tenders")
+    if documents is None:
+        rows = rows.filter(document__in=Posting.objects.filter(account=clearing).values("entry__document"))
+    else:
+        rows = rows.filter(document__in=documents)
+    columns = rows.order_by().values_list("document", "external_id", "amount", "document__kind", "category")
+    return [
+        Tender(document, external_id, -amount if kind == "refund" else amount)
+        for document, external_id, amount, kind, gateway in columns
+        if external_id and _is(gateway, clearing)
+    ]
+
+
+def _is(gateway: str, clearing: Account) -> bool:
+    """Whether a tender went through this gateway; its name as sources write it."""
+    return not gateway or "_".join(gateway.casefold().split()) == clearing.qualifier
+
+
+# ── payouts ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class PayoutCheck:
+    """A payout's items against its total and the books; minor units. `faults` and the ids of the documents
+    an item stands for by item (line id); `rest` is what the payout itself leaves on the account."""
+
+    payout_id: int
+    total: int
+    rest: Rest | None = None
+    items: list[Item] = field(default_factory=list)
+    faults: dict[int, list[Fault]] = field(default_factory=dict)
+    documents: dict[int, list[int]] = field(default_factory=dict)
+
+    @property
+    def items_sum(self) -> int:
+        return sum(item.net for item in self.items)
+
+    @property
+    def state(self) -> str:
+        """complete: the items make the total, each booked as it is; manual: without items, and a later
+        payout names it; missing: items are missing; differs: they do not agree with the books."""
+        if self.items_sum == self.total and self.items:
+            return "differs" if self.faults else "complete"
+        if self.items:
+            return "missing"
+        return "manual" if self.rest is None or self.rest.reason in WAITS else "missing"
+
+
+class Fault(NamedTuple):
+    """Why an item does not agree with the books: by how much, against which document."""
+
+    reason: str
+    amount: int
+    document_id: int | None
+
+
+def check_payouts(clearing: Account, payouts: Sequence[Document]) -> dict[int, PayoutCheck]:
+    """Payout id -> check, of some payouts; a dozen queries however many, by the ids that items name."""
+    found = {payout.pk: PayoutCheck(payout.pk, payout.total) for payout in payouts}
+    items = _items(list(found))
+    for item in items:
+        found[item.payout_id].items.append(item)
+    whole = _settled_around(clearing, items, payouts)
+    for payout in payouts:
+        found[payout.pk].rest = whole.rests.get((payout.pk, payout.currency))
+    unbooked = set(whole.unbooked)
+    for part in whole.parts:
+        check = found.get(part.item.payout_id)
+        if check is None:
+            continue
+        if part.document_id is not None:
+            check.documents.setdefault(part.item.line_id, []).append(part.document_id)
+        if fault := _fault(part, whole, unbooked):
+            check.faults.setdefault(part.item.line_id, []).append(fault)
+    return found
+
+
+def _fault(part: Part, whole: Settlement, unbooked: set[Part]) -> Fault | None:
+    if part in unbooked:
+        return Fault(part.reason or settlement.NEVER_BOOKED, part.amount, part.document_id)
+    if part.document_id is None:
+        return None
+    rest = whole.rests.get((part.document_id, part.item.currency))
+    if rest is None or rest.reason in WAITS:
+        return None
+    return Fault(rest.reason, rest.amount, part.document_id)
+
+
+def _settled_around(clearing: Account, items: Sequence[Item], payouts: Sequence[Document]) -> Settlement:
+    """`settle` over these payouts and the documents that their items name, with all other items that name
+    the same ones."""
+    names = {name for item in items for name in (item.external_id, item.source) if name}
+    documents = sorted({*_named(clearing, names), *(payout.pk for payout in payouts)})
+    tenders = _tenders(clearing, documents)
+    booked = list(_booked(clearing, _postings_of(clearing, documents), dt.date.max))
+    theirs = names | {row.external_id for row in booked} | {tender.external_id for tender in tenders}
+    mine = {item.line_id for item in items}
+    more = [item for item in _items_naming(clearing, theirs) if item.line_id not in mine]
+    whole = settlement.settle(booked, [*items, *more], tenders)
+    # Of other payouts not all items were read: they are judged on their own pages.
+    own = {payout.pk for payout in payouts}
+    others = {row.document_id for row in booked if row.kind == "payout"} - own
+    whole.rests = {key: rest for key, rest in whole.rests.items() if key[0] not in others}
+    return whole
+
+
+def _named(clearing: Account, names: Collection[str]) -> list[int]:
+    """Documents that bear one of these ids, or of which a payment does."""
+    found: set[int] = set()
+    rows = Document.objects.filter(organization=clearing.organization_id).order_by()
+    lines = DocumentLine.objects.filter(section="tenders").order_by()
+    for chunk in _chunks(names):
+        found.update(rows.filter(external_id__in=chunk).values_list("pk", flat=True))
+        paid = list(lines.filter(external_id__in=chunk).values_list("document", flat=True))
+        found.update(rows.filter(pk__in=paid).values_list("pk", flat=True))
+    return sorted(found)
+
+
+def _postings_of(clearing: Account, documents: Sequence[int]) -> QuerySet[Posting]:
+    """Postings of some documents on the account, found by their entries, not by the whole account."""
+    entries = list(Entry.objects.filter(document__in=documents).order_by().values_list("pk", flat=True))
+    rows = Posting.objects.filter(entry__in=entries).order_by().values_list("pk", "account")
+    return Posting.objects.filter(pk__in=[pk for pk, account in rows if account == clearing.pk])
+
+
+def _items_naming(clearing: Account, names: Collection[str]) -> list[Item]:
+    """Items of booked payouts on this account that name one of these ids."""
+    found: dict[int, Item] = {}
+    rows = DocumentLine.objects.filter(section="items").order_by()
+    for chunk in _chunks(names):
+        for lookup in ("source_ref__in", "external_id__in"):
+            for row in rows.filter(**{lookup: chunk}).values_list(*_ITEM):
+                found[row[0]] = Item(*row)
+    payouts = {item.payout_id for item in found.values()}
+    standing = _postings_of(clearing, sorted(payouts)).order_by()
+    booked = set(standing.values_list("entry__document", flat=True))
+    return [item for item in found.values() if item.payout_id in booked]
+
+
+def _chunks(names: Collection[str]) -> Iterable[list[str]]:
+    ordered = sorted(names)
+    for start in range(0, len(ordered), _CHUNK):
+        yield ordered[start : start + _CHUNK]
+
+
+def documents_of(ids: Iterable[int]) -> dict[int, Document]:
+    """Documents to be named on a page, without their data."""
+    rows: Any = Document.objects.select_related("contact").defer("data")
+    return {row.pk: row for row in rows.filter(pk__in=set(ids))}

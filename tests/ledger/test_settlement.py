@@ -1,0 +1,107 @@
+"""Payouts' items against the books, without a database: what is left on the account, and why."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from ledgerhub.ledger.settlement import Booked, Item, Rest, Settlement, Tender, settle
+
+DAY = dt.date(2026, 3, 2)
+
+
+def booked(
+    number: int, kind: str, external_id: str, amount: int, *, postings: int = 1, currency: str = "USD"
+) -> Booked:
+    return Booked(number, kind, external_id, currency, amount, postings, DAY)
+
+
+def item(
+    line: int, source: str, amount: int, *, fee: int = 0, id: str = "", payout: int = 9, currency: str = "USD"
+) -> Item:
+    return Item(line, payout, currency, id or f"txn_{line}", source, amount, fee, amount - fee)
+
+
+def left(found: Settlement) -> dict[int, tuple[int, str]]:
+    return {rest.document_id: (rest.amount, rest.reason) for rest in found.rests.values()}
+
+
+CHARGE, FEE = booked(1, "payment", "ch_1", 10_000), booked(2, "fee", "txn_1", -320)
+PAYOUT = booked(9, "payout", "po_1", -9_680)
+SOLD = item(1, "ch_1", 10_000, fee=320)
+
+
+def test_a_payout_to_the_cent_leaves_nothing() -> None:
+    found = settle([CHARGE, FEE, PAYOUT], [SOLD], [])
+    assert (found.rests, found.unbooked) == ({}, [])
+    assert [(part.document_id, part.amount) for part in found.parts] == [(1, 10_000), (2, -320)]
+
+
+Case = tuple[list[Booked], list[Item], list[Tender], dict[int, tuple[int, str]], list[tuple[int, str]]]
+CASES: dict[str, Case] = {
+    "waits for a payout": ([CHARGE, FEE], [], [], {1: (10_000, "unsettled"), 2: (-320, "unsettled")}, []),
+    "payout without items": ([PAYOUT], [], [], {9: (-9_680, "no_items")}, []),
+    "items do not make the total": (
+        [CHARGE, FEE, booked(9, "payout", "po_1", -9_000)], [SOLD], [], {9: (680, "item_sum")}, [],
+    ),
+    "an item nobody booked": ([PAYOUT], [item(1, "ch_1", 9_680)], [], {}, [(9_680, "never")]),
+    "a charge nobody booked, its fee is": ([FEE, PAYOUT], [SOLD], [], {}, [(10_000, "never")]),
+    "a fee nobody booked": ([CHARGE, PAYOUT], [SOLD], [], {}, [(-320, "fee")]),
+    "another amount": (
+        [booked(1, "payment", "ch_1", 9_990), FEE, PAYOUT], [SOLD], [], {1: (-10, "differs")}, [],
+    ),
+    "in two payouts": (
+        [CHARGE, FEE, PAYOUT, booked(8, "payout", "po_0", -10_000)],
+        [SOLD, item(2, "ch_1", 10_000, payout=8)], [], {1: (-10_000, "twice")}, [],
+    ),
+    "booked after the day": (
+        [booked(1, "payment", "ch_1", 0, postings=0), FEE, PAYOUT], [SOLD], [], {1: (-10_000, "later")}, [],
+    ),
+    "one payment of an order paid out, one not": (
+        [booked(1, "invoice", "5001", 15_000), booked(2, "fee", "txn_1", -320), PAYOUT],
+        [item(1, "t1", 10_000, fee=320)], [Tender(1, "t1", 10_000), Tender(1, "t2", 5_000)],
+        {1: (5_000, "partly")}, [],
+    ),
+    "a payout that failed": (
+        [CHARGE, FEE, booked(9, "payout", "po_1", 0, postings=2)], [SOLD], [], {9: (9_680, "returned")}, [],
+    ),
+    "a payout that failed and came with the next": (
+        [CHARGE, FEE, booked(9, "payout", "po_1", 0, postings=2), booked(8, "payout", "po_2", -9_680)],
+        [SOLD, item(2, "po_1", 9_680, payout=8)], [], {}, [],
+    ),
+    "a manual payout, taken from an automatic one": (
+        [CHARGE, FEE, booked(7, "payout", "po_m", -5_000), booked(9, "payout", "po_1", -4_680)],
+        [SOLD, item(2, "po_m", -5_000)], [], {}, [],
+    ),
+    "a dispute won later": (
+        [booked(1, "dispute", "dp_1", 0), booked(9, "payout", "po_1", 6_500)],
+        [item(1, "dp_1", -5_000, fee=1_500)], [], {1: (6_500, "partly")}, [],
+    ),
+    "a refund that failed, booked by nobody": (
+        [booked(9, "payout", "po_1", 500), booked(8, "payout", "po_2", -500)],
+        [item(1, "re_1", -500), item(2, "re_1", 500, payout=8)], [], {}, [],
+    ),
+    "paid out in a currency in which nothing is booked": (
+        [booked(1, "payment", "ch_1", 9_000, currency="EUR"), PAYOUT], [item(1, "ch_1", 9_680)], [],
+        {1: (9_000, "unsettled")}, [(9_680, "")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_left_and_why(name: str) -> None:
+    rows, items, tenders, rests, unbooked = CASES[name]
+    found = settle(rows, items, tenders)
+    assert left(found) == rests
+    assert [(part.amount, part.reason) for part in found.unbooked] == unbooked
+    for currency in {row.currency for row in rows}:
+        held = sum(row.amount for row in rows if row.currency == currency)
+        assert found.balance(currency) == held
+
+
+def test_the_currencies_do_not_mix() -> None:
+    euro = booked(3, "payment", "ch_3", 700, currency="EUR")
+    found = settle([CHARGE, euro], [], [])
+    assert found.rests[3, "EUR"] == Rest(3, "EUR", 700, DAY, "unsettled")
+    assert (found.balance("USD"), found.balance("EUR")) == (10_000, 700)
