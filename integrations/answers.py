@@ -68,6 +68,10 @@ class Invalid(ConfigError):
     """The system cannot take this one request as it is; others may well be fine."""
 
 
+class Taken(Invalid):
+    """The name is taken by somebody else: another one may do."""
+
+
 class TooDear(TransientError):
     """A GraphQL query asked for more than the system allows at once: ask for fewer records."""
 
@@ -106,6 +110,7 @@ _MEANINGS: dict[str, type[Exception]] = {
     "moved": Moved,
     "too_many": TooMany,
     "gone": NotFound,
+    "taken": Taken,
     "invalid": Invalid,
 }
 
@@ -284,6 +289,8 @@ def records_in(body: Any, read: Read, label: str) -> list[Record]:
 def _list_at(body: Any, path: str, read: Read, label: str) -> list[Record]:
     found = dig(body, path)
     if found is None and read.query and _is_null(body, path):
+        return []
+    if found is None and read.sparse and isinstance(dig(body, path.rpartition(".")[0]), dict):
         return []
     if isinstance(found, list) and all(isinstance(record, dict) for record in found):
         return found

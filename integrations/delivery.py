@@ -16,11 +16,11 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from integrations import alerts, outbox, parcels
-from integrations.answers import Busy, Invalid, NotFound
+from integrations.answers import Busy, Invalid, Moved, NotFound, Taken
 from integrations.client import Client
 from integrations.connection import Calls, connect
-from integrations.destination import Destination, Made, Parcel, Refused, Takes, Write
-from integrations.models import ApiCall, Delivery, Integration, NameMap
+from integrations.destination import Destination, Made, Parcel, Party, Refused, Takes, Write
+from integrations.models import ApiCall, Delivery, Integration, NameMap, Route
 from integrations.parcels import NamesThere
 from integrations.payloads import canonical, digest_of
 from integrations.sync import backoff
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 SLICE_SECONDS = 40.0
 LEASE = dt.timedelta(minutes=4)
 MAX_ATTEMPTS = 12
+WAITING = (Delivery.State.PLANNED, Delivery.State.UNCERTAIN)
 FIRST_ASK = 5.0  # seconds before we ask for what may have arrived: lists lag behind writes
 
 
@@ -107,7 +108,7 @@ def _round(van: Van) -> bool:
 def _let_go(claimed: Sequence[Delivery]) -> None:
     """What was taken and not sent, because we had to stop, is free again as if it had not been taken."""
     for lease in {delivery.lease for delivery in claimed}:
-        Delivery.objects.filter(lease=lease, state=Delivery.State.PLANNED).update(
+        Delivery.objects.filter(lease=lease, state__in=WAITING).update(
             lease="", leased_until=None, attempts=F("attempts") - 1
         )
 
@@ -142,6 +143,10 @@ def _claim(van: Van, count: int) -> list[Delivery]:
         if held.values("lease").distinct().count() >= van.takes.at_once:
             return []
         ids = list(_due(van.integration).values_list("pk", flat=True)[:count])
+        # Whoever was sending it is gone.
+        Delivery.objects.filter(pk__in=ids, state=Delivery.State.SENDING).update(
+            state=Delivery.State.UNCERTAIN
+        )
         Delivery.objects.filter(pk__in=ids).update(
             lease=lease, leased_until=now + LEASE, attempts=F("attempts") + 1
         )
@@ -177,7 +182,11 @@ def _send_alone(van: Van, delivery: Delivery) -> None:
 
 def _deliver(van: Van, delivery: Delivery) -> None:
     takes = van.of(delivery)
-    parcel = _with_contact(van, parcels.parcel(delivery, van.names))
+    parcel = parcels.parcel(delivery, van.names)
+    if delivery.action == Delivery.Action.VOID and parcel.made is None:
+        _done(van, delivery, Made(""))  # nothing stands there
+        return
+    parcel = _with_contact(van, takes, parcel)
     if delivery.attempts > 1:
         # An earlier try may have done it: ask, whatever it left behind.
         found = _ask(van, takes, parcel)
@@ -189,13 +198,18 @@ def _deliver(van: Van, delivery: Delivery) -> None:
             return
         parcel = replace(parcel, made=found or parcel.made)
     write = _write(takes, delivery, parcel)
+    if write is None:
+        _replace(delivery)
+        _deliver(van, delivery)
+        return
     _commit_sending(van, [(delivery, write)])
     answer = van.client.write(write, key=_key(delivery, parcel))
     made = takes.made(answer) if delivery.action != Delivery.Action.VOID else parcel.made or Made("")
     _done(van, delivery, made)
 
 
-def _write(takes: Takes, delivery: Delivery, parcel: Parcel) -> Write:
+def _write(takes: Takes, delivery: Delivery, parcel: Parcel) -> Write | None:
+    """The request that does it; None where what stands must be taken back and made anew."""
     if delivery.action == Delivery.Action.CREATE:
         return takes.create(parcel)
     if parcel.made is None:
@@ -206,6 +220,24 @@ def _write(takes: Takes, delivery: Delivery, parcel: Parcel) -> Write:
             f"A {takes.label.lower()} cannot be taken back by us: do it there, then leave it out."
         )
     return make(parcel)
+
+
+def _replace(delivery: Delivery) -> None:
+    """The change becomes a void, and after it comes a creation."""
+    create, void = Delivery.Action.CREATE, Delivery.Action.VOID
+    with transaction.atomic():
+        # Nobody plans meanwhile.
+        list(Route.objects.select_for_update().filter(destination=delivery.integration))
+        later = Delivery.objects.filter(
+            integration=delivery.integration, document=delivery.document, revision__gt=delivery.revision
+        )
+        if following := later.filter(state__in=Delivery.OPEN).order_by("revision").first():
+            Delivery.objects.filter(pk=following.pk, action=Delivery.Action.UPDATE).update(action=create)
+        elif delivery.document is not None:
+            last = later.order_by("-revision").first() or delivery
+            outbox.delivery_of(delivery.integration, delivery.document, create, last.revision + 1).save()
+        Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease).update(action=void)
+    delivery.action = void
 
 
 def _key(delivery: Delivery, parcel: Parcel) -> str:
@@ -258,8 +290,9 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     pairs: list[tuple[Delivery, Write]] = []
     for delivery in deliveries:
         try:
-            parcel = _with_contact(van, parcels.parcel(delivery, van.names))
-            pairs.append((delivery, van.of(delivery).create(parcel)))
+            takes = van.of(delivery)
+            parcel = _with_contact(van, takes, parcels.parcel(delivery, van.names))
+            pairs.append((delivery, takes.create(parcel)))
         except LedgerHubError as error:
             _failed(van, delivery, error)
     if not pairs:
@@ -294,23 +327,37 @@ def _settle_one(van: Van, delivery: Delivery, answer: object) -> None:
 # ── whom it is with ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _with_contact(van: Van, parcel: Parcel) -> Parcel:
+def _with_contact(van: Van, takes: Takes, parcel: Parcel) -> Parcel:
     """The parcel with its party's id over there: known, found by name, or made now."""
     one, party = van.takes.contact, parcel.party
+    if party is None and takes.needs_contact and van.takes.nobody:
+        party = parcels.nobody(takes.kind, van.takes.nobody)
     if one is None or party is None:
         return parcel
     known = NameMap.objects.filter(integration=van.integration, what="contact", ours=party.key).first()
     if known is not None:
         return replace(parcel, contact=known.theirs)
-    asked = replace(parcel, reference=f"LH-C{party.key}", made=None)
-    found = _ask(van, one, asked)
-    if found is None:
-        key = str(uuid.uuid5(outbox.SPACE, f"{van.integration.pk}:contact:{party.key}"))
-        found = one.made(van.client.write(one.create(asked), key=key))
+    found = _contact_there(van, one, replace(parcel, made=None), party)
     NameMap.objects.update_or_create(
         integration=van.integration, what="contact", ours=party.key, defaults={"theirs": found.id}
     )
-    return replace(parcel, contact=found.id)
+    return replace(parcel, party=party, contact=found.id)
+
+
+def _contact_there(van: Van, one: Takes, parcel: Parcel, party: Party) -> Made:
+    """The party as found by its name or made; where another kind of contact has the name, with a suffix."""
+    side = "supplier" if party.supplier else "customer"
+    for name in (party.name, f"{party.name} ({side})", f"{party.name} ({side} {party.key})"):
+        asked = replace(parcel, reference=f"LH-C{party.key}", party=party._replace(name=name))
+        found = _ask(van, one, asked)
+        if found is not None:
+            return found
+        key = uuid.uuid5(outbox.SPACE, f"{van.integration.pk}:contact:{party.key}:{name}")
+        try:
+            return one.made(van.client.write(one.create(asked), key=str(key)))
+        except Taken:
+            continue
+    raise RecordError(f"The name '{party.name}' is taken over there, with a suffix, too: rename the contact.")
 
 
 # ── when it does not go well ────────────────────────────────────────────────────────────────────────
@@ -321,7 +368,7 @@ def _failed(van: Van, delivery: Delivery, error: LedgerHubError, *, stop: bool =
     with transaction.atomic():
         call = van.calls.save()
         _put_aside(van, delivery, error, call)
-    if stop and not isinstance(error, RecordError | Invalid):
+    if stop and not isinstance(error, RecordError | Invalid | NotFound | Moved):
         raise _Stop
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -32,18 +33,24 @@ class Named(NamedTuple):
 
 class Names(Protocol):
     """What the destination calls something of ours. Raises RecordError, in words with what to do, where
-    nobody has said; `key` is an account's code, a tax rate, a contact's or an item's name."""
+    nobody has said; `key` is an account's code, a tax rate, a contact's or an item's name. `group` is that
+    of the thing as listed over there (an account's type), empty where it was not listed."""
 
     def __call__(self, what: What, key: str) -> str: ...
 
+    def group(self, what: What, key: str) -> str: ...
+
 
 class JournalLine(NamedTuple):
-    """A posting on its way: the account's code, minor units with debits positive, currency, and words."""
+    """A posting on its way: the account's code, minor units with debits positive, currency, and words; the
+    account's role in our chart, and the day it is booked on."""
 
     account: str
     amount: int
     currency: str
     memo: str = ""
+    role: str = ""
+    date: dt.date | None = None
 
 
 class Party(NamedTuple):
@@ -90,8 +97,10 @@ class Takes:
 
     `create` and `update` make the request, `made` reads its answer; `find` asks for what may already be there
     and `found` picks ours out of that answer (None: it is not there). Without `update` a change is a void and
-    a new document, without `void` it cannot be taken back and a person is told. All of them raise RecordError
-    in words where the document cannot be said in the destination's terms.
+    a new document, as it is where `update` gives None: what stands cannot become what it is to be. Without
+    `void` it cannot be taken back and a person is told. All of them raise RecordError in words where the
+    document cannot be said in the destination's terms. `needs_contact`: where the document names nobody, the
+    destination's `nobody` stands in.
     """
 
     kind: str
@@ -100,8 +109,9 @@ class Takes:
     made: Callable[[Any], Made]
     find: Callable[[Parcel], Read]
     found: Callable[[Any, Parcel], Made | None]
-    update: Callable[[Parcel], Write] | None = None
+    update: Callable[[Parcel], Write | None] | None = None
     void: Callable[[Parcel], Write] | None = None
+    needs_contact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +151,16 @@ class Need(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Destination:
     """What a system takes: `takes` by kind; the idempotency key goes into the header or the parameter named;
-    `contact` makes a party that is not there yet; `needs` are names to choose beside those of our accounts;
-    `at_once`: how many requests may be under way together."""
+    `contact` makes a party that is not there yet (a name that is taken is tried with a suffix), `nobody` is
+    the name of the one for documents without any; `needs` are names to choose beside those of our accounts,
+    `items`: the roles of accounts that need an item, too; `at_once`: how many requests may be under way
+    together."""
 
     takes: tuple[Takes, ...]
     listings: tuple[Listing, ...] = ()
     contact: Takes | None = None
+    nobody: str = ""
+    items: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     key_header: str = ""
     key_param: str = ""

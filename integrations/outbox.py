@@ -99,12 +99,12 @@ def _deliveries(route: Route, takes: Destination, document: Any) -> list[Deliver
         actions = [Delivery.Action.VOID, Delivery.Action.CREATE]
     first = (document.revision or 0) + 1
     return [
-        _delivery(route.destination, document, action, first + position)
+        delivery_of(route.destination, document, action, first + position)
         for position, action in enumerate(actions)
     ]
 
 
-def _delivery(integration: Integration, document: Document, action: str, revision: int) -> Delivery:
+def delivery_of(integration: Integration, document: Document, action: str, revision: int) -> Delivery:
     name = f"{integration.pk}:{document.pk}:{revision}"
     return Delivery(
         integration=integration,

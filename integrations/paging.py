@@ -140,6 +140,24 @@ class Offset:
 
 
 @dataclass(frozen=True, slots=True)
+class InQuery:
+    """Records are counted inside a query text: `{start}` and `{size}` in it (QuickBooks' `startposition`)."""
+
+    text: str
+    size: int
+    param: str = "query"
+    first: int = 1
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        start = self.first if position is None else position
+        return {self.param: self.text.replace("{start}", str(start)).replace("{size}", str(self.size))}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        start = self.first if position is None else int(position)
+        return start + len(answer.records) if len(answer.records) >= self.size else None
+
+
+@dataclass(frozen=True, slots=True)
 class LinkHeader:
     """The `Link` header's rel="next" is the address of the next page (RFC 8288)."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from integrations import registry
 from integrations.destination import JournalLine, Made, Parcel, Party, What
-from integrations.models import Delivery, Integration, NameMap
+from integrations.models import Delivery, Integration, Listed, NameMap
 from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.ledger import drafts
 from ledgerhub.ledger.models import Account, Document, Posting
@@ -20,6 +20,8 @@ _WORDS: Mapping[str, str] = {
     "item": "item",
 }
 
+SUPPLIED = ("bill", "bill_payment")
+
 
 class NamesThere:
     """What the destination calls things of ours, read once a slice; contacts when they are asked for."""
@@ -29,7 +31,7 @@ class NamesThere:
         self._label = registry.connector(integration).label
         rows = NameMap.objects.filter(integration=integration).exclude(what="contact")
         self._known = {(row.what, row.ours): row.theirs for row in rows}
-        self._accounts: dict[str, str] = {}
+        self._groups: dict[tuple[str, str], str] | None = None
 
     def __call__(self, what: What, key: str) -> str:
         found = self._known.get((what, key))
@@ -40,8 +42,16 @@ class NamesThere:
             raise RecordError([FieldError(what, key, self._missing(what, key))])
         return found
 
+    def group(self, what: What, key: str) -> str:
+        """How the thing is sorted over there, as listed; read when it is first asked for."""
+        if self._groups is None:
+            rows = Listed.objects.filter(integration=self._integration).exclude(group="")
+            columns = rows.values_list("what", "external_id", "group")
+            self._groups = {(kind, one): group for kind, one, group in columns}
+        return self._groups.get((what, self(what, key)), "")
+
     def _missing(self, what: str, key: str) -> str:
-        ours = self._account_words(key) if what in ("account", "bank") else f"'{key}'"
+        ours = self._account_words(key) if what in ("account", "bank", "item") else f"'{key}'"
         return f"No {_WORDS[what]} of {self._label} is chosen for {ours}. Choose one on the page of names."
 
     def _account_words(self, code: str) -> str:
@@ -103,7 +113,7 @@ def _journal(document: Document) -> tuple[JournalLine, ...]:
     rows = Posting.objects.filter(
         entry__document=document, entry__reverses__isnull=True, entry__reversed_by__isnull=True
     )
-    columns = ("account__code", "amount", "currency", "memo")
+    columns = ("account__code", "amount", "currency", "memo", "account__role", "entry__date")
     return tuple(
         JournalLine(*row) for row in rows.order_by("entry_id", "-amount", "pk").values_list(*columns)
     )
@@ -113,5 +123,13 @@ def _party(document: Document) -> Party | None:
     contact = document.contact
     if contact is None:
         return None
-    supplier = document.kind in ("bill", "bill_payment")
-    return Party(str(contact.pk), contact.name, contact.email, supplier)
+    supplier = document.kind in SUPPLIED
+    # Some systems keep suppliers apart from customers: who is both is two of them there.
+    key = f"{contact.pk}-supplier" if supplier else str(contact.pk)
+    return Party(key, contact.name, contact.email, supplier)
+
+
+def nobody(kind: str, name: str) -> Party:
+    """Whom a document is with that names nobody, where the destination wants somebody."""
+    supplier = kind in SUPPLIED
+    return Party("nobody-supplier" if supplier else "nobody", name, supplier=supplier)

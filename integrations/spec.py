@@ -157,7 +157,8 @@ class Read:
     `records`: dotted path of the list (or of the one record), empty for the whole answer; of several lists
     each record says in `_list` which one it stood in. `decode`: tsv for a text of rows whose first names the
     columns, given as {"rows": [...]}. A `public` address is asked without our credentials, and may lead to
-    one of `hosts` (`*.amazonaws.com`) beside the connector's own."""
+    one of `hosts` (`*.amazonaws.com`) beside the connector's own. `sparse`: a list without records is left
+    out of the answer."""
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -172,6 +173,7 @@ class Read:
     public: bool = False
     hosts: tuple[str, ...] = ()
     bucket: str = ""
+    sparse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,9 +363,10 @@ class Test:
 class Said(NamedTuple):
     """What a refusal of the system's own means: `kind` decides what happens next, `words` are for a person,
     `wait` in seconds. busy: try again later; denied: renew the token, else a person must act; moved and
-    too_many: see Bookmark and Window; gone: no such record; invalid: this one request cannot be."""
+    too_many: see Bookmark and Window, moved also of a write whose version is stale; gone: no such record;
+    taken: the name belongs to another; invalid: this one request cannot be."""
 
-    kind: Literal["busy", "denied", "config", "moved", "too_many", "gone", "invalid"]
+    kind: Literal["busy", "denied", "config", "moved", "too_many", "gone", "taken", "invalid"]
     words: str = ""
     wait: float | None = None
 
