@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from integrations.records import Record, dig
-from integrations.spec import Connector, Read, Said
+from integrations.spec import Connector, Decode, Read, Said
 from ledgerhub.core.errors import ConfigError, TransientError
 
 _MESSAGE_PATHS = ("error.message", "error_description", "message", "errors", "error", "detail", "title")
@@ -224,6 +224,21 @@ def decode(reply: Reply, label: str) -> Any:
     if kind and not any(word in kind for word in ("json", "text/plain", "javascript")):
         raise TransientError(f"{label} answered with '{kind[:60]}' instead of data.")
     return _parse(reply.content, label)
+
+
+def decode_text(reply: Reply, label: str) -> str:
+    """The text of an answer, whatever it calls itself (a certificate). Raises TransientError without any."""
+    text = _text(reply.content).strip()
+    if not text:
+        raise TransientError(f"{label} sent an empty answer.")
+    return text
+
+
+DECODERS: dict[Decode, Callable[[Reply, str], Any]] = {
+    "json": decode,
+    "tsv": decode_rows,
+    "text": decode_text,
+}
 
 
 def _parse(content: bytes, label: str) -> Any:

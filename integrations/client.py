@@ -220,7 +220,7 @@ class Client:
             read.cost if cost is None else cost,
             graphql=bool(read.query),
             bucket=read.bucket,
-            tsv=read.decode == "tsv",
+            decode=read.decode,
         )
         return self._attempts(with_body(request, read, asked), authenticated=not read.public)
 
@@ -372,7 +372,7 @@ class Client:
         if error:
             self._learn(request, reply, None, error)
             raise error
-        body = answers.decode_rows(reply, label) if request.tsv else answers.decode(reply, label)
+        body = answers.DECODERS[request.decode](reply, label)
         error = answers.graphql_refusal(body, self.connector) if request.graphql else None
         self._learn(request, reply, body, error)
         if error:

@@ -108,7 +108,8 @@ def code_request(
 def renewal_request(auth: OAuth2, settings: Settings, token: Token | None) -> TokenRequest:
     """A refresh; for client credentials simply the next token. Raises ConfigError without a refresh token."""
     if auth.grant == "client_credentials":
-        return _request(auth, settings, {"grant_type": "client_credentials", "scope": " ".join(auth.scopes)})
+        scope = {"scope": auth.scope_separator.join(auth.scopes)} if auth.scopes else {}
+        return _request(auth, settings, {"grant_type": "client_credentials", **scope})
     if token is None or not token.refresh:
         raise ConfigError("The connection has ended. Open the integration and connect it again.")
     return _request(auth, settings, {"grant_type": "refresh_token", "refresh_token": token.refresh})

@@ -157,6 +157,7 @@ class Reader:
         after["size"], after["cost"] = _next_size(read, size, answered.body)
         if following is not None:
             return Page(answer.records, after, state["cursor"], _ids(calls))
+        after |= _read_until(stream, after, answered.body)
         more = _next_window(stream, after, now)
         if more is not None:
             return Page(answer.records, more, state["cursor"], _ids(calls))
@@ -276,6 +277,16 @@ def _span(stream: Stream, state: State) -> tuple[dict[str, str], dict[str, str]]
         values["end"] = how.value(dt.datetime.fromisoformat(state["end"]))
         asked |= {how.window.param: values["end"]} if how.window.param else {}
     return asked, values
+
+
+def _read_until(stream: Stream, state: State, body: Any) -> State:
+    """A window the answer is not complete for ends where the answer does, and is the last."""
+    how = stream.incremental
+    window = how.window if isinstance(how, Incremental) else None
+    fresh = parse_moment(dig(body, window.fresh)) if window and window.fresh else None
+    if fresh is None or fresh >= dt.datetime.fromisoformat(state["end"]):
+        return {}
+    return {"end": max(fresh, dt.datetime.fromisoformat(state["begin"])).isoformat(), "last": True}
 
 
 def _next_window(stream: Stream, state: State, now: dt.datetime) -> State | None:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from integrations.destination import Write
 from integrations.payloads import canonical
 from integrations.records import fill
-from integrations.spec import Connector, Read, Settings
+from integrations.spec import Connector, Decode, Read, Settings
 from ledgerhub.core.errors import ConfigError
 
 SIZE_CAP = 10 * 1024 * 1024
@@ -31,7 +31,7 @@ class Request(NamedTuple):
     graphql: bool = False
     limit: int = SIZE_CAP
     bucket: str = ""
-    tsv: bool = False
+    decode: Decode = "json"
     once: bool = False  # it changes something: whether it may be sent again is for others to say
 
 

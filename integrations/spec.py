@@ -18,6 +18,7 @@ Settings = Mapping[str, Any]
 Headers = Mapping[str, str]  # names in lower case
 SettingType = Literal["text", "secret", "choice", "url", "boolean", "account"]
 TimeFormat = Literal["epoch", "iso", "date"]
+Decode = Literal["json", "tsv", "text"]
 Category = Literal["shop", "payments", "bank", "inventory", "crm", "payroll", "accounting", "other"]
 
 
@@ -156,9 +157,9 @@ class Read:
     or form into the body; with `query` (a GraphQL document) they are its variables.
     `records`: dotted path of the list (or of the one record), empty for the whole answer; of several lists
     each record says in `_list` which one it stood in. `decode`: tsv for a text of rows whose first names the
-    columns, given as {"rows": [...]}. A `public` address is asked without our credentials, and may lead to
-    one of `hosts` (`*.amazonaws.com`) beside the connector's own. `sparse`: a list without records is left
-    out of the answer."""
+    columns, given as {"rows": [...]}; text for the text as it is. A `public` address is asked without our
+    credentials, and may lead to one of `hosts` (`*.amazonaws.com`) beside the connector's own. `sparse`: a
+    list without records is left out of the answer."""
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -169,7 +170,7 @@ class Read:
     headers: Mapping[str, str] = field(default_factory=dict)
     cost: float = 1.0
     body: Literal["", "json", "form"] = ""
-    decode: Literal["json", "tsv"] = "json"
+    decode: Decode = "json"
     public: bool = False
     hosts: tuple[str, ...] = ()
     bucket: str = ""
@@ -179,12 +180,14 @@ class Read:
 @dataclass(frozen=True, slots=True)
 class Window:
     """A system that answers for at most `days` at once, up to `lag` seconds before now, and as far back as
-    `history` days. A window that holds too many records (answers.TooMany) is halved."""
+    `history` days. A window that holds too many records (answers.TooMany) is halved. `fresh`: path in the
+    answer of the moment up to which it is complete; what lies behind is left to the next sync."""
 
     param: str
     days: float
     lag: int = 0
     history: int = 3 * 365
+    fresh: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ FEE_ACCOUNTS = {
     "dispute_fee": DISPUTE_FEES,
     "reserve": RESERVE,
     "topup": TRANSFERS,
+    "conversion": EXCHANGE_DIFFERENCE,
 }
 _LINE_KINDS = {"gift_card": GIFT_CARDS, "shipping": SHIPPING, "fee": OTHER_INCOME}
 _SETTLES = {"receivable": RECEIVABLE, "sales": SALES, "deposits": DEPOSITS}

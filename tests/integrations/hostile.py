@@ -16,7 +16,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from integrations.paging import AfterLastId, BodyToken, GraphQL, LinkHeader, Offset, PageNumber
 from integrations.records import Record, put
-from integrations.spec import Basic, Bearer, Connector, HeaderKey, OAuth2, Read, Stream
+from integrations.spec import (
+    Basic,
+    Bearer,
+    Connector,
+    HeaderKey,
+    Incremental,
+    OAuth2,
+    Read,
+    Stream,
+    parse_moment,
+)
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 PAGE = 3
@@ -86,7 +96,7 @@ class Hostile:
             return self._json({"error": {"message": "no such place"}}, 404)
         if read is stream.one:
             return self._one(read, stream, asked)
-        rows = self.records[stream.key] if read is stream.read else []
+        rows = _in_window(stream, self.records[stream.key], asked) if read is stream.read else []
         return self._page(read, rows, asked)
 
     def _is_known(self, headers: dict[str, str]) -> bool:
@@ -177,6 +187,15 @@ class Hostile:
         self, body: Any, status: int = 200, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         return status, {"Content-Type": "application/json", **(headers or {})}, json.dumps(body).encode()
+
+
+def _in_window(stream: Stream, rows: list[Record], asked: Asked) -> list[Record]:
+    """The records of the time asked for, of a system that answers by windows; else all."""
+    how = stream.incremental
+    if not isinstance(how, Incremental) or how.window is None:
+        return rows
+    begin, end = (parse_moment(asked.params[name]) for name in (how.param, how.window.param))
+    return [row for row in rows if (at := how.moment(row)) and begin and end and begin <= at < end]
 
 
 def _at(path: str, value: Any) -> Any:

@@ -254,6 +254,7 @@ def test_a_debt_settled_in_another_currency_is_booked_in_both() -> None:
         ("tax", "merchant_fees"),
         ("dispute_fee", "dispute_fees"),
         ("reserve", "reserve"),
+        ("conversion", "exchange_difference"),
     ],
 )
 def test_fees_go_by_category(category: str, account: str) -> None:
@@ -272,7 +273,7 @@ def test_a_fee_given_back_and_a_top_up_debit_clearing() -> None:
 
 def test_an_unknown_fee_category_is_never_guessed() -> None:
     with pytest.raises(
-        RecordError, match="Fee category 'other' has no account; map it to one of dispute_fee"
+        RecordError, match="Fee category 'other' has no account; map it to one of conversion, dispute_fee"
     ):
         entries(document("fee", total=320, gateway="stripe", category="other"))
 

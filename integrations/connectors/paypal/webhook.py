@@ -1,0 +1,125 @@
+"""PayPal's webhooks: proof by certificate and checksum; they say that there is something to read."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import json
+import zlib
+from itertools import pairwise
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+
+from integrations.spec import Event, Message, Read, Settings, Trust, WebhookRefused, parse_moment
+from ledgerhub.core.errors import ConfigError
+
+TOLERANCE = 4 * 86_400  # seconds: PayPal repeats a message for three days
+ALGORITHM = "SHA256withRSA"
+DOMAIN = "paypal.com"
+CERTIFICATE = Read(
+    "{certificate}",
+    headers={"Accept": "*/*"},
+    decode="text",
+    public=True,
+    hosts=(DOMAIN, f"*.{DOMAIN}"),
+)
+MOVES_MONEY = ("PAYMENT.", "CHECKOUT.", "CUSTOMER.DISPUTE.", "INVOICING.", "RISK.")
+
+
+def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
+    """SHA256withRSA over "id|time|webhook id|CRC-32 of the body", by a certificate PayPal hands out."""
+    given = message.headers
+    webhook_id = str(trust.settings.get("webhook_id") or "")
+    if not webhook_id:
+        raise WebhookRefused("No webhook ID is stored yet: enter it in the integration's settings.")
+    if given.get("paypal-auth-algo") != ALGORITHM:
+        raise WebhookRefused(f"The message is not signed with {ALGORITHM}.")
+    sent = parse_moment(given.get("paypal-transmission-time"))
+    if sent is None or abs((trust.now - sent).total_seconds()) > TOLERANCE:
+        raise WebhookRefused("The message is older than four days, or one of the clocks is wrong.")
+    key = _key(_certificates(given.get("paypal-cert-url", ""), trust), trust.now)
+    numbers = (given.get("paypal-transmission-id", ""), given["paypal-transmission-time"], webhook_id)
+    signed = "|".join((*numbers, str(zlib.crc32(message.body))))
+    try:
+        key.verify(_signature(given), signed.encode(), PKCS1v15(), SHA256())
+    except InvalidSignature:
+        raise WebhookRefused("The signature is not PayPal's, or the webhook ID is another's.") from None
+    return (_event(message.body),)
+
+
+def _signature(given: Any) -> bytes:
+    try:
+        return base64.b64decode(given.get("paypal-transmission-sig", ""), validate=True)
+    except (binascii.Error, ValueError):
+        raise WebhookRefused("The message carries no proper signature.") from None
+
+
+def _certificates(url: str, trust: Trust) -> list[x509.Certificate]:
+    """The certificate and those above it; fetched only where nobody but PayPal can have put it."""
+    if not is_paypals(url, trust.settings):
+        raise WebhookRefused("The certificate is not at PayPal: the message is forged.")
+    try:
+        found = x509.load_pem_x509_certificates(trust.fetch(CERTIFICATE, {"certificate": url}).encode())
+    except ConfigError as error:
+        raise WebhookRefused(f"PayPal's certificate could not be fetched. {error}") from None
+    except ValueError:
+        raise WebhookRefused("What stands at the certificate's address is no certificate.") from None
+    return found
+
+
+def is_paypals(url: str, settings: Settings) -> bool:
+    """Whether an address is https under paypal.com, or the demo's own on this machine."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    own = str(settings.get("base_url") or "")
+    if own:
+        return url.startswith(f"{own.rstrip('/')}/")
+    host = parts.hostname or ""
+    plain = parts.scheme == "https" and port in (None, 443) and "@" not in parts.netloc
+    return plain and (host == DOMAIN or host.endswith(f".{DOMAIN}"))
+
+
+def _key(chain: list[x509.Certificate], now: dt.datetime) -> RSAPublicKey:
+    """The key of a certificate made out to PayPal, in date, each of the chain issued by the next."""
+    for certificate in chain:
+        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+            raise WebhookRefused("PayPal's certificate is out of date.")
+    names = [str(name.value) for name in chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    if not any(name == DOMAIN or name.endswith(f".{DOMAIN}") for name in names):
+        raise WebhookRefused("The certificate is not made out to PayPal.")
+    for certificate, issuer in pairwise(chain):
+        _check_issued(certificate, issuer)
+    key = chain[0].public_key()
+    if not isinstance(key, RSAPublicKey):
+        raise WebhookRefused("The certificate holds no RSA key.")
+    return key
+
+
+def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        raise WebhookRefused("The certificate's chain does not hold together.") from None
+
+
+def _event(body: bytes) -> Event:
+    """A message tells the reports' news early: the whole stream is due, as rows have no address."""
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        raise WebhookRefused("The message is not proper JSON.") from None
+    if not isinstance(event, dict) or not isinstance(event.get("id"), str):
+        raise WebhookRefused("The message has no event id.")
+    kind = str(event.get("event_type") or "")
+    return Event(event["id"], kind, "transactions" if kind.startswith(MOVES_MONEY) else "")
