@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Tested(NamedTuple):
+    """What the test call said: in plain words, and when the consent ends, where the system tells."""
+
+    words: str
+    consent_until: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

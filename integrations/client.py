@@ -20,7 +20,7 @@ from requests_hardened.ip_filter import InvalidIPAddress
 from integrations import answers, oauth
 from integrations.answers import Reply, TooDear, Unauthorized
 from integrations.budget import MemoryBudget, RateBudget
-from integrations.calls import CallRecord
+from integrations.calls import CallRecord, Tested
 from integrations.destination import Write
 from integrations.oauth import Token, TokenStore
 from integrations.reading import Answered, Cursor, Page, Reader, State, first_state
@@ -131,13 +131,13 @@ class Client:
         """One record by its id, as sent, with its children; None where the system no longer has it."""
         return self._reader.fetch_one(stream, record_id)
 
-    def test(self) -> str:
+    def test(self) -> Tested:
         """Make the connector's test call and say in plain words what came of it."""
         test = self.connector.test
         if test is None:
-            return f"{self.connector.label} needs no connection."
+            return Tested(f"{self.connector.label} needs no connection.")
         answered = self._ask(test.read, {}, {}, purpose="test")
-        return test.says(answered.body, self._settings)
+        return test.tested(answered.body, self._settings)
 
     def ask(self, read: Read, values: Mapping[str, Any] | None = None, *, purpose: str) -> Any:
         """The answer to one request that belongs to no stream: a list to choose from, a key for a proof."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from integrations import registry
+from integrations.calls import Tested
 from integrations.connection import connect
 from integrations.models import Integration
 from integrations.oauth import consent_until
@@ -17,6 +18,15 @@ from integrations.spec import Accounts, OAuth2
 from ledgerhub.core.errors import ConfigError
 
 WARNING = dt.timedelta(days=14)
+
+
+def noted(integration: Integration, tested: Tested) -> str:
+    """Keep until when the system says the consent holds; gives its words."""
+    spec = registry.connector(integration)
+    if spec.test is not None and spec.test.consent_until:
+        integration.consent_until = tested.consent_until
+        Integration.objects.filter(pk=integration.pk).update(consent_until=tested.consent_until)
+    return tested.words
 
 
 class Choice(NamedTuple):
@@ -58,8 +68,13 @@ def choices(integration: Integration, accounts: Accounts, *, patience: float) ->
     rows = dig(found, str(accounts.read.records))
     if not isinstance(rows, list):
         raise ConfigError("The system sent no list of accounts to choose from.")
-    named = [Choice(str(dig(row, accounts.id) or ""), str(dig(row, accounts.name) or "")) for row in rows]
+    named = [Choice(str(dig(row, accounts.id) or ""), _name(row, accounts)) for row in rows]
     return [choice for choice in named if choice.id]
+
+
+def _name(row: Any, accounts: Accounts) -> str:
+    detail = dig(row, accounts.detail) if accounts.detail else ""
+    return f"{dig(row, accounts.name) or ''} {detail or ''}".strip()
 
 
 def choose(integration: Integration, accounts: Accounts, chosen: str) -> None:

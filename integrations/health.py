@@ -100,7 +100,7 @@ def _connection(integration: Integration) -> tuple[str, str]:
     client, calls = connect(integration, purpose="health check")
     try:
         with client:
-            return "ok", client.test()
+            return "ok", consent.noted(integration, client.test())
     except ConfigError as error:
         alerts.needs_attention(integration, str(error))
         return "failed", str(error)

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.utils import timezone
@@ -20,12 +20,12 @@ from integrations.records import Record
 from integrations.rules import outputs_from_dict
 from integrations.spec import Stream as StreamSpec
 from ledgerhub.core.errors import FieldError, RecordError
-from ledgerhub.ledger import documents, parties, posting, statement_lines
+from ledgerhub.ledger import documents, parties, posting, stated_balances, statement_lines
 from ledgerhub.ledger.documents import Incoming
 from ledgerhub.ledger.kinds import KINDS, Draft, validate
 from ledgerhub.ledger.models import Account, Document, Item
 
-NEEDS_BANK = {"payout", "bill_payment", "bank_transaction"}
+NEEDS_BANK = {"payout", "bill_payment", "bank_transaction", "bank_removal", "bank_balance"}
 # What differs from record to record in a message: quoted values and numbers.
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|[-+−]?\d[\d.,:\-]*")
 
@@ -113,7 +113,10 @@ def normalize(normalizer: Normalizer, rows: Sequence[Row], *, run: SyncRun | Non
             outcome.failures.append((record, output, [error for name, error in errors if name == output]))
     _write_contacts(normalizer, by_kind.pop("contact", []))
     _write_items(normalizer, by_kind.pop("item", []))
-    _write_lines(normalizer, by_kind.pop("bank_transaction", []), outcome)
+    taken_back = [(record, output, {**draft, "removed": True}) for record, output, draft in
+                  by_kind.pop("bank_removal", [])]  # fmt: skip
+    _write_lines(normalizer, [*by_kind.pop("bank_transaction", []), *taken_back], outcome)
+    _write_balances(normalizer, by_kind.pop("bank_balance", []), outcome)
     again = [record.external_id for record in records if record.version > 1 or is_replay(run)]
     _write_documents(
         normalizer, [draft for drafts in by_kind.values() for draft in drafts], records, outcome, again=again
@@ -162,16 +165,7 @@ def _write_items(normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]
 
 def _write_lines(normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]], outcome: Outcome) -> None:
     """Statement lines, by the bank account each draft names."""
-    organization = normalizer.stream.integration.organization
-    by_account: dict[str, list[tuple[RawRecord, str, Draft]]] = defaultdict(list)
-    for row in rows:
-        by_account[str(row[2].get("bank_account") or "")].append(row)
-    for code, members in by_account.items():
-        account = Account.objects.filter(organization=organization, code=code).first()
-        if account is None:
-            error = FieldError("bank_transaction.bank_account", "", _no_account(code))
-            outcome.failures += [(record, output, [error]) for record, output, _ in members]
-            continue
+    for account, members in _by_account(normalizer, rows, outcome):
         written = statement_lines.store(
             account,
             normalizer.stream.source,
@@ -179,6 +173,30 @@ def _write_lines(normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]
             raw_record_ids=[record.pk for record, _, _ in members],
         )
         outcome.lines += written.new + written.changed + written.withdrawn
+
+
+def _write_balances(
+    normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]], outcome: Outcome
+) -> None:
+    for account, members in _by_account(normalizer, rows, outcome):
+        stated_balances.store(account, normalizer.stream.source, [draft for _, _, draft in members])
+
+
+def _by_account(
+    normalizer: Normalizer, rows: list[tuple[RawRecord, str, Draft]], outcome: Outcome
+) -> Iterator[tuple[Account, list[tuple[RawRecord, str, Draft]]]]:
+    """Rows by the bank account each draft names; what names none that exists has failed."""
+    organization = normalizer.stream.integration.organization
+    by_account: dict[str, list[tuple[RawRecord, str, Draft]]] = defaultdict(list)
+    for row in rows:
+        by_account[str(row[2].get("bank_account") or "")].append(row)
+    for code, members in by_account.items():
+        account = Account.objects.filter(organization=organization, code=code).first()
+        if account is None:
+            error = FieldError(f"{members[0][2]['kind']}.bank_account", "", _no_account(code))
+            outcome.failures += [(record, output, [error]) for record, output, _ in members]
+            continue
+        yield account, members
 
 
 def _no_account(code: str) -> str:

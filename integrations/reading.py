@@ -151,6 +151,8 @@ class Reader:
         answer = self._answer(read, answered)
         calls = [answered.call]
         for record in answer.records:
+            if read.stamp:
+                put(record, read.stamp, render_moment(now.replace(minute=0, second=0, microsecond=0), "iso"))
             calls += self._add_children(stream, record)
         following = read.paginator.after(state["position"], answer, size)
         after = _next_state(stream, state, following, answer.records, now=now)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import connectors, normalize, raw, registry, sync
+from integrations import connectors, consent, normalize, raw, registry, sync
 from integrations.connection import connect
 from integrations.models import Integration, MappingVersion, RawRecord, Secret, Stream
 from integrations.reading import first_state
@@ -109,7 +109,7 @@ def _tested(integration: Integration) -> tuple[bool, str]:
         return False, str(error)
     try:
         with client:
-            return True, client.test()
+            return True, consent.noted(integration, client.test())
     except LedgerHubError as error:
         return False, str(error)
     finally:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from integrations.calls import Tested
 from integrations.destination import Destination
 from integrations.paging import OnePage, Paginator
 from integrations.records import Record, dig
@@ -120,9 +121,41 @@ class Accounts:
     label: str
     id: str = "id"
     name: str = "name"
+    detail: str = ""  # what tells two of the same name apart
 
 
-Auth = NoAuth | Bearer | Basic | HeaderKey | OAuth2
+class Linked(NamedTuple):
+    """What came of a visit to a hosted page: the code that is good once; none, and why, where it failed.
+    A person who only signed in again (`renewed`) brings none: the access goes on as it was."""
+
+    code: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostedLink:
+    """A page of the system's own, made for one visit: `begin` makes it (`renew` where the access is there
+    already and the person signs in again), the person is sent to the `url` in its answer and comes back;
+    `finish` says what came of it, and `exchange` changes the code for an access that stays, kept as the
+    secret of the name `secret`. `begin` and `renew` may name `{return_url}`, `{webhook_url}` and `{visitor}`,
+    `finish` the `{link}` that stood at `link`, `exchange` the `{code}`. `captures`: paths of the last answer
+    -> settings they are kept in."""
+
+    begin: Read
+    renew: Read
+    finish: Read
+    exchange: Read
+    outcome: Callable[[Any], Linked]
+    link: str
+    url: str
+    access: str
+    secret: str = "access_token"
+    scopes: tuple[str, ...] = ()
+    captures: Mapping[str, str] = field(default_factory=dict)
+    accounts: Accounts | None = None
+
+
+Auth = NoAuth | Bearer | Basic | HeaderKey | OAuth2 | HostedLink
 
 
 # ── limits ──────────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +192,8 @@ class Read:
     each record says in `_list` which one it stood in. `decode`: tsv for a text of rows whose first names the
     columns, given as {"rows": [...]}; text for the text as it is. A `public` address is asked without our
     credentials, and may lead to one of `hosts` (`*.amazonaws.com`) beside the connector's own. `sparse`: a
-    list without records is left out of the answer."""
+    list without records is left out of the answer. `stamp`: where each record of a list is told when it was
+    asked for, to the hour, in systems that give a state without its time."""
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -175,6 +209,7 @@ class Read:
     hosts: tuple[str, ...] = ()
     bucket: str = ""
     sparse: bool = False
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,12 +390,18 @@ class Webhook:
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Test:
-    """The request behind "Test connection"; `says(answer, settings)` puts the answer in plain words."""
+    """The request behind "Test connection"; `says(answer, settings)` puts the answer in plain words.
+    `consent_until`: path of the instant at which the consent ends, where the answer tells it."""
 
     __test__ = False  # not a test class, whatever its name suggests to pytest
 
     read: Read
     says: Callable[[Any, Settings], str]
+    consent_until: str = ""
+
+    def tested(self, answer: Any, settings: Settings) -> Tested:
+        until = parse_moment(dig(answer, self.consent_until)) if self.consent_until else None
+        return Tested(self.says(answer, settings), until)
 
 
 class Said(NamedTuple):

@@ -14,13 +14,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from integrations import alerts, consent, oauth, register, registry
+from integrations import alerts, consent, linking, oauth, register, registry
 from integrations.connection import TokenRow, connect, secrets_of
 from integrations.models import Integration
-from integrations.oauth import Begun
-from integrations.spec import Accounts, OAuth2
+from integrations.spec import Accounts, HostedLink, OAuth2
 from integrations.views.lookup import find_integration
-from integrations.views.wizard import by_consent
+from integrations.views.wizard import by_consent, waits_for_consent
 from ledgerhub.access.audit import record
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import LedgerHubError
@@ -41,28 +40,44 @@ def oauth_consent(request: OrgRequest, pk: int) -> HttpResponse:
     not lead to another site."""
     integration = find_integration(request, pk)
     spec = registry.connector(integration)
-    if not isinstance(spec.auth, OAuth2) or not by_consent(integration):
+    if not isinstance(spec.auth, OAuth2 | HostedLink) or not by_consent(integration):
         raise Http404("This system is not connected by consent.")
-    values = spec.with_defaults({**integration.settings, **secrets_of(integration)})
-    begun = oauth.begin(spec.auth, values, redirect_uri=redirect_uri(request))
-    _remember(request, integration, begun)
+    try:
+        url = _begun(request, integration, spec.auth)
+    except LedgerHubError as error:
+        messages.error(request, str(error))
+        return redirect("integrations:integration", request.organization.slug, integration.pk)
     context = {
         "integration": integration,
         "spec": spec,
-        "url": begun.url,
+        "url": url,
         "scopes": spec.auth.scopes,
-        "redirect_uri": redirect_uri(request),
+        "redirect_uri": redirect_uri(request) if isinstance(spec.auth, OAuth2) else "",
     }
     return render(request, "integrations/integration_consent.html", context)
 
 
-def _remember(request: OrgRequest, integration: Integration, begun: Begun) -> None:
+def _begun(request: OrgRequest, integration: Integration, auth: OAuth2 | HostedLink) -> str:
+    """The address to send the person to; what must be known when they are back is in their session."""
+    back = redirect_uri(request)
+    if isinstance(auth, HostedLink):
+        visit = linking.begin(integration, auth, return_url=back, patience=register.PAGE_PATIENCE)
+        _remember(request, integration, visit.state, link=visit.link, renewed=visit.renewed)
+        return visit.url
+    spec = registry.connector(integration)
+    values = spec.with_defaults({**integration.settings, **secrets_of(integration)})
+    begun = oauth.begin(auth, values, redirect_uri=back)
+    _remember(request, integration, begun.state, verifier=begun.verifier)
+    return begun.url
+
+
+def _remember(request: OrgRequest, integration: Integration, state: str, **more: Any) -> None:
     request.session[SESSION] = {
         "integration": integration.pk,
         "organization": request.organization.pk,
-        "state": begun.state,
-        "verifier": begun.verifier,
+        "state": state,
         "at": time.time(),
+        **more,
     }
 
 
@@ -99,6 +114,9 @@ def _finish(request: OrgRequest, integration: Integration, begun: dict[str, Any]
     """Change the code for a token, keep it, and see that it works."""
     spec = registry.connector(integration)
     auth = spec.auth
+    if isinstance(auth, HostedLink):
+        _finish_visit(request, integration, auth, begun)
+        return
     if not isinstance(auth, OAuth2):
         raise Http404("This system is not connected by consent.")
     code = request.GET.get(auth.code_param, "")
@@ -121,6 +139,22 @@ def _finish(request: OrgRequest, integration: Integration, begun: dict[str, Any]
     _say_test(request, integration)
 
 
+def _finish_visit(
+    request: OrgRequest, integration: Integration, auth: HostedLink, begun: dict[str, Any]
+) -> None:
+    """Ask what the person did on the system's page, and see that it works."""
+    problem = linking.finish(
+        integration, auth, link=begun["link"], renewed=begun["renewed"], patience=register.PAGE_PATIENCE
+    )
+    if problem:
+        messages.error(request, problem)
+        return
+    record(request, "integration.connected", integration, after={"scope": " ".join(auth.scopes)})
+    if auth.accounts and not _chosen(request, integration, auth.accounts):
+        return
+    _say_test(request, integration)
+
+
 def _say_test(request: OrgRequest, integration: Integration) -> None:
     works, words = register.test_connection(integration)
     if works:
@@ -135,12 +169,14 @@ def _say_test(request: OrgRequest, integration: Integration) -> None:
 
 def _accounts(integration: Integration) -> Accounts | None:
     auth = registry.connector(integration).auth
-    return auth.accounts if isinstance(auth, OAuth2) else None
+    return auth.accounts if isinstance(auth, OAuth2 | HostedLink) else None
 
 
 def _must_choose(integration: Integration) -> bool:
     accounts = _accounts(integration)
-    return accounts is not None and not integration.settings.get(accounts.setting)
+    if accounts is None or waits_for_consent(integration):
+        return False
+    return not integration.settings.get(accounts.setting)
 
 
 def _chosen(request: OrgRequest, integration: Integration, accounts: Accounts) -> bool:

@@ -16,7 +16,7 @@ from integrations import connectors, overview, previews, register, registry
 from integrations.connection import TOKEN
 from integrations.forms import IntegrationForm, StreamsForm
 from integrations.models import Integration, Stream
-from integrations.spec import Connector, OAuth2
+from integrations.spec import Connector, HostedLink, OAuth2
 from integrations.views.lookup import find_draft
 from ledgerhub.access.audit import record
 from ledgerhub.access.views_support import OrgRequest, member
@@ -153,12 +153,14 @@ def _after_settings(request: OrgRequest, integration: Integration) -> HttpRespon
 def by_consent(integration: Integration) -> bool:
     """Whether the access is given by a person at the other side."""
     auth = registry.connector(integration).auth
-    return isinstance(auth, OAuth2) and auth.grant == "authorization_code"
+    return isinstance(auth, HostedLink) or (isinstance(auth, OAuth2) and auth.grant == "authorization_code")
 
 
 def waits_for_consent(integration: Integration) -> bool:
     """Whether a person must first sign in at the other side and allow the access."""
-    return by_consent(integration) and not integration.secrets.filter(name=TOKEN).exclude(value="").exists()
+    auth = registry.connector(integration).auth
+    kept = auth.secret if isinstance(auth, HostedLink) else TOKEN
+    return by_consent(integration) and not integration.secrets.filter(name=kept).exclude(value="").exists()
 
 
 @member("admin")

@@ -32,7 +32,6 @@ GATEWAY = Field(
     "gateway", "text", "Gateway", required=True, help="Which processor holds the money", longest=60
 )
 MEMO = Field("memo", "text", "Memo")
-REMOVED = Field("removed", "boolean", "Taken back by the bank")
 SETTLEMENT = (
     Field("settlement_currency", "currency", "Settled in", help="Currency the processor credited"),
     Field("settlement_total", "money", "Settled amount", minimum=0, currency_field="settlement_currency"),
@@ -386,19 +385,38 @@ KINDS: dict[str, Kind] = {
                     "Id of its pending line",
                     help="The pending line that this one books; both become one line",
                 ),
-                REMOVED,
                 Field("bank_account", "account", "Bank account"),
                 MEMO,
             ),
             (CODED_LINES,),
             describes="A line of a bank statement; posts only once it is coded to accounts",
         ),
+        Kind(
+            "bank_removal",
+            "Removed bank line",
+            (_id(), Field("bank_account", "account", "Bank account")),
+            posts=False,
+            describes="A line the bank takes back: it names it, and says no more of it",
+        ),
+        Kind(
+            "bank_balance",
+            "Bank balance",
+            (
+                _id(),
+                DATE,
+                CURRENCY,
+                Field(
+                    "total", "money", "Balance", required=True, help="What is owed to the bank is negative"
+                ),
+                Field("bank_account", "account", "Bank account"),
+            ),
+            posts=False,
+            describes="What a bank says an account holds at the end of a day; bounds its lines",
+        ),
     )
 }
 
 _PLANS = {key: plan(kind) for key, kind in KINDS.items()}
-# A bank that takes a line back names it, and says no more of it.
-_REMOVAL = plan(Kind("bank_transaction", "Removed line", (_id(), REMOVED)))
 
 
 def validate(draft: Draft, *, today: dt.date) -> list[FieldError]:
@@ -410,6 +428,4 @@ def validate(draft: Draft, *, today: dt.date) -> list[FieldError]:
     kind = _PLANS.get(draft.get("kind", ""))
     if kind is None:
         return [FieldError("kind", "", f"'{draft.get('kind', '')}' is not a kind of document we know")]
-    if kind.key == "bank_transaction" and draft.get("removed") is True:
-        return check_values(draft, _REMOVAL, today=today)
     return check_values(draft, kind, today=today) or check_sums(draft)

@@ -14,13 +14,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from integrations.paging import AfterLastId, BodyToken, GraphQL, LinkHeader, Offset, PageNumber
+from integrations.paging import (
+    AfterLastId,
+    BodyToken,
+    GraphQL,
+    LinkHeader,
+    MarkedPages,
+    Offset,
+    OnePage,
+    PageNumber,
+)
 from integrations.records import Record, put
 from integrations.spec import (
     Basic,
     Bearer,
     Connector,
     HeaderKey,
+    HostedLink,
     Incremental,
     OAuth2,
     Read,
@@ -57,7 +67,7 @@ def record(stream: Stream, number: int, *, minutes: int | None = None) -> Record
     read = stream.read
     assert read is not None
     made: Record = {"id": f"gid://fake/Thing/{number}" if read.query else f"r{number}"}
-    if stream.incremental:
+    if isinstance(stream.incremental, Incremental):
         stamp = START + dt.timedelta(minutes=number if minutes is None else minutes)
         epoch = stream.incremental.format == "epoch"
         put(made, stream.incremental.field, int(stamp.timestamp()) if epoch else stamp.isoformat())
@@ -87,7 +97,7 @@ class Hostile:
         self.asked.append(asked)
         if asked.path.endswith("/token"):
             return self._token(asked)
-        if not self._is_known(asked.headers):
+        if not self._is_known(asked):
             given = asked.headers.get("authorization", "")
             message = f"No such credentials: {given} {asked.headers.get('x-key', '')}"
             return self._json({"error": {"message": message}}, 401)
@@ -99,8 +109,10 @@ class Hostile:
         rows = _in_window(stream, self.records[stream.key], asked) if read is stream.read else []
         return self._page(read, rows, asked)
 
-    def _is_known(self, headers: dict[str, str]) -> bool:
-        auth = self.connector.auth
+    def _is_known(self, asked: Asked) -> bool:
+        auth, headers = self.connector.auth, asked.headers
+        if isinstance(auth, HostedLink):
+            return bool(asked.params.get(auth.secret) == self.secrets[auth.secret])
         if isinstance(auth, Bearer):
             return headers.get("authorization") == f"Bearer {self.secrets[auth.secret]}"
         if isinstance(auth, HeaderKey):
@@ -150,6 +162,7 @@ class Hostile:
         pages = read.paginator
         start = 0 if self.ignore_position else self._start(read, rows, asked)
         size = pages.size if isinstance(pages, PageNumber | Offset) else PAGE
+        size = len(rows) if isinstance(pages, OnePage) else size
         shown, more = rows[start : start + size], start + size < len(rows) or self.ignore_position
         following = start + size if not self.ignore_position else len(self.asked)
         body: Any = _at(read.records, shown)
@@ -158,6 +171,9 @@ class Hostile:
             put(body, pages.more, more)
         elif isinstance(pages, BodyToken):
             put(body, pages.token, f"t{following}" if more else "")
+        elif isinstance(pages, MarkedPages):
+            put(body, pages.next, f"t{following}")
+            put(body, pages.more, more)
         elif isinstance(pages, GraphQL):
             put(body, f"{pages.connection}.pageInfo", {"hasNextPage": more, "endCursor": f"t{following}"})
         elif isinstance(pages, PageNumber) and pages.last:
@@ -173,7 +189,7 @@ class Hostile:
         if isinstance(pages, AfterLastId):
             last = asked.params.get(pages.param)
             return next((n for n, row in enumerate(rows, 1) if row[pages.id] == last), 0)
-        if isinstance(pages, BodyToken):
+        if isinstance(pages, BodyToken | MarkedPages):
             return int(str(asked.params.get(pages.param) or "t0")[1:])
         if isinstance(pages, GraphQL):
             return int(str(asked.params.get("after") or "t0")[1:])
@@ -198,7 +214,13 @@ def _in_window(stream: Stream, rows: list[Record], asked: Asked) -> list[Record]
     return [row for row in rows if (at := how.moment(row)) and begin and end and begin <= at < end]
 
 
-def _at(path: str, value: Any) -> Any:
+def _at(path: str | tuple[str, ...], value: Any) -> Any:
+    """The value in its place; of several lists in the first, the others are empty."""
+    if isinstance(path, tuple):
+        several: Record = {}
+        for place in path:
+            put(several, place, value if place == path[0] else [])
+        return several
     if not path:
         return value
     body: Record = {}
@@ -235,8 +257,8 @@ class _Handler(BaseHTTPRequestHandler):
         params: dict[str, Any] = {name: values[0] for name, values in parse_qs(parts.query).items()}
         form: dict[str, str] = {}
         if headers.get("content-type", "").startswith("application/json"):
-            question = json.loads(body)
-            params = {**question["variables"], "__query": question["query"]}
+            asked = json.loads(body)
+            params = {**asked["variables"], "__query": asked["query"]} if "query" in asked else asked
         elif body:
             form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         return Asked(self.command, parts.path, params, headers, form)

@@ -202,7 +202,7 @@ def test_connection_test_speaks_plainly(httpserver: HTTPServer) -> None:
     account["settings"] = {"dashboard": {"display_name": "Acme Ltd"}}  # type: ignore[assignment]
     httpserver.expect_request("/v1/account").respond_with_json(account)
     with client(httpserver, STRIPE) as found:
-        assert found.test() == (
+        assert found.test().words == (
             "Connected to Acme Ltd (US), charges in USD. This is test mode: no real money."
         )
 

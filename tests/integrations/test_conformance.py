@@ -276,7 +276,7 @@ def test_requests_as_the_specification_wants_them(prism: tuple[str, str]) -> Non
     calls: list[CallRecord] = []
     arguments = [command, "mock", "--errors", "-h", "127.0.0.1", "-p", str(port), specification]
     with program(arguments, port, seconds=120) as address, client(address, record_call=calls.append) as found:
-        assert found.test().startswith("Connected to")
+        assert found.test().words.startswith("Connected to")
         for stream in STRIPE.streams:
             page = found.fetch_page(stream, found.first_state(stream, since=dt.date(2026, 1, 1)))
             assert page.records != []

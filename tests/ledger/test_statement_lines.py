@@ -140,11 +140,9 @@ def test_booked_first_withdrawn_then(bank: Account, source: Source) -> None:
 
 
 def test_what_a_removed_line_must_say() -> None:
-    assert validate({"kind": "bank_transaction", "external_id": "p1", "removed": True}, today=DAY) == []
-    [error] = validate({"kind": "bank_transaction", "removed": True}, today=DAY)
-    assert error.target == "bank_transaction.external_id"
-    named = validate({"kind": "bank_transaction", "external_id": "p1", "removed": False}, today=DAY)
-    assert [each.target.split(".")[1] for each in named] == ["date", "currency", "total"]
+    assert validate({"kind": "bank_removal", "external_id": "p1"}, today=DAY) == []
+    [error] = validate({"kind": "bank_removal"}, today=DAY)
+    assert error.target == "bank_removal.external_id"
 
 
 def test_a_full_page_is_a_handful_of_queries(
