@@ -18,7 +18,7 @@ from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from integrations import answers, oauth
-from integrations.answers import Reply, TooDear, Unauthorized
+from integrations.answers import Moved, Reply, TooDear, TooMany, Unauthorized
 from integrations.budget import MemoryBudget, RateBudget
 from integrations.calls import CallRecord, Tested
 from integrations.destination import Write
@@ -279,8 +279,9 @@ class Client:
         return waited
 
     def _pause(self, error: TransientError, attempt: int, patience: float) -> float:
-        """Sleep before the next attempt, or raise the error where there is none; gives the seconds slept."""
-        if isinstance(error, TooDear) or attempt >= ATTEMPTS:
+        """Sleep before the next attempt, or raise the error where there is none or it would end the same way;
+        gives the seconds slept."""
+        if isinstance(error, Moved | TooDear | TooMany) or attempt >= ATTEMPTS:
             raise error
         wait = error.retry_after
         if wait is None:

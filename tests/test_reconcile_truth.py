@@ -44,8 +44,8 @@ def harbor() -> Organization:
 
 
 def sync(organization: Organization, sandbox: SandboxServer) -> None:
-    """Everything of Stripe and Shopify into the books."""
-    for key in ("stripe", "shopify"):
+    """Everything of Stripe, Shopify and PayPal into the books."""
+    for key in truth.SYNCED:
         connect(organization, sandbox, key)
     drain()
 

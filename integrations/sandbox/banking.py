@@ -35,8 +35,7 @@ CARD_SHOPS = (
     ("SHELL OIL 57442", 3100, 7400),
     ("ADOBE *CC", 5999, 5999),
 )
-PAYOUT_TEXT = {"stripe": "STRIPE           TRANSFER", "shopify_payments": "SHOPIFY          TRANSFER"}
-PAYOUT_PARTY = {"stripe": "STRIPE", "shopify_payments": "SHOPIFY"}
+PAYOUT_PARTY = {"stripe": "STRIPE", "shopify_payments": "SHOPIFY", "paypal": "PAYPAL"}
 
 
 class _Draft(NamedTuple):
@@ -102,14 +101,15 @@ def _deposits(payouts: tuple[Payout, ...]) -> Iterator[_Draft]:
 
 def _deposit(part: list[Payout]) -> _Draft:
     first = part[0]
+    party, number = PAYOUT_PARTY[first.gateway], first.id.partition(":")[0][-8:].upper()
     return _Draft(
         account=CHECKING,
         date=first.arrival,
         amount=sum(payout.amount for payout in part),
-        description=f"{PAYOUT_TEXT[first.gateway]} {first.id[-8:].upper()} HARBOR COFFEE",
-        counterparty=PAYOUT_PARTY[first.gateway],
+        description=f"{party:<16} TRANSFER {number} HARBOR COFFEE",
+        counterparty=party,
         kind="payout",
-        reference=first.id[-8:].upper(),
+        reference=number,
         explains=tuple(f"payout:{payout.id}" for payout in part),
     )
 

@@ -8,6 +8,7 @@ import functools
 from integrations.sandbox.banking import simulate_bank
 from integrations.sandbox.direct import simulate_direct
 from integrations.sandbox.events import Business
+from integrations.sandbox.paypal_sales import simulate_paypal
 from integrations.sandbox.shop import simulate_shop
 
 NAME = "Harbor Coffee Co."
@@ -27,9 +28,9 @@ def simulate(seed: int = 7, *, orders: int = 400, end: dt.date = END, ahead: int
     count = orders + orders * ahead // DAYS
     shop = simulate_shop(seed, start=start, horizon=horizon, count=count)
     direct = simulate_direct(seed, start=start, horizon=horizon, count=max(48, count // 5))
-    accounts, lines = simulate_bank(
-        seed, start=start, horizon=horizon, orders=shop.orders, payouts=shop.payouts + direct.payouts
-    )
+    paypal = simulate_paypal(seed, start=start, horizon=horizon, count=max(40, count // 6))
+    payouts = shop.payouts + direct.payouts + paypal.payouts
+    accounts, lines = simulate_bank(seed, start=start, horizon=horizon, orders=shop.orders, payouts=payouts)
     return Business(
         seed=seed,
         name=NAME,
@@ -50,4 +51,5 @@ def simulate(seed: int = 7, *, orders: int = 400, end: dt.date = END, ahead: int
         stripe_payouts=direct.payouts,
         accounts=accounts,
         bank_lines=lines,
+        paypal=paypal,
     )

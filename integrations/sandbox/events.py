@@ -7,7 +7,11 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from integrations.sandbox.paypal_sales import PayPal
 
 ZONE = ZoneInfo("America/New_York")
 CURRENCY = "USD"
@@ -331,6 +335,7 @@ class Business:
     stripe_payouts: tuple[Payout, ...]
     accounts: tuple[Account, ...]
     bank_lines: tuple[BankLine, ...]
+    paypal: PayPal
 
     @property
     def clock(self) -> int:

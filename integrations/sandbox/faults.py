@@ -171,10 +171,10 @@ def _changed(response: Response, change: Callable[[list[Any]], None]) -> Respons
 
 
 def _records(value: Any) -> list[Any] | None:
-    """The outermost non-empty list of objects under data, nodes or edges."""
+    """The outermost non-empty list of objects under a name that systems give their lists."""
     if not isinstance(value, dict):
         return None
-    for name in ("data", "nodes", "edges"):
+    for name in ("data", "nodes", "edges", "transaction_details"):
         found = value.get(name)
         if isinstance(found, list) and found and isinstance(found[0], dict):
             return found

@@ -29,6 +29,7 @@ class SandboxServer(ThreadingHTTPServer):
         self.business = business
         self.state = state or State(clock=business.clock)
         super().__init__((HOST, port), _Handler)
+        self.state.address = self.address
 
     @property
     def address(self) -> str:

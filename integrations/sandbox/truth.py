@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from integrations.sandbox import paypal_sales
 from integrations.sandbox.events import (
     BalanceLine,
     BankLine,
@@ -24,9 +25,9 @@ from integrations.sandbox.events import (
     day,
 )
 
-SHOPIFY, STRIPE, BANK = "shopify", "stripe", "bank"
-SYNCED = (SHOPIFY, STRIPE)
-EVERYTHING = (SHOPIFY, STRIPE, BANK)
+SHOPIFY, STRIPE, PAYPAL, BANK = "shopify", "stripe", "paypal", "bank"
+SYNCED = (SHOPIFY, STRIPE, PAYPAL)
+EVERYTHING = (*SYNCED, BANK)
 _FEE_ONLY = ("ADJUSTMENT", "stripe_fee")
 
 
@@ -52,6 +53,9 @@ def bookings(
         yield from _shop(business, clock, unpaid_posts)
     if STRIPE in wanted:
         yield from _direct(business, clock)
+    if PAYPAL in wanted:
+        for row, part, date, lines in paypal_sales.booked(business.paypal, clock):
+            yield _booking(PAYPAL, row, part, date, *lines)
     if BANK in wanted:
         yield from _bank(business, clock)
 
@@ -78,6 +82,7 @@ def unsettled(business: Business, *, clock: int) -> dict[str, int]:
     return {
         "shopify_payments": sum(line.net for line in business.shop_lines if line.at <= clock),
         "stripe": sum(line.net for line in business.stripe_lines if line.at <= clock),
+        "paypal": paypal_sales.held(business.paypal, clock),
     }
 
 
@@ -245,7 +250,7 @@ def in_transit(business: Business, *, clock: int) -> int:
     }
     return sum(
         payout.amount
-        for payout in business.shop_payouts + business.stripe_payouts
+        for payout in business.shop_payouts + business.stripe_payouts + business.paypal.payouts
         if payout.created <= clock and payout.id not in shown and not 0 < payout.failed <= clock
     )
 

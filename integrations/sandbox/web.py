@@ -52,9 +52,11 @@ class Hook:
 
 @dataclass
 class State:
-    """What changes while the sandbox runs: the clock, faults, hook addresses, budgets and caches."""
+    """What changes while the sandbox runs: the clock, faults, hook addresses, budgets and caches; and the
+    `address` it is served at, which some messages name."""
 
     clock: int
+    address: str = ""
     faults: list[Any] = field(default_factory=list)
     hooks: dict[str, list[str]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,273 @@
+"""Simulates direct sales through PayPal: payments, refunds, disputes, holds, fees, weekly transfers out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from integrations.sandbox.events import (
+    DAY,
+    BalanceLine,
+    Payout,
+    business_days,
+    day,
+    half_up,
+    instant,
+    token,
+)
+
+GATEWAY = "paypal"
+LAG = 3 * 3600  # seconds until PayPal's reports, and so the books, know of a transaction
+CHARGEBACK_FEE = 2000
+KEPT_BACK = 2500  # what a transfer leaves in the balance
+BUYERS = (
+    ("Ada", "Quist", "US"), ("Bao", "Tran", "US"), ("Carla", "Mendes", "US"), ("Dov", "Levin", "US"),
+    ("Esi", "Owusu", "US"), ("Finn", "Aalto", "CA"), ("Gita", "Rao", "US"), ("Hugo", "Brandt", "US"),
+)  # fmt: skip
+BOXES = (
+    ("Tasting box", 3900),
+    ("Subscription, quarter", 8400),
+    ("Barista class", 12_500),
+    ("Grinder", 21_900),
+)
+# The first sales take these turns, so that the smallest business has one of each.
+FORCED = (
+    "plain", "plain", "refund", "full", "plain", "won", "lost", "chargeback", "returned", "pending", "denied",
+    "reserve",
+)  # fmt: skip
+SCENARIOS = {"plain": 86, "refund": 6, "full": 2, "pending": 3, "denied": 1, "won": 1, "lost": 1}
+
+
+class Buyer(NamedTuple):
+    id: str
+    first: str
+    last: str
+    country: str
+
+    @property
+    def email(self) -> str:
+        return f"{self.first}.{self.last}@buyer.example".lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row of PayPal's reports. `amount` and `fee` in cents as they change the balance (a fee withheld is
+    negative). `clears`: when it counts, where that is later; `denied`: when it was refused for good."""
+
+    id: str
+    code: str
+    at: int
+    amount: int
+    fee: int
+    subject: str
+    reference: str = ""
+    invoice: str = ""
+    buyer: Buyer | None = None
+    clears: int = 0
+    denied: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells the row from others of the same transaction."""
+        started = dt.datetime.fromtimestamp(self.at, dt.UTC)
+        return f"{self.id}:{self.code}:{started:%Y%m%dT%H%M%SZ}"
+
+    @property
+    def net(self) -> int:
+        return self.amount + self.fee
+
+    def status(self, clock: int) -> str:
+        if 0 < self.denied <= clock:
+            return "D"
+        return "P" if self.denied or self.clears > clock else "S"
+
+    def counts(self, clock: int) -> bool:
+        return self.at <= clock and self.status(clock) == "S"
+
+
+class PayPal(NamedTuple):
+    account: str
+    moves: tuple[Move, ...]
+    payouts: tuple[Payout, ...]
+
+
+@dataclass(slots=True)
+class _Desk:
+    seed: int
+    rng: random.Random
+    moves: list[Move]
+
+    def move(self, code: str, at: int, amount: int, subject: str, **more: object) -> Move:
+        identity = more.pop("id", "") or token(self.seed, "paypal", len(self.moves), 40).upper()[:17]
+        fee = more.pop("fee", 0)
+        made = Move(str(identity), code, at, amount, fee, subject, **more)  # type: ignore[arg-type]
+        self.moves.append(made)
+        return made
+
+
+def simulate_paypal(seed: int, *, start: dt.date, horizon: dt.date, count: int) -> PayPal:
+    rng = random.Random(f"{seed}:paypal")
+    desk = _Desk(seed, rng, [])
+    span = (horizon - start).days
+    dates = sorted(start + dt.timedelta(days=rng.randint(0, span)) for _ in range(count))
+    for index, date in enumerate(dates):
+        _sell(desk, index, instant(date, rng.randint(8, 19), rng.randint(0, 59), rng.randint(0, 59)))
+    _monthly_fees(desk, start, horizon)
+    payouts = tuple(_transfers(desk, start, horizon))
+    moves = tuple(sorted(desk.moves, key=lambda move: (move.at, move.key)))
+    return PayPal(token(seed, "paypal-account", 0, 40).upper()[:13], moves, payouts)
+
+
+def _sell(desk: _Desk, index: int, at: int) -> None:
+    rng = desk.rng
+    name, price = rng.choice(BOXES)
+    amount = price * rng.randint(1, 3)
+    first, last, country = rng.choice(BUYERS)
+    buyer = Buyer(
+        token(0, "buyer", BUYERS.index((first, last, country)), 30).upper()[:13], first, last, country
+    )
+    forced = FORCED[index] if index < len(FORCED) else ""
+    scenario = forced or rng.choices(list(SCENARIOS), weights=list(SCENARIOS.values()))[0]
+    sale = desk.move(
+        "T0006",
+        at,
+        amount,
+        name,
+        fee=-half_up(amount, 34_900) - 49,
+        invoice=f"PP-{1001 + index}",
+        buyer=buyer,
+        clears=at + 5 * DAY if scenario == "pending" else 0,
+        denied=at + 4 * DAY if scenario == "denied" else 0,
+    )
+    _aftermath(desk, sale, scenario)
+
+
+def _aftermath(desk: _Desk, sale: Move, scenario: str) -> None:
+    later = sale.at + desk.rng.randint(2, 8) * DAY
+    if scenario in ("refund", "full"):
+        amount = sale.amount if scenario == "full" else sale.amount // 3
+        back = half_up(amount, 34_900) if scenario == "refund" else 0
+        desk.move(
+            "T1107",
+            later,
+            -amount,
+            f"Refund of {sale.invoice}",
+            reference=sale.id,
+            fee=back,
+            buyer=sale.buyer,
+        )
+    elif scenario in ("won", "lost"):
+        _case(desk, sale, later, lost=scenario == "lost")
+    elif scenario in ("chargeback", "returned"):
+        _chargeback(desk, sale, later, returned=scenario == "returned")
+    elif scenario == "reserve":
+        _hold(desk, sale.id, "T2103", "T2104", sale.at + 60, later, sale.amount // 10)
+
+
+def _hold(desk: _Desk, identity: str, held: str, released: str, at: int, until: int, amount: int) -> None:
+    """Holds are rows under the payment's own transaction id."""
+    desk.move(held, at, -amount, "Hold", id=identity, reference=identity)
+    desk.move(released, until, amount, "Release", id=identity, reference=identity)
+
+
+def _case(desk: _Desk, sale: Move, at: int, *, lost: bool) -> None:
+    """PayPal holds the money while it looks into a buyer's complaint; it goes back only when that is lost."""
+    closed = at + 12 * DAY
+    _hold(desk, sale.id, "T1110", "T1111", at, closed, sale.amount)
+    if lost:
+        desk.move("T1106", closed + 1, -sale.amount, f"Reversal of {sale.invoice}", reference=sale.id)
+
+
+def _chargeback(desk: _Desk, sale: Move, at: int, *, returned: bool) -> None:
+    taken = desk.move("T1201", at, -sale.amount, f"Chargeback of {sale.invoice}", reference=sale.id)
+    desk.move("T0106", at, -CHARGEBACK_FEE, "Chargeback fee", id=taken.id, reference=sale.id)
+    if returned:
+        desk.move(
+            "T1202", at + 20 * DAY, sale.amount, f"Chargeback of {sale.invoice} won", reference=taken.id
+        )
+
+
+def _monthly_fees(desk: _Desk, start: dt.date, horizon: dt.date) -> None:
+    date = (start + dt.timedelta(days=31)).replace(day=1)
+    while date <= horizon:
+        desk.move("T0101", instant(date, 6), -3000, "Payments Pro, monthly fee")
+        date = (date + dt.timedelta(days=31)).replace(day=1)
+
+
+def _transfers(desk: _Desk, start: dt.date, horizon: dt.date) -> Iterator[Payout]:
+    """Fridays at four the balance goes to the bank but for a little; the third time at once, for a fee; the
+    fifth comes back, because the bank's number was wrong."""
+    number = 0
+    for offset in range((horizon - start).days + 1):
+        date = start + dt.timedelta(days=offset)
+        at = instant(date, 16)
+        amount = sum(move.net for move in desk.moves if move.counts(at)) - KEPT_BACK
+        if date.weekday() != 4 or amount < 4 * KEPT_BACK:
+            continue
+        number += 1
+        payout = _transfer(desk, at, date, amount, at_once=number == 3)
+        if number == 5:
+            payout = replace(payout, failed=instant(payout.arrival + dt.timedelta(days=1), 10))
+            yield _returned(desk, payout)
+        yield payout
+
+
+def _transfer(desk: _Desk, at: int, date: dt.date, amount: int, *, at_once: bool) -> Payout:
+    fee = -min(half_up(amount, 15_000), KEPT_BACK) if at_once else 0
+    move = desk.move("T0403" if at_once else "T0400", at, -amount, "Transfer to the bank", fee=fee)
+    return Payout(move.key, GATEWAY, at, business_days(date, 1), amount, (), _line(move), automatic=False)
+
+
+def _returned(desk: _Desk, payout: Payout) -> Payout:
+    """The row that brings a transfer back: a payout the other way; the bank shows neither."""
+    at = payout.failed
+    move = desk.move("T1101", at, payout.amount, "Transfer returned", reference=payout.id.partition(":")[0])
+    return Payout(move.key, GATEWAY, at, day(at), -payout.amount, (), _line(move), automatic=False, failed=at)
+
+
+def _line(move: Move) -> BalanceLine:
+    return BalanceLine(move.key, move.code, move.at, move.at, move.amount, -move.fee, "", move.subject)
+
+
+Lines = tuple[tuple[str, int], ...]
+_AGAINST = {
+    **dict.fromkeys(("T1106", "T1201", "T1202"), "disputes"),
+    **dict.fromkeys(("T1110", "T1111", "T2103", "T2104"), "reserve"),
+    **dict.fromkeys(("T0400", "T0403", "T1101"), "bank"),
+    "T0006": "sales",
+    "T1107": "returns",
+    "T0106": "dispute_fees",
+    "T0101": "merchant_fees",
+}
+
+
+def booked(paypal: PayPal, clock: int) -> Iterator[tuple[str, str, dt.date, Lines]]:
+    """(row, part, date, lines) of what the books must hold of PayPal at `clock`."""
+    seen = clock - LAG
+    clearing = f"clearing:{GATEWAY}"
+    for move in paypal.moves:
+        if move.counts(seen):
+            yield (
+                move.key,
+                "gross",
+                day(move.at),
+                ((clearing, move.amount), (_AGAINST[move.code], -move.amount)),
+            )
+            if move.fee:
+                yield move.key, "fee", day(move.at), ((clearing, move.fee), ("merchant_fees", -move.fee))
+
+
+def held(paypal: PayPal, clock: int) -> int:
+    """What PayPal's reports say is available, in cents."""
+    return sum(move.net for move in paypal.moves if move.counts(clock - LAG))
+
+
+def on_hold(paypal: PayPal, clock: int) -> int:
+    """What PayPal withholds, in cents."""
+    seen = clock - LAG
+    return -sum(
+        move.amount for move in paypal.moves if move.counts(seen) and _AGAINST[move.code] == "reserve"
+    )
