@@ -60,21 +60,22 @@ def transaction(record: Record) -> Record:
         "id": record.get("transaction_id"),
         "currency": _currency(record),
         "text": record.get("original_description") or record.get("name"),
-        "party": record.get("merchant_name") or _first_party(record) or dig(record, "payment_meta.payee"),
+        "party": record.get("merchant_name") or _first_party(record) or _named(record),
         "reference": record.get("check_number") or dig(record, "payment_meta.reference_number"),
     }
 
 
 def balance(record: Record) -> Record:
-    """One a day and account. What an account of the kind owes is negative in the books; where the kind is
-    not known the sign is not either, and there is no balance."""
-    asked = str(record.get("asked_at") or "")[:10]
+    """One a day and account, as of when the bank says or we asked. What an account of the kind owes is
+    negative in the books; where the kind is not known the sign is not either, and there is no balance."""
+    as_of = dig(record, "balances.last_updated_datetime") or record.get("asked_at")
     amount, kind = dig(record, "balances.current"), record.get("type")
     sign = {"depository": 1, "credit": -1, "loan": -1}.get(str(kind))
     known = isinstance(amount, int | Decimal) and sign is not None
     return {
         **record,
-        "id": f"{record['account_id']}:{asked}" if record.get("account_id") else None,
+        "id": f"{record['account_id']}:{str(as_of)[:10]}" if record.get("account_id") else None,
+        "as_of": as_of,
         "currency": _currency(record.get("balances") or {}),
         "balance": amount * sign if known else None,
     }
@@ -87,6 +88,10 @@ def _currency(record: Record) -> Any:
 def _first_party(record: Record) -> Any:
     parties = record.get("counterparties")
     return dig(parties[0], "name") if isinstance(parties, list) and parties else None
+
+
+def _named(record: Record) -> Any:
+    return dig(record, "payment_meta.payee") or dig(record, "payment_meta.payer")
 
 
 TRANSACTIONS = Stream(
@@ -161,7 +166,7 @@ BALANCES = Stream(
             when=(Condition("balances.current", "exists"),),
             rules=(
                 rule("bank_balance.external_id", "id"),
-                rule("bank_balance.date", "asked_at", "iso_date"),
+                rule("bank_balance.date", "as_of", "iso_date"),
                 rule("bank_balance.currency", "currency", "upper"),
                 rule("bank_balance.total", "balance", "decimal"),
             ),

@@ -88,7 +88,8 @@ Respond = Callable[[Business, State, Request], Response]
 class System:
     """One simulated outside system: what the catalogue shows and the functions that answer for it.
 
-    `settings` and `secrets` are what a person would type to register it; `rewind` drops a request's page
+    `settings` and `secrets` are what a person would type to register it; `by_hand`: the demo leaves the last
+    step, giving consent, to a person; `rewind` drops a request's page
     cursor (for the fault "loop"); `hooks` lists deliveries for what happened between two clocks.
     """
 
@@ -100,6 +101,7 @@ class System:
     respond: Respond
     rewind: Callable[[Request], Request] = lambda request: request
     hooks: Callable[[Business, State, int, int], list[Hook]] = lambda business, state, since, until: []
+    by_hand: bool = False
 
 
 def json_response(value: Any, status: int = 200, **headers: str) -> Response:

@@ -68,7 +68,7 @@ def make(password: str) -> Organization:
 
 
 def connect(organization: Organization, system: System, *, bank: Account, admin: User) -> Integration:
-    """A system of the sandbox with all its streams live."""
+    """A system of the sandbox with all its streams live; one that asks for consent waits for a person."""
     integration = register.create(
         organization,
         system.key,
@@ -77,6 +77,8 @@ def connect(organization: Organization, system: System, *, bank: Account, admin:
         bank_account=bank,
         user=admin,
     )
+    if system.by_hand:
+        return integration
     streams = connectors.get(system.key).streams
     register.activate(integration, [Choice(stream.key) for stream in streams], user=admin)
     return integration

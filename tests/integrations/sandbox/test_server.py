@@ -49,7 +49,7 @@ def charges(
 
 
 def test_every_system_answers_below_its_prefix(client: requests.Session, server: SandboxServer) -> None:
-    assert list(SYSTEMS) == ["bank", "paypal", "shopify", "stripe"]
+    assert list(SYSTEMS) == ["bank", "paypal", "plaid", "shopify", "stripe"]
     assert [entry["base_url"] for entry in registrations(server.address)] == [
         f"{server.address}/{key}" for key in SYSTEMS
     ]
@@ -143,7 +143,7 @@ def test_a_shopify_page_can_be_spoilt_too(client: requests.Session, server: Sand
 def test_mistakes_in_control_are_told(client: requests.Session, server: SandboxServer) -> None:
     wrong: list[tuple[str, dict[str, Any], str]] = [
         ("faults", {"system": "stripe", "kind": "sulk"}, f"kind must be one of {', '.join(KINDS)}"),
-        ("faults", {"system": "sap", "kind": "slow"}, "system must be one of bank, paypal, shopify, stripe"),
+        ("faults", {"system": "sap", "kind": "slow"}, f"system must be one of {', '.join(SYSTEMS)}"),
         ("advance", {}, "give days or seconds, more than none"),
         ("clock", {"to": 1.5}, '"to" must be a date, an ISO instant or Unix seconds'),
         ("webhooks", {"system": "stripe", "url": "http://example.com/"},
