@@ -104,8 +104,10 @@ connector = Connector(
         Setting(
             "webhook_id",
             "Webhook ID",
-            help="PayPal shows it once the webhook is added; messages are proved with it",
-            pattern=r"\w+",
+            "secret",
+            help="PayPal shows it once the webhook is added; messages are proved with it. While you replace "
+            "it, give both with a blank between",
+            pattern=r"\s*\w+(\s+\w+)*\s*",
             pattern_help="it has letters and digits only.",
         ),
     ),
@@ -113,6 +115,7 @@ connector = Connector(
     test=Test(Read("/v1/reporting/balances"), connected),
     webhook=Webhook(
         verify,
+        secret="webhook_id",
         tolerance=TOLERANCE,
         setup="developer.paypal.com > Apps & Credentials > your app > Add Webhook: choose the events of "
         "payments, refunds and disputes, then enter the webhook's ID in the settings here.",

@@ -8,7 +8,6 @@ import datetime as dt
 import json
 import zlib
 from itertools import pairwise
-from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from integrations.spec import Event, Message, Read, Settings, Trust, WebhookRefused, parse_moment
+from integrations.spec import Event, Headers, Message, Read, Settings, Trust, WebhookRefused, parse_moment
 from ledgerhub.core.errors import ConfigError
 
 TOLERANCE = 4 * 86_400  # seconds: PayPal repeats a message for three days
@@ -37,25 +36,28 @@ MOVES_MONEY = ("PAYMENT.", "CHECKOUT.", "CUSTOMER.DISPUTE.", "INVOICING.", "RISK
 def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     """SHA256withRSA over "id|time|webhook id|CRC-32 of the body", by a certificate PayPal hands out."""
     given = message.headers
-    webhook_id = str(trust.settings.get("webhook_id") or "")
-    if not webhook_id:
-        raise WebhookRefused("No webhook ID is stored yet: enter it in the integration's settings.")
     if given.get("paypal-auth-algo") != ALGORITHM:
         raise WebhookRefused(f"The message is not signed with {ALGORITHM}.")
     sent = parse_moment(given.get("paypal-transmission-time"))
     if sent is None or abs((trust.now - sent).total_seconds()) > TOLERANCE:
         raise WebhookRefused("The message is older than four days, or one of the clocks is wrong.")
     key = _key(_certificates(given.get("paypal-cert-url", ""), trust), trust.now)
-    numbers = (given.get("paypal-transmission-id", ""), given["paypal-transmission-time"], webhook_id)
-    signed = "|".join((*numbers, str(zlib.crc32(message.body))))
-    try:
-        key.verify(_signature(given), signed.encode(), PKCS1v15(), SHA256())
-    except InvalidSignature:
-        raise WebhookRefused("The signature is not PayPal's, or the webhook ID is another's.") from None
+    if not any(_is_signed(message, webhook_id, key) for webhook_id in trust.secrets):
+        raise WebhookRefused("The signature is not PayPal's, or the webhook ID is another's.")
     return (_event(message.body),)
 
 
-def _signature(given: Any) -> bytes:
+def _is_signed(message: Message, webhook_id: str, key: RSAPublicKey) -> bool:
+    numbers = (message.headers.get(f"paypal-transmission-{name}", "") for name in ("id", "time"))
+    text = "|".join((*numbers, webhook_id, str(zlib.crc32(message.body))))
+    try:
+        key.verify(_signature(message.headers), text.encode(), PKCS1v15(), SHA256())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _signature(given: Headers) -> bytes:
     try:
         return base64.b64decode(given.get("paypal-transmission-sig", ""), validate=True)
     except (binascii.Error, ValueError):

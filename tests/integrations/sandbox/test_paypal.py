@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.test import Client as DjangoClient
+from pytest_django import Settings
 
+from integrations import webhooks
 from integrations.client import Client
 from integrations.connectors import CONNECTORS
 from integrations.connectors.paypal.webhook import verify
+from integrations.models import Stream, WebhookEvent
 from integrations.oauth import MemoryTokenStore
 from integrations.sandbox import paypal_sales, truth
 from integrations.sandbox.business import simulate
@@ -21,12 +26,15 @@ from integrations.sandbox.systems.paypal import (
     CLIENT_ID,
     CLIENT_SECRET,
     TOKEN,
+    WEBHOOK_ID,
     hooks,
     respond,
+    signed,
     system,
 )
 from integrations.sandbox.web import Request, State
 from ledgerhub.core.errors import ConfigError
+from tests.harbor import connect, found
 from tests.integrations.proving import proven
 from tests.integrations.test_connectors import Unlimited
 
@@ -60,7 +68,7 @@ def never(seconds: float) -> None:
     raise AssertionError(f"waited {seconds} seconds")
 
 
-def client(server: SandboxServer, secret: str = CLIENT_SECRET) -> Client:
+def talking(server: SandboxServer, secret: str = CLIENT_SECRET) -> Client:
     settings = {**system.settings, "base_url": f"{server.address}{system.base}"}
     return Client(
         PAYPAL,
@@ -118,7 +126,7 @@ def test_a_transaction_is_in_the_reports_after_three_hours(business: Business) -
 
 # ── the answers ─────────────────────────────────────────────────────────────────────────────────
 def test_the_whole_is_read_in_windows_and_again_only_what_may_change(server: SandboxServer) -> None:
-    with client(server) as found:
+    with talking(server) as found:
         pages = list(found.pages(STREAM))
         ids = [STREAM.identity(row) for page in pages for row in page.records]
         fresh = server.business.clock - paypal_sales.LAG
@@ -131,7 +139,7 @@ def test_the_whole_is_read_in_windows_and_again_only_what_may_change(server: San
 def test_a_window_with_too_much_in_it_is_halved(business: Business) -> None:
     with running(business) as small:
         small.state.settings["paypal_most"] = 5
-        with client(small) as found:
+        with talking(small) as found:
             ids = [STREAM.identity(row) for page in found.pages(STREAM) for row in page.records]
     fresh = business.clock - paypal_sales.LAG
     assert set(ids) == {move.key for move in business.paypal.moves if move.at <= fresh}
@@ -163,7 +171,7 @@ def test_what_it_refuses(business: Business, start: str, end: str, more: dict[st
 
 def test_credentials(server: SandboxServer, business: Business) -> None:
     assert ask(business, "/v1/reporting/balances", token="old")[0] == 401
-    with client(server, "wrong") as found, pytest.raises(ConfigError, match="did not renew the connection"):
+    with talking(server, "wrong") as found, pytest.raises(ConfigError, match="did not renew the connection"):
         found.test()
     form = b"grant_type=password"
     basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
@@ -175,7 +183,7 @@ def test_the_balance_in_words(server: SandboxServer, business: Business) -> None
     total = sum(
         figure(business.paypal, business.clock) for figure in (paypal_sales.held, paypal_sales.on_hold)
     )
-    with client(server) as found:
+    with talking(server) as found:
         words = found.test().words
     assert words == f"Connected to account {business.paypal.account}: holds {total / 100:.2f} USD."
 
@@ -186,15 +194,37 @@ def test_messages_are_signed_by_a_certificate_that_the_sandbox_hands_out(server:
     made = hooks(server.business, state, clock - 20 * DAY, clock)
     assert made
     settings = {**system.settings, "base_url": f"{server.address}{system.base}"}
-    with client(server) as found:
+    with talking(server) as found:
         for hook in made:
             headers = {name.lower(): value for name, value in hook.headers.items()}
             event = proven(
                 verify,
                 headers,
                 hook.body,
-                settings=settings,
+                (WEBHOOK_ID,),
+                settings,
                 now=found._now(),
                 fetch=lambda read, values: found.ask(read, values, purpose="proof"),
             )
             assert event.stream == "transactions"
+
+
+@pytest.mark.django_db
+def test_a_message_at_the_door_makes_the_stream_due(
+    server: SandboxServer, client: DjangoClient, settings: Settings
+) -> None:
+    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
+    integration = connect(found(), server, "paypal")
+    Stream.objects.update(next_run_at=None)
+    body = b'{"id": "WH-1", "event_type": "PAYMENT.CAPTURE.COMPLETED"}'
+    headers = signed(body, int(time.time()), server.address)
+    headers.pop("Content-Type")
+    url = f"/hooks/{integration.webhook_token}/"
+    answers = [
+        client.post(url, sent, content_type="application/json", headers=headers)
+        for sent in (body, body, body.replace(b"WH-1", b"WH-2"))
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 400]
+    [event] = WebhookEvent.objects.all()
+    webhooks.process(event.pk)
+    assert Stream.objects.get().next_run_at is not None
