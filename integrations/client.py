@@ -239,7 +239,8 @@ class Client:
             return self.base_url + path
         own, parts = urlsplit(self.base_url), urlsplit(path)
         if self._settings.get("base_url"):
-            parts = parts._replace(scheme=own.scheme, netloc=own.netloc)
+            path = own.path.rstrip("/") + parts.path
+            parts = parts._replace(scheme=own.scheme, netloc=own.netloc, path=path)
         return parts.geturl()
 
     def _budget(self, bucket: str) -> RateBudget:

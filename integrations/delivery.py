@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from integrations.destination import Destination, Made, Parcel, Party, Refused, 
 from integrations.models import ApiCall, Delivery, Integration, NameMap, Route
 from integrations.parcels import NamesThere
 from integrations.payloads import canonical, digest_of
+from integrations.spec import Read
 from integrations.sync import backoff
 from ledgerhub.core.errors import LedgerHubError, RecordError, TransientError
 
@@ -92,13 +93,19 @@ def _round(van: Van) -> bool:
     """Send one batch, or one delivery; False when nothing is due."""
     batch = van.takes.batch
     claimed = _claim(van, batch.size if batch else 1)
-    fresh = [one for one in claimed if one.action == Delivery.Action.CREATE and one.attempts == 1]
+    new = [one for one in claimed if one.action == Delivery.Action.CREATE]
+    fresh = [one for one in new if one.attempts == 1]
+    lost = [one for one in new if one.attempts > 1]
     together = fresh if batch and len(fresh) > 1 else []
+    handled: list[Delivery] = []
     try:
+        if batch and batch.ask and len(lost) > 1:
+            together = [*together, *_absent(van, batch.ask, lost)]
+            handled = lost
         if together:
             _send_together(van, together)
         for delivery in claimed:
-            if delivery not in together:
+            if delivery not in together and delivery not in handled:
                 _send_alone(van, delivery)
     finally:
         _let_go(claimed)
@@ -282,6 +289,35 @@ def _done(van: Van, delivery: Delivery, made: Made, *, adopted: bool = False) ->
 # ── several in one request ──────────────────────────────────────────────────────────────────────────
 
 
+def _absent(van: Van, ask: Callable[[list[Parcel]], Read], lost: list[Delivery]) -> list[Delivery]:
+    """Those of the lost ones that are not over there; the others are delivered."""
+    known: list[tuple[Delivery, Parcel]] = []
+    for delivery in lost:
+        try:
+            known.append((delivery, parcels.parcel(delivery, van.names)))
+        except LedgerHubError as error:
+            _failed(van, delivery, error)
+    try:
+        answer = van.client.ask(ask([parcel for _, parcel in known]), purpose="deliver: ask")
+    except LedgerHubError as error:
+        _all_failed(van, [delivery for delivery, _ in known], error)
+        return []
+    absent = []
+    for delivery, parcel in known:
+        found = van.of(delivery).found(answer, parcel)
+        if found is None:
+            absent.append(delivery)
+        else:
+            _done(van, delivery, found, adopted=True)
+    return absent
+
+
+def _all_failed(van: Van, deliveries: Sequence[Delivery], error: LedgerHubError) -> None:
+    for delivery in deliveries[1:]:
+        _failed(van, delivery, error, stop=False)
+    _failed(van, deliveries[0], error)
+
+
 def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     """Creations in one request; each has its own answer."""
     batch = van.takes.batch
@@ -302,9 +338,7 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     try:
         answers = batch.split(van.client.write(joined, key=_joint_key(pairs)))
     except LedgerHubError as error:
-        for delivery, _ in pairs[1:]:
-            _failed(van, delivery, error, stop=False)
-        _failed(van, pairs[0][0], error)
+        _all_failed(van, [delivery for delivery, _ in pairs], error)
         return
     for delivery, _ in pairs:
         _settle_one(van, delivery, answers.get(str(delivery.key)))

@@ -117,11 +117,13 @@ class Takes:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Several creations in one request: `join` makes it of (mark, write) pairs, `split` takes the answer
-    apart: mark -> the answer of that write, or Refused with words where it was not taken."""
+    apart: mark -> the answer of that write, or Refused with words where it was not taken. `ask` looks for
+    several lost ones at once, in an answer that each one's `Takes.found` reads."""
 
     size: int
     join: Callable[[list[tuple[str, Write]]], Write]
     split: Callable[[Any], Mapping[str, Any]]
+    ask: Callable[[list[Parcel]], Read] | None = None
 
 
 class Refused(NamedTuple):

@@ -52,8 +52,8 @@ class Hook:
 
 @dataclass
 class State:
-    """What changes while the sandbox runs: the clock, faults, hook addresses, budgets and caches; and the
-    `address` it is served at, which some messages name."""
+    """What changes while the sandbox runs: the clock, faults, hook addresses, budgets and caches; the `address`
+    it is served at, which some messages name; and what systems were sent (`kept`, by their key)."""
 
     clock: int
     address: str = ""
@@ -63,6 +63,7 @@ class State:
     budgets: dict[str, tuple[float, float]] = field(default_factory=dict)
     cache: dict[Any, Any] = field(default_factory=dict)
     pages: dict[Any, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -20,7 +20,8 @@ def sell(integration: Integration, total: int = 10850, *, id: str = "5001", **ch
     source = Source.objects.get(key="shop")
     rows = [{"description": "Mug", "amount": total}]
     tenders = [{"external_id": f"t{id}", "gateway": "stripe", "amount": total, "date": DAY}]
-    draft = invoice(external_id=id, number=id, total=total, tax=0, lines=rows, tenders=tenders, **changes)
+    usual = {"external_id": id, "number": id, "total": total, "tax": 0, "lines": rows, "tenders": tenders}
+    draft = invoice(**{**usual, **changes})
     organization = integration.organization
     [stored] = documents.store(organization, source, [Incoming("invoice", draft)], scope="shop")
     posting.post_document(stored.document, draft)

@@ -124,7 +124,7 @@ def read_all(client: Client, stream: Stream) -> list[str]:
 
 # ── the specs themselves ────────────────────────────────────────────────────────────────────────
 def test_the_connectors_found() -> None:
-    assert sorted(CONNECTORS) == ["bank_file", "paypal", "plaid", "shopify", "stripe"]
+    assert sorted(CONNECTORS) == ["bank_file", "paypal", "plaid", "quickbooks", "shopify", "stripe"]
 
 
 @pytest.mark.parametrize("connector", CONNECTORS.values(), ids=CONNECTORS)

@@ -1,0 +1,357 @@
+"""Pure: our documents in QuickBooks' terms: which of its entities each becomes, and the body that makes it.
+
+The books over there must say what ours say, so amounts come from what the document posted, account by
+account; the document's own lines are shown where they add up to what was posted for them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from integrations.destination import JournalLine, Parcel
+from ledgerhub.core.errors import RecordError
+from ledgerhub.core.money import from_minor
+from ledgerhub.ledger.fields import money_text
+from ledgerhub.ledger.sums import line_amount
+
+MOST_WORDS = 4000
+MONEY = ("clearing", "bank")
+# Accounts that have an item of theirs, so that a line of a sale can be booked to them.
+ITEMS = ("sales", "shipping", "tips", "tax_payable", "discounts", "gift_cards", "other_income", "rounding",
+         "returns", "shipping_refunds")  # fmt: skip
+LABELS: Mapping[str, str] = {
+    "invoice": "Invoice",
+    "payment": "Payment",
+    "refund": "Refund",
+    "credit_note": "Credit note",
+    "bill": "Bill",
+    "bill_payment": "Bill payment",
+    "fee": "Fee",
+    "dispute": "Dispute",
+    "payout": "Payout",
+    "journal_entry": "Journal entry",
+    "bank_transaction": "Bank transaction",
+}
+# What a document of each kind may have become: where it is looked for.
+ENTITIES: Mapping[str, tuple[str, ...]] = {
+    "invoice": ("SalesReceipt", "Invoice", "JournalEntry"),
+    "payment": ("Payment", "SalesReceipt", "JournalEntry"),
+    "refund": ("RefundReceipt", "JournalEntry"),
+    "credit_note": ("CreditMemo", "JournalEntry"),
+    "bill": ("Bill", "JournalEntry"),
+    "payout": ("Transfer", "JournalEntry"),
+}
+
+
+def entities(kind: str) -> tuple[str, ...]:
+    return ENTITIES.get(kind, ("JournalEntry",))
+
+
+# ── which entity ────────────────────────────────────────────────────────────────────────────────────
+
+
+def entity(parcel: Parcel) -> str:
+    """What the document becomes: the entity of its kind where that says the same as our books, else a
+    journal entry, which can say everything."""
+    choose = _CHOICES.get(str(parcel.draft["kind"]))
+    plain = len({(line.date, line.currency) for line in parcel.journal}) == 1
+    return (choose(parcel) if choose and plain else "") or "JournalEntry"
+
+
+def _sale(parcel: Parcel) -> str:
+    """Paid in full at once through one account, or not paid at all."""
+    money, owed, rest = _sides(parcel)
+    if not _have_items(rest):
+        return ""
+    total = parcel.draft["total"]
+    if [line.amount for line in money] == [total] and not owed:
+        return "SalesReceipt"
+    return "Invoice" if [line.amount for line in owed] == [total] and not money else ""
+
+
+def _payment(parcel: Parcel) -> str:
+    money, owed, rest = _sides(parcel)
+    if len(money) != 1 or money[0].amount <= 0:
+        return ""
+    if len(owed) == 1 and not rest:
+        return "Payment"
+    return "SalesReceipt" if not owed and _have_items(rest) else ""
+
+
+def _refund(parcel: Parcel) -> str:
+    money, owed, rest = _sides(parcel)
+    return "RefundReceipt" if len(money) == 1 and not owed and _have_items(rest) else ""
+
+
+def _credit_note(parcel: Parcel) -> str:
+    money, owed, rest = _sides(parcel)
+    return "CreditMemo" if len(owed) == 1 and not money and _have_items(rest) else ""
+
+
+def _bill(parcel: Parcel) -> str:
+    payable = [line for line in parcel.journal if line.role == "payable"]
+    return "Bill" if len(payable) == 1 and payable[0].amount < 0 else ""
+
+
+def _payout(parcel: Parcel) -> str:
+    money, owed, rest = _sides(parcel)
+    return "Transfer" if len(money) == 2 and not owed and not rest else ""
+
+
+_CHOICES: dict[str, Callable[[Parcel], str]] = {
+    "invoice": _sale,
+    "payment": _payment,
+    "refund": _refund,
+    "credit_note": _credit_note,
+    "bill": _bill,
+    "payout": _payout,
+}
+
+
+def _sides(parcel: Parcel) -> tuple[list[JournalLine], list[JournalLine], list[JournalLine]]:
+    """Postings to where money is, to what customers owe, and the rest."""
+    money = [line for line in parcel.journal if line.role in MONEY]
+    owed = [line for line in parcel.journal if line.role == "receivable"]
+    return money, owed, [line for line in parcel.journal if line not in money and line not in owed]
+
+
+def _have_items(lines: list[JournalLine]) -> bool:
+    return bool(lines) and all(line.role in ITEMS for line in lines)
+
+
+# ── bodies ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def body(parcel: Parcel, name: str) -> dict[str, Any]:
+    """The entity's fields, without what makes it a change of one that stands."""
+    if not parcel.journal:
+        raise RecordError("It is booked nowhere, so there is nothing to deliver.")
+    return {**_head(parcel), **_BODIES[name](parcel)}
+
+
+def _head(parcel: Parcel) -> dict[str, Any]:
+    return {
+        "DocNumber": parcel.reference,
+        "TxnDate": _day(parcel).isoformat(),
+        "CurrencyRef": {"value": parcel.journal[0].currency},
+        "PrivateNote": note(parcel),
+    }
+
+
+def note(parcel: Parcel) -> str:
+    """`Invoice #1001 (LH-12-1)`, and what our memo says."""
+    kind = str(parcel.draft["kind"])
+    first = f"{LABELS.get(kind, kind)} {parcel.draft.get('number') or ''}".strip()
+    memo = parcel.draft.get("memo") or ""
+    return f"{first} ({parcel.reference}){': ' if memo else ''}{memo}"[:MOST_WORDS]
+
+
+def _day(parcel: Parcel) -> dt.date:
+    """The day of the first entry; what is booked in two months cannot be one document there."""
+    days = [line.date for line in parcel.journal if line.date is not None] or [parcel.draft["date"]]
+    if len({(day.year, day.month) for day in days}) > 1:
+        raise RecordError(
+            f"It is booked in two months ({min(days)} and {max(days)}), a document in QuickBooks on one day."
+            " Book it there by hand, then leave it out."
+        )
+    first: dt.date = min(days)
+    return first
+
+
+def _money(amount: int, currency: str) -> Decimal:
+    return from_minor(amount, currency)
+
+
+def _ref(value: str) -> dict[str, str]:
+    return {"value": value}
+
+
+def _customer(parcel: Parcel) -> dict[str, Any]:
+    return {"CustomerRef": _ref(parcel.contact)}
+
+
+def _receipt(parcel: Parcel) -> dict[str, Any]:
+    [money], _, rest = _sides(parcel)
+    lines = _item_lines(parcel, rest, -1)
+    _tie(lines, money.amount, money.currency)
+    return {**_customer(parcel), "DepositToAccountRef": _ref(parcel.names("account", money.account)),
+            **_said(parcel), "Line": lines}  # fmt: skip
+
+
+def _invoice(parcel: Parcel) -> dict[str, Any]:
+    _, [owed], rest = _sides(parcel)
+    lines = _item_lines(parcel, rest, -1)
+    _tie(lines, owed.amount, owed.currency)
+    due = parcel.draft.get("due_date")
+    return {**_customer(parcel), **({"DueDate": due.isoformat()} if due else {}), **_said(parcel),
+            "Line": lines}  # fmt: skip
+
+
+def _refund_receipt(parcel: Parcel) -> dict[str, Any]:
+    [money], _, rest = _sides(parcel)
+    lines = _item_lines(parcel, rest, 1)
+    _tie(lines, -money.amount, money.currency)
+    return {**_customer(parcel), "DepositToAccountRef": _ref(parcel.names("account", money.account)),
+            "Line": lines}  # fmt: skip
+
+
+def _credit_memo(parcel: Parcel) -> dict[str, Any]:
+    _, [owed], rest = _sides(parcel)
+    lines = _item_lines(parcel, rest, 1)
+    _tie(lines, -owed.amount, owed.currency)
+    return {**_customer(parcel), "Line": lines}
+
+
+def _payment_body(parcel: Parcel) -> dict[str, Any]:
+    """Not applied to an invoice: that is done there. Its reference number is ours: it has no other."""
+    [money], [owed], _ = _sides(parcel)
+    return {
+        "DocNumber": None,
+        "PaymentRefNum": parcel.reference,
+        **_customer(parcel),
+        "TotalAmt": _money(money.amount, money.currency),
+        "ARAccountRef": _ref(parcel.names("account", owed.account)),
+        "DepositToAccountRef": _ref(parcel.names("account", money.account)),
+    }
+
+
+def _bill_body(parcel: Parcel) -> dict[str, Any]:
+    [payable] = [line for line in parcel.journal if line.role == "payable"]
+    lines = [_expense_line(parcel, line) for line in parcel.journal if line is not payable]
+    _tie(lines, -payable.amount, payable.currency)
+    due = parcel.draft.get("due_date")
+    return {
+        "VendorRef": _ref(parcel.contact),
+        "APAccountRef": _ref(parcel.names("account", payable.account)),
+        **({"DueDate": due.isoformat()} if due else {}),
+        "Line": lines,
+    }
+
+
+def _expense_line(parcel: Parcel, line: JournalLine) -> dict[str, Any]:
+    detail = {"AccountRef": _ref(parcel.names("account", line.account)), "BillableStatus": "NotBillable",
+              "TaxCodeRef": _ref(parcel.names("tax", "none"))}  # fmt: skip
+    return {"DetailType": "AccountBasedExpenseLineDetail", "Amount": _money(line.amount, line.currency),
+            "Description": _words(line), "AccountBasedExpenseLineDetail": detail}  # fmt: skip
+
+
+def _transfer(parcel: Parcel) -> dict[str, Any]:
+    """Found by the reference in its note: a transfer has no number."""
+    into, out = sorted(parcel.journal, key=lambda line: -line.amount)
+    return {
+        "DocNumber": None,
+        "Amount": _money(into.amount, into.currency),
+        "FromAccountRef": _ref(parcel.names("account", out.account)),
+        "ToAccountRef": _ref(parcel.names("account", into.account)),
+    }
+
+
+def _journal(parcel: Parcel) -> dict[str, Any]:
+    currencies = sorted({line.currency for line in parcel.journal})
+    if len(currencies) > 1:
+        raise RecordError(
+            f"It is booked in {' and '.join(currencies)}, and a journal entry in QuickBooks has one currency."
+            " Book it there by hand, then leave it out."
+        )
+    return {"Line": [_journal_line(parcel, line) for line in parcel.journal]}
+
+
+def _journal_line(parcel: Parcel, line: JournalLine) -> dict[str, Any]:
+    detail: dict[str, Any] = {
+        "PostingType": "Debit" if line.amount > 0 else "Credit",
+        "AccountRef": _ref(parcel.names("account", line.account)),
+    }
+    if kind := _whose(parcel.names.group("account", line.account)):
+        detail["Entity"] = {"Type": kind, "EntityRef": _ref(_somebody(parcel, kind, line.account))}
+    return {"DetailType": "JournalEntryLineDetail", "Amount": _money(abs(line.amount), line.currency),
+            "Description": _words(line), "JournalEntryLineDetail": detail}  # fmt: skip
+
+
+def _whose(group: str) -> str:
+    """Whom a line on an account of that type must name."""
+    return {"Accounts Receivable": "Customer", "Accounts Payable": "Vendor"}.get(group, "")
+
+
+def _somebody(parcel: Parcel, kind: str, account: str) -> str:
+    side = "Vendor" if parcel.party and parcel.party.supplier else "Customer"
+    if not parcel.contact or side != kind:
+        who = "customer" if kind == "Customer" else "supplier"
+        raise RecordError(f"Its line on account {account} needs a {who} in QuickBooks, and it names none.")
+    return parcel.contact
+
+
+_BODIES: dict[str, Callable[[Parcel], dict[str, Any]]] = {
+    "SalesReceipt": _receipt,
+    "Invoice": _invoice,
+    "Payment": _payment_body,
+    "RefundReceipt": _refund_receipt,
+    "CreditMemo": _credit_memo,
+    "Bill": _bill_body,
+    "Transfer": _transfer,
+    "JournalEntry": _journal,
+}
+
+
+# ── lines of sales ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _item_lines(parcel: Parcel, lines: list[JournalLine], sign: int) -> list[dict[str, Any]]:
+    """A line an account, with its own detail where the document's lines make up what was posted."""
+    found: list[dict[str, Any]] = []
+    for line in lines:
+        detail = _detail(parcel, line, sign)
+        found += detail or [_item_line(parcel, line, sign * line.amount, _words(line))]
+    return found
+
+
+def _detail(parcel: Parcel, line: JournalLine, sign: int) -> list[dict[str, Any]]:
+    if line.role not in ("sales", "returns"):
+        return []
+    rows = [row for row in parcel.draft.get("lines") or () if _is_product(row)]
+    amounts = [line_amount(row, line.currency) for row in rows]
+    if not rows or None in amounts or sum(filter(None, amounts)) != sign * line.amount:
+        return []
+    return [
+        _item_line(parcel, line, amount or 0, str(row.get("description") or ""), row)
+        for row, amount in zip(rows, amounts, strict=True)
+    ]
+
+
+def _is_product(row: Mapping[str, Any]) -> bool:
+    return not row.get("account") and (row.get("line_kind") or "product") == "product"
+
+
+def _item_line(
+    parcel: Parcel, line: JournalLine, amount: int, words: str, row: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    value = _money(amount, line.currency)
+    detail: dict[str, Any] = {
+        "ItemRef": _ref(parcel.names("item", line.account)),
+        "TaxCodeRef": _ref(parcel.names("tax", "none")),
+    }
+    quantity, price = (row or {}).get("quantity"), (row or {}).get("unit_price")
+    if quantity is not None and price is not None and quantity * price == value:
+        detail |= {"Qty": quantity, "UnitPrice": price}
+    return {"DetailType": "SalesItemLineDetail", "Amount": value, "Description": words[:MOST_WORDS],
+            "SalesItemLineDetail": detail}  # fmt: skip
+
+
+def _words(line: JournalLine) -> str:
+    return (line.memo or line.role.replace("_", " ").capitalize())[:MOST_WORDS]
+
+
+def _said(parcel: Parcel) -> dict[str, Any]:
+    number = parcel.draft.get("number")
+    return {"CustomerMemo": _ref(f"Number {number}")} if number else {}
+
+
+def _tie(lines: list[dict[str, Any]], total: int, currency: str) -> None:
+    """Not a cent more or less than in our books."""
+    there = sum((line["Amount"] for line in lines), Decimal(0))
+    if there != _money(total, currency):
+        raise RecordError(
+            f"Its lines would make {there} in QuickBooks, but its total is {money_text(total, currency)}."
+        )

@@ -1,0 +1,214 @@
+"""Pure: how documents and contacts are sent to QuickBooks, looked for, changed and taken back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from integrations.connectors.quickbooks.documents import LABELS, body, entities, entity
+from integrations.connectors.quickbooks.faults import split
+from integrations.destination import Batch, Made, Parcel, Takes, Write
+from integrations.records import dig
+from integrations.spec import Read
+
+COMPANY = "/v3/company/{realm}"
+LONGEST_NAME = 100
+# Those that QuickBooks can void; the others are deleted.
+VOIDED: Mapping[str, Mapping[str, str]] = {
+    "Invoice": {"operation": "void"},
+    "SalesReceipt": {"operation": "update", "include": "void"},
+    "Payment": {"operation": "update", "include": "void"},
+}
+NUMBERS: Mapping[str, str] = {"Payment": "PaymentRefNum"}
+NEAR = dt.timedelta(days=31)
+
+
+# ── documents ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def create(parcel: Parcel) -> Write:
+    name = entity(parcel)
+    return Write(f"{COMPANY}/{name.lower()}", _given(body(parcel, name)))
+
+
+def update(parcel: Parcel) -> Write | None:
+    """Only what we say is changed; None where it has to become another entity."""
+    name, identity = _standing(parcel)
+    if entity(parcel) != name:
+        return None
+    changed = {**body(parcel, name), **_version(parcel, identity), "sparse": True}
+    return Write(f"{COMPANY}/{name.lower()}", _given(changed))
+
+
+def void(parcel: Parcel) -> Write:
+    name, identity = _standing(parcel)
+    how = VOIDED.get(name, {"operation": "delete"})
+    sparse = {"sparse": True} if name in VOIDED else {}
+    return Write(f"{COMPANY}/{name.lower()}", {**_version(parcel, identity), **sparse}, params=how)
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _standing(parcel: Parcel) -> tuple[str, str]:
+    """(entity, its id) of what stands there."""
+    name, _, identity = (parcel.made.id if parcel.made else "").partition(":")
+    return name, identity
+
+
+def _version(parcel: Parcel, identity: str) -> dict[str, str]:
+    return {"Id": identity, "SyncToken": parcel.made.version if parcel.made else ""}
+
+
+def made(answer: Any) -> Made:
+    """Of an answer to one writing request, or of an item of a batch."""
+    name, record = next((name, value) for name, value in answer.items() if name in _NAMES)
+    return _made(name, record)
+
+
+def _made(name: str, record: Mapping[str, Any]) -> Made:
+    number = record.get(NUMBERS.get(name, "DocNumber")) or ""
+    return Made(f"{name}:{record['Id']}", str(record.get("SyncToken") or ""), str(number))
+
+
+def find(parcel: Parcel) -> Read:
+    """What stands is read by its id, since lists may show an old version; else by our reference."""
+    if parcel.made is not None and parcel.made.id:
+        name, identity = _standing(parcel)
+        return Read(f"{COMPANY}/{name.lower()}/{identity}")
+    return ask([parcel])
+
+
+def ask(parcels: list[Parcel]) -> Read:
+    """One request for many references, in every entity their documents may have become."""
+    names = dict.fromkeys(name for parcel in parcels for name in entities(str(parcel.draft["kind"])))
+    queries = [{"bId": name, "Query": _query(name, parcels)} for name in names]
+    return Read(f"{COMPANY}/batch", {"BatchItemRequest": queries}, method="POST", body="json", bucket="batch")
+
+
+def _query(name: str, parcels: list[Parcel]) -> str:
+    """Transfers have no number: those of about the day, told apart by their notes."""
+    if name == "Transfer":
+        days = [parcel.draft["date"] for parcel in parcels]
+        first, last = min(days) - NEAR, max(days) + NEAR
+        where = f"TxnDate >= '{first}' and TxnDate <= '{last}'"
+    else:
+        quoted = ", ".join(f"'{parcel.reference}'" for parcel in parcels)
+        where = f"{NUMBERS.get(name, 'DocNumber')} in ({quoted})"
+    return f"select * from {name} where {where} maxresults 1000"
+
+
+def found(answer: Any, parcel: Parcel) -> Made | None:
+    """Ours among what was found, unless it is voided; deleted ones are not there any more."""
+    rows = [(name, row) for name, row in _rows(answer) if _is_ours(name, row, parcel) and not _is_void(row)]
+    return _made(*rows[0]) if rows else None
+
+
+def _rows(answer: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    """Records with their entity, of one read by id or of several queries in a batch."""
+    lists = [dig(item, "QueryResponse") or {} for item in dig(answer, "BatchItemResponse") or ()]
+    lists += [{name: [value]} for name, value in answer.items() if isinstance(value, dict)]
+    return [(name, row) for each in lists for name in each if name in _NAMES for row in each[name]]
+
+
+def _is_ours(name: str, row: Mapping[str, Any], parcel: Parcel) -> bool:
+    if parcel.made is not None and parcel.made.id:
+        return f"{name}:{row['Id']}" == parcel.made.id
+    if name == "Transfer":
+        return f"({parcel.reference})" in str(row.get("PrivateNote") or "")
+    return bool(row.get(NUMBERS.get(name, "DocNumber")) == parcel.reference)
+
+
+def _is_void(row: Mapping[str, Any]) -> bool:
+    """A voided document keeps its number; its amounts are zero and its note says so."""
+    return row.get("status") == "Deleted" or (
+        not row.get("TotalAmt") and str(row.get("PrivateNote") or "").startswith("Voided")
+    )
+
+
+_NAMES = frozenset(
+    {"SalesReceipt", "Invoice", "Payment", "RefundReceipt", "CreditMemo", "Bill", "Transfer", "JournalEntry"}
+)
+PATHS = {name.lower(): name for name in _NAMES}
+CONTACTED = ("invoice", "payment", "refund", "credit_note", "bill", "bill_payment")
+TAKES = tuple(
+    Takes(
+        kind=kind,
+        label=label,
+        create=create,
+        made=made,
+        find=find,
+        found=found,
+        update=update,
+        void=void,
+        needs_contact=kind in CONTACTED,
+    )
+    for kind, label in LABELS.items()
+)
+
+
+# ── several at once ─────────────────────────────────────────────────────────────────────────────────
+
+
+def join(pairs: list[tuple[str, Write]]) -> Write:
+    items = [
+        {"bId": mark, "operation": "create", PATHS[write.path.rpartition("/")[2]]: write.body}
+        for mark, write in pairs
+    ]
+    return Write(f"{COMPANY}/batch", {"BatchItemRequest": items}, bucket="batch")
+
+
+BATCH = Batch(size=30, join=join, split=split, ask=ask)
+
+
+# ── contacts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def display_name(name: str) -> str:
+    """As QuickBooks takes it: no colons, tabs, line ends; at most LONGEST_NAME, both ends kept. Braces go,
+    too: they stand for settings in our requests."""
+    plain = " ".join(name.replace(":", " ").split()).replace("{", "(").replace("}", ")")
+    if len(plain) <= LONGEST_NAME:
+        return plain or "Nobody"
+    return f"{plain[:60].rstrip()}…{plain[-39:]}"
+
+
+def _side(parcel: Parcel) -> str:
+    return "Vendor" if parcel.party and parcel.party.supplier else "Customer"
+
+
+def _name(parcel: Parcel) -> str:
+    return display_name(parcel.party.name if parcel.party else "")
+
+
+def create_contact(parcel: Parcel) -> Write:
+    email = parcel.party.email if parcel.party else ""
+    address = {"PrimaryEmailAddr": {"Address": email}} if email and len(email) <= LONGEST_NAME else {}
+    return Write(f"{COMPANY}/{_side(parcel).lower()}", {"DisplayName": _name(parcel), **address})
+
+
+def find_contact(parcel: Parcel) -> Read:
+    name = _name(parcel).replace("\\", "\\\\").replace("'", "\\'")
+    return Read(f"{COMPANY}/query", {"query": f"select * from {_side(parcel)} where DisplayName = '{name}'"})
+
+
+def found_contact(answer: Any, parcel: Parcel) -> Made | None:
+    rows = dig(answer, f"QueryResponse.{_side(parcel)}") or []
+    same = [row for row in rows if str(row.get("DisplayName")).casefold() == _name(parcel).casefold()]
+    return Made(str(same[0]["Id"])) if same else None
+
+
+def made_contact(answer: Any) -> Made:
+    return Made(str((answer.get("Customer") or answer["Vendor"])["Id"]))
+
+
+CONTACT = Takes(
+    kind="contact",
+    label="Contact",
+    create=create_contact,
+    made=made_contact,
+    find=find_contact,
+    found=found_contact,
+)

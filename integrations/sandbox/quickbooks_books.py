@@ -1,0 +1,318 @@
+"""The simulated QuickBooks company: what it was sent, the rules it holds it to, and its query language."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+Record = dict[str, Any]
+DOCUMENTS = (
+    "Invoice",
+    "SalesReceipt",
+    "Payment",
+    "RefundReceipt",
+    "CreditMemo",
+    "Bill",
+    "Transfer",
+    "JournalEntry",
+)
+PEOPLE = ("Customer", "Vendor", "Employee")
+LISTS = ("Account", "Item", "TaxCode")
+ENTITIES = (*DOCUMENTS, *PEOPLE, *LISTS)
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "Invoice": ("CustomerRef", "Line"),
+    "SalesReceipt": ("CustomerRef", "Line"),
+    "Payment": ("CustomerRef", "TotalAmt"),
+    "RefundReceipt": ("CustomerRef", "DepositToAccountRef", "Line"),
+    "CreditMemo": ("CustomerRef", "Line"),
+    "Bill": ("VendorRef", "Line"),
+    "Transfer": ("FromAccountRef", "ToAccountRef", "Amount"),
+    "JournalEntry": ("Line",),
+    "Customer": ("DisplayName",),
+    "Vendor": ("DisplayName",),
+}
+# A reference of theirs -> what it must be.
+REFERENCES: Mapping[str, str] = {
+    "CustomerRef": "Customer",
+    "VendorRef": "Vendor",
+    "ItemRef": "Item",
+    "AccountRef": "Account",
+    "DepositToAccountRef": "Account",
+    "FromAccountRef": "Account",
+    "ToAccountRef": "Account",
+    "ARAccountRef": "Account",
+    "APAccountRef": "Account",
+    "TaxCodeRef": "TaxCode",
+}
+BROKEN = "A business validation error has occurred while processing your request"
+NUMBERED = tuple(name for name in DOCUMENTS if name not in ("Payment", "Transfer"))
+
+
+class Fault(Exception):
+    """A refusal in QuickBooks' words."""
+
+    def __init__(self, code: int, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.detail = code, message, detail
+
+
+@dataclass
+class Books:
+    """`rows` by entity and id; `numbers` says which ids bear a number; `answers` by requestid."""
+
+    rows: dict[str, dict[str, Record]] = field(default_factory=lambda: defaultdict(dict))
+    numbers: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    names: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    last: int = 100
+    closed_until: str = ""
+
+    def standing(self, *names: str) -> list[Record]:
+        """Documents that are neither voided nor deleted."""
+        found = names or DOCUMENTS
+        return [row for name in found for row in self.rows[name].values() if not is_void(row)]
+
+    def put(self, name: str, fields: Mapping[str, Any]) -> Record:
+        """Make one, as it would be answered."""
+        self._check(name, fields)
+        self.last += 1
+        record = {"domain": "QBO", "sparse": False, **fields, "Id": str(self.last), "SyncToken": "0"}
+        return self._keep(name, {**record, **_sums(name, record)})
+
+    def change(self, name: str, fields: Mapping[str, Any]) -> Record:
+        """A full update, or with `sparse` of the fields given; lines are always replaced."""
+        before = self.current(name, fields)
+        base = before if fields.get("sparse") else {"domain": "QBO", "Id": before["Id"]}
+        record = {**base, **fields, "sparse": False, "SyncToken": str(int(before["SyncToken"]) + 1)}
+        self._check(name, record, own=before["Id"])
+        return self._keep(name, {**record, **_sums(name, record)})
+
+    def void(self, name: str, fields: Mapping[str, Any]) -> Record:
+        record = self.current(name, fields)
+        lines = [{**line, "Amount": 0} for line in record.get("Line") or ()]
+        note = f"Voided - {record.get('PrivateNote') or ''}"
+        token = str(int(record["SyncToken"]) + 1)
+        return self._keep(
+            name, {**record, "Line": lines, "TotalAmt": 0, "PrivateNote": note, "SyncToken": token}
+        )
+
+    def delete(self, name: str, fields: Mapping[str, Any]) -> Record:
+        record = self.current(name, fields)
+        del self.rows[name][record["Id"]]
+        self._number(name, record).remove(record["Id"])
+        return {"domain": "QBO", "status": "Deleted", "Id": record["Id"]}
+
+    def current(self, name: str, fields: Mapping[str, Any]) -> Record:
+        """The record a change names, if the change knows its newest version."""
+        record = self.one(name, str(fields.get("Id") or ""))
+        if str(fields.get("SyncToken")) != record["SyncToken"]:
+            raise Fault(
+                5010, "Stale Object Error", "You and another user were working on this at the same time."
+            )
+        return record
+
+    def one(self, name: str, identity: str) -> Record:
+        record = self.rows[name].get(identity)
+        if record is None:
+            raise Fault(610, "Object Not Found", "Something you're trying to use has been made inactive.")
+        return record
+
+    def _keep(self, name: str, record: Record) -> Record:
+        before = self.rows[name].get(record["Id"])
+        if before is not None:
+            self._number(name, before).remove(record["Id"])
+        self.rows[name][record["Id"]] = record
+        self._number(name, record).append(record["Id"])
+        if name in PEOPLE:
+            self.names[record["DisplayName"].casefold()] = record["Id"]
+        return record
+
+    def _number(self, name: str, record: Record) -> list[str]:
+        return self.numbers[name, str(record.get(number_field(name)) or "")]
+
+    # ── its rules ───────────────────────────────────────────────────────────────────────────────
+    def _check(self, name: str, fields: Mapping[str, Any], own: str = "") -> None:
+        for wanted in REQUIRED.get(name, ()):
+            if fields.get(wanted) in (None, "", []):
+                raise Fault(2020, "Required param missing, need to supply the required value for the API",
+                            f"Required parameter {wanted} is missing in the request")  # fmt: skip
+        self._check_numbers(name, fields, own)
+        if self.closed_until and str(fields.get("TxnDate") or "9") <= self.closed_until:
+            raise Fault(6210, "Account Period Closed", "The account period has closed.")
+        self._check_references(fields)
+        if name == "JournalEntry":
+            self._check_journal(fields["Line"])
+        if name in PEOPLE:
+            self._check_name(fields["DisplayName"], own)
+
+    def _check_numbers(self, name: str, fields: Mapping[str, Any], own: str) -> None:
+        number = str(fields.get(number_field(name)) or "")
+        if len(number) > 21:
+            raise Fault(2050, "String length is either shorter or longer than supported", f"{number}: max 21")
+        others = [one for one in self.numbers.get((name, number), ()) if one != own]
+        if number and name in NUMBERED and others:
+            raise Fault(6140, "Duplicate Document Number Error",
+                        f"You must specify a different number. DocNumber={number} is assigned to "
+                        f"TxnType={name} with TxnId={others[0]}")  # fmt: skip
+
+    def _check_references(self, value: Any) -> None:
+        for key, ref in _references(value):
+            if str(ref.get("value")) not in self.rows[REFERENCES[key]]:
+                raise Fault(
+                    2500, "Invalid Reference Id", f"{REFERENCES[key]} {ref.get('value')} is not there"
+                )
+
+    def _check_journal(self, lines: list[Record]) -> None:
+        sides = {"Debit": Decimal(0), "Credit": Decimal(0)}
+        for line in lines:
+            detail = line["JournalEntryLineDetail"]
+            sides[detail["PostingType"]] += Decimal(str(line["Amount"]))
+            kind = self.rows["Account"][detail["AccountRef"]["value"]]["AccountType"]
+            whose = {"Accounts Receivable": "Customer", "Accounts Payable": "Vendor"}.get(kind)
+            if whose and detail.get("Entity", {}).get("Type") != whose:
+                words = f"When you use {kind}, you must choose a {whose.lower()} in the Name field."
+                raise Fault(6000, BROKEN, words)
+        if sides["Debit"] != sides["Credit"]:
+            raise Fault(6000, BROKEN, "Transaction is out of balance.")
+
+    def _check_name(self, name: str, own: str) -> None:
+        if len(name) > 100 or re.search(r"[:\t\n]", name):
+            raise Fault(2040, "Invalid String", f"{name} has characters or a length that is not supported")
+        if self.names.get(name.casefold(), own) != own:
+            raise Fault(6240, "Duplicate Name Exists Error", "The name supplied already exists.")
+
+    # ── its query language ──────────────────────────────────────────────────────────────────────
+    def query(self, text: str) -> Record:
+        """`select * from X [where ...] [startposition n] [maxresults n]` -> its QueryResponse."""
+        match = _QUERY.fullmatch(text.strip())
+        if match is None or match["name"] not in ENTITIES:
+            raise Fault(4000, "Error parsing query", f"QueryParserError: {text[:100]}")
+        name, start, most = match["name"], int(match["start"] or 1), int(match["most"] or 100)
+        if not 1 <= most <= 1000:
+            raise Fault(4001, "Invalid query", "maxresults must be between 1 and 1000")
+        tests = [_condition(part) for part in _AND.split(match["where"] or "") if part]
+        rows = [
+            row for row in self._candidates(name, match["where"] or "") if all(test(row) for test in tests)
+        ]
+        page = rows[start - 1 : start - 1 + most]
+        return {name: page, "startPosition": start, "maxResults": len(page)} if page else {}
+
+    def _candidates(self, name: str, where: str) -> Iterator[Record]:
+        """All, or by the number asked for: a book of ten thousand is asked often."""
+        wanted = re.fullmatch(rf"{number_field(name)} in \((.*)\)", where)
+        if wanted is None:
+            yield from list(self.rows[name].values())
+            return
+        for number in re.findall(r"'([^']*)'", wanted[1]):
+            yield from [self.rows[name][one] for one in self.numbers.get((name, number), ())]
+
+
+_QUERY = re.compile(
+    r"select \* from (?P<name>\w+)(?: where (?P<where>.+?))?(?: startposition (?P<start>\d+))?"
+    r"(?: maxresults (?P<most>\d+))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_AND = re.compile(r" and (?=[\w.]+ (?:=|<|>|in))")
+_COMPARE: Mapping[str, Callable[[str, str], bool]] = {
+    "=": lambda held, asked: held == asked,
+    ">=": lambda held, asked: held >= asked,
+    "<=": lambda held, asked: held <= asked,
+}
+
+
+def _condition(text: str) -> Callable[[Record], bool]:
+    if several := re.fullmatch(r"(\w+) in \((.*)\)", text):
+        name, wanted = several[1], set(re.findall(r"'([^']*)'", several[2]))
+        return lambda row: str(row.get(name)) in wanted
+    match = re.fullmatch(r"(\w+) (=|>=|<=) '(.*)'", text, re.DOTALL)
+    if not match:
+        raise Fault(4001, "Invalid query", f"QueryValidationError: {text[:100]}")
+    column, compare, asked = match[1], _COMPARE[match[2]], re.sub(r"\\(.)", r"\1", match[3])
+    return lambda row: compare(str(row.get(column)), asked)
+
+
+def _references(value: Any) -> Iterator[tuple[str, Record]]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _references(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if key in REFERENCES and isinstance(one, dict):
+                yield key, one
+            else:
+                yield from _references(one)
+
+
+def _sums(name: str, record: Record) -> Record:
+    """Its total; lines whose quantity times price is another amount are refused."""
+    if name not in DOCUMENTS or name in ("Payment", "Transfer", "JournalEntry"):
+        return {}
+    total = Decimal(0)
+    for line in record["Line"]:
+        amount = Decimal(str(line["Amount"]))
+        detail = line.get("SalesItemLineDetail") or {}
+        if "Qty" in detail and Decimal(str(detail["Qty"])) * Decimal(str(detail["UnitPrice"])) != amount:
+            raise Fault(6070, "Invalid Number", "Amount is not equal to UnitPrice * Qty.")
+        total += amount
+    if total < 0:
+        raise Fault(6000, BROKEN, "Transaction amount must not be negative.")
+    return {"TotalAmt": float(total)}
+
+
+def number_field(name: str) -> str:
+    return "PaymentRefNum" if name == "Payment" else "DocNumber"
+
+
+def is_void(row: Mapping[str, Any]) -> bool:
+    return str(row.get("PrivateNote") or "").startswith("Voided")
+
+
+# ── a company to begin with ─────────────────────────────────────────────────────────────────────────
+
+_ACCOUNTS = (
+    ("1000", "Checking account", "Bank"),
+    ("1010", "Savings account", "Bank"),
+    ("1050", "Money in transit", "Other Current Asset"),
+    ("1100", "Stripe clearing", "Other Current Asset"),
+    ("1101", "Shopify Payments clearing", "Other Current Asset"),
+    ("1102", "PayPal clearing", "Other Current Asset"),
+    ("1200", "Accounts receivable", "Accounts Receivable"),
+    ("1250", "Processor reserves", "Other Current Asset"),
+    ("1450", "Sales tax to reclaim", "Other Current Asset"),
+    ("2000", "Accounts payable", "Accounts Payable"),
+    ("2100", "Sales tax payable", "Other Current Liability"),
+    ("2200", "Gift cards outstanding", "Other Current Liability"),
+    ("2250", "Customer deposits", "Other Current Liability"),
+    ("2300", "Tips payable", "Other Current Liability"),
+    ("4000", "Sales", "Income"),
+    ("4100", "Shipping income", "Income"),
+    ("4200", "Discounts given", "Income"),
+    ("4300", "Returns and refunds", "Income"),
+    ("4350", "Shipping refunded", "Income"),
+    ("4900", "Other income", "Income"),
+    ("6000", "Merchant fees", "Expense"),
+    ("6010", "Disputes", "Expense"),
+    ("6020", "Dispute fees", "Expense"),
+    ("6900", "Other expenses", "Expense"),
+    ("7900", "Rounding differences", "Income"),
+)
+
+
+def opened() -> Books:
+    """A company with a chart of accounts, an item for each account of income, and tax codes."""
+    books = Books()
+    for number, name, kind in _ACCOUNTS:
+        row = {"Id": number, "SyncToken": "0", "Name": name, "FullyQualifiedName": name, "AccountType": kind,
+               "AcctNum": number, "Active": True}  # fmt: skip
+        books.rows["Account"][number] = row
+        if kind in ("Income", "Other Current Liability"):
+            item = {"Id": number, "Name": name, "FullyQualifiedName": name, "Type": "Service",
+                    "IncomeAccountRef": {"value": number, "name": name}, "Active": True}  # fmt: skip
+            books.rows["Item"][number] = item
+    for code in ("TAX", "NON"):
+        books.rows["TaxCode"][code] = {"Id": code, "Name": code, "Active": True, "Taxable": code == "TAX"}
+    return books

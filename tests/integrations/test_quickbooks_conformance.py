@@ -1,0 +1,78 @@
+"""QuickBooks by the derived specification: what we send and what the sandbox answers, through Prism."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.models import Delivery, Integration
+from integrations.sandbox.systems import quickbooks
+from ledgerhub.ledger import documents, posting
+from ledgerhub.ledger.documents import Incoming
+from ledgerhub.ledger.models import Source
+from tests.integrations.delivering import deliver, sell
+from tests.integrations.quickbooks_company import There, there
+from tests.integrations.test_conformance import PRISM, free_port, install, peers, program
+from tests.ledger.drafts import document, line, payment, payout, refund
+
+pytestmark = [pytest.mark.conformance, pytest.mark.django_db]
+SPECIFICATION = "vendor/quickbooks/qbo-v3.derived.openapi.json"
+
+__all__ = ["there"]
+
+
+@pytest.fixture
+def checked(reference: Path, there: There) -> Iterator[There]:
+    """The integration speaks to the sandbox through a proxy that refuses what the specification does not know."""
+    specification = reference / SPECIFICATION
+    npm = shutil.which("npm")
+    if not specification.exists() or npm is None:
+        pytest.skip(f"Prism needs npm and a specification at {specification}")
+    folder = peers() / "prism"
+    folder.mkdir(exist_ok=True)
+    command = folder / "node_modules/.bin/prism"
+    silent = ["--no-audit", "--no-fund", "--silent", "--prefix", str(folder)]
+    install("Prism", command, [npm, "install", *silent, PRISM])
+    port, upstream = free_port(), f"{there.server.address}{quickbooks.system.base}"
+    arguments = [str(command), "proxy", "--errors", "-h", "127.0.0.1", "-p", str(port)]
+    with program([*arguments, str(specification), upstream], port, seconds=120) as address:
+        there.integration.settings = {**there.integration.settings, "base_url": address}
+        there.integration.save(update_fields=["settings"])
+        yield there
+
+
+def book(integration: Integration, draft: dict[str, Any]) -> None:
+    source = Source.objects.get(key="shop")
+    kind = draft["kind"]
+    [stored] = documents.store(integration.organization, source, [Incoming(kind, draft)], scope="shop")
+    posting.post_document(stored.document, draft)
+
+
+def test_every_entity_by_itself_and_in_a_batch(checked: There) -> None:
+    integration = checked.integration
+    drafts = [
+        payment(external_id="p1", customer={"external_id": "7", "name": "Ann Lee"}),
+        refund(external_id="r1"),
+        document("credit_note", external_id="c1", total=1085, tax=85),
+        document("bill", external_id="b1", total=5000, lines=[line(5000, account="6900")]),
+        payout(external_id="o1"),
+        document("fee", external_id="f1", total=59, gateway="stripe"),
+    ]
+    sell(integration)
+    deliver(integration)
+    sell(integration, status="open", tenders=[])
+    deliver(integration)
+    for draft in drafts:
+        book(integration, draft)
+        deliver(integration)
+    for number in range(3):
+        sell(integration, id=f"9{number}")
+    deliver(integration)
+    assert list(Delivery.objects.exclude(state="delivered").values_list("kind", "action", "error")) == []
+    kinds = {name for name, rows in checked.books.rows.items() if rows}
+    assert kinds >= {"SalesReceipt", "Invoice", "Payment", "RefundReceipt", "CreditMemo", "Bill", "Transfer",
+                     "JournalEntry", "Customer", "Vendor"}  # fmt: skip
