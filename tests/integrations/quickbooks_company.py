@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,21 +59,21 @@ def there(organization: Organization, settings: Settings, monkeypatch: pytest.Mo
     monkeypatch.setitem(connectors.CONNECTORS, "quickbooks", quick)
     with running(simulate()) as server:
         server.state.settings["quickbooks_limits"] = NO_LIMITS
-        yield There(server, connected(organization, server))
+        given = quickbooks.issue(server.state)
+        yield There(server, connected(organization, server.address, given))
 
 
-def connected(organization: Organization, server: SandboxServer) -> Integration:
-    """Connected, their lists read, every suggested name chosen, the shop's sales on their way."""
+def connected(organization: Organization, address: str, given: Mapping[str, Any]) -> Integration:
+    """Connected with the tokens given, their lists read, names chosen, a shop's sales on their way."""
     install_chart(organization)
     system = quickbooks.system
     made = register.create(
         organization,
         "quickbooks",
         name="QuickBooks",
-        settings={**system.settings, **system.secrets, "base_url": server.address + system.base},
+        settings={**system.settings, **system.secrets, "base_url": address + system.base},
     )
     Integration.objects.filter(pk=made.pk).update(state=Integration.State.ACTIVE)
-    given = quickbooks.issue(server.state)
     TokenRow(made).store(Token(given["access_token"], given["refresh_token"]))
     naming.refresh(made, patience=1)
     source = Source.objects.create(organization=organization, key="shop", label="Shop")

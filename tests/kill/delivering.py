@@ -1,0 +1,115 @@
+"""Documents delivered to the sandbox's QuickBooks by a process that is killed at random, as often as wanted.
+
+The sandbox answers in the process that kills, so that what arrived can be counted there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+import subprocess
+import time
+from collections import Counter
+from typing import Any, NamedTuple
+
+from django.db.models import F
+from django.utils import timezone
+
+from integrations import delivery
+from integrations.models import Delivery, Integration
+from integrations.sandbox.business import simulate
+from integrations.sandbox.server import SandboxServer, running
+from integrations.sandbox.systems import quickbooks
+from tests.integrations.delivering import sell
+from tests.integrations.quickbooks_company import connected
+from tests.kill.scene import found_bare
+from tests.processes import Installation
+
+LEASE = "300"  # seconds: longer than any lease or wait
+INSIDE = "tests.kill.inside"
+
+
+class Outcome(NamedTuple):
+    """What came of it: references over there and how often each stands, deliveries by state, seconds."""
+
+    arrived: Counter[str]
+    states: dict[str, int]
+    kills: int
+    adopted: int
+    seconds: float
+
+
+def deliver(installation: Installation, documents: int, kills: int, limits: Any = None) -> Outcome:
+    """Deliver so many documents, killed so many times; `limits` None: those of the real system."""
+    with running(simulate()) as server:
+        if limits is not None:
+            server.state.settings["quickbooks_limits"] = limits
+        given = json.dumps(quickbooks.issue(server.state))
+        asked = ("tests.kill.delivering.sold", server.address, given, str(documents))
+        pk = str(installation.ask(INSIDE, *asked, seconds=1200))
+        began = time.monotonic()
+        worker = _killed(installation, server, pk, documents, kills)
+        assert worker.wait(3600) == 0, installation.log.read_text()[-2000:]
+        seconds = time.monotonic() - began
+        arrived = Counter(str(row["DocNumber"]) for row in quickbooks.standing(server.state))
+    left = installation.ask(INSIDE, "tests.kill.delivering.left")
+    return Outcome(arrived, left["states"], kills, left["adopted"], seconds)
+
+
+def _killed(
+    installation: Installation, server: SandboxServer, pk: str, documents: int, kills: int
+) -> subprocess.Popen[bytes]:
+    """The worker that was left alone in the end; those before it were killed at random."""
+    dice = random.Random(11)
+    worker = _start(installation, pk, "0")
+    for number in range(kills):
+        # Some of the work is done between two kills, in whatever part of it the next one falls.
+        enough = documents * number // (kills + 1)
+        while len(quickbooks.standing(server.state)) < enough and worker.poll() is None:
+            time.sleep(0.01)
+        time.sleep(dice.uniform(0.0, 2.0))
+        worker.kill()
+        worker.wait()
+        worker = _start(installation, pk, LEASE)
+    return worker
+
+
+def _start(installation: Installation, pk: str, passed: str) -> subprocess.Popen[bytes]:
+    return installation.start("-m", INSIDE, "tests.kill.delivering.delivered", pk, passed)
+
+
+# ── inside the installation ─────────────────────────────────────────────────────────────────────────
+
+
+def sold(address: str, given: str, documents: str) -> int:
+    """An organization with that many sales of a shop, and QuickBooks connected; the integration's id."""
+    integration = connected(found_bare(), address, json.loads(given))
+    for number in range(int(documents)):
+        sell(integration, 1000 + number, id=str(number))
+    return integration.pk
+
+
+def delivered(pk: str, passed: str) -> None:
+    """Deliver until nothing is left; first that many seconds pass for what a killed worker left behind."""
+    integration = Integration.objects.get(pk=pk)
+    ago = dt.timedelta(seconds=float(passed))
+    for name in ("not_before", "leased_until"):
+        Delivery.objects.filter(**{f"{name}__isnull": False}).update(**{name: F(name) - ago})
+    delivery.run_slice(integration.pk)
+    while Delivery.objects.filter(state__in=Delivery.OPEN).exists():
+        delivery.run_slice(integration.pk)
+        _wait()
+
+
+def _wait() -> None:
+    """Until the next one is due, at most a second."""
+    first = Delivery.objects.filter(state__in=Delivery.OPEN).order_by(F("not_before").asc(nulls_first=True))
+    moment = first.values_list("not_before", flat=True).first()
+    if moment is not None:
+        time.sleep(min(1.0, max(0.05, (moment - timezone.now()).total_seconds())))
+
+
+def left() -> dict[str, Any]:
+    states = Counter(Delivery.objects.values_list("state", flat=True))
+    return {"states": states, "adopted": Delivery.objects.filter(adopted=True).count()}
