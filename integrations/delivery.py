@@ -73,6 +73,7 @@ def run_slice(integration_id: int) -> None:
     integration = Integration.objects.select_related("organization").get(pk=integration_id)
     if integration.state not in (Integration.State.ACTIVE, Integration.State.ATTENTION):
         return
+    began = timezone.now()
     planned = outbox.plan(integration)
     deadline = time.monotonic() + SLICE_SECONDS
     client, calls = connect(integration, purpose="deliver")
@@ -85,8 +86,18 @@ def run_slice(integration_id: int) -> None:
         return
     finally:
         calls.save()
+    _recovered(integration, since=began)
     if planned or is_due(integration):
         enqueue(integration)
+
+
+def _recovered(integration: Integration, *, since: dt.datetime) -> None:
+    """What went well ends what a person was told: the last failure is gone, or something got through."""
+    rows = Delivery.objects.filter(integration=integration)
+    if not rows.filter(state=Delivery.State.FAILED).exists():
+        alerts.recover(integration, key=_key_of(integration))
+    if rows.filter(state=Delivery.State.DELIVERED, finished_at__gte=since).exists():
+        alerts.restore(integration)
 
 
 def _round(van: Van) -> bool:
@@ -264,12 +275,18 @@ def _ask(van: Van, takes: Takes, parcel: Parcel) -> Made | None:
 
 
 def _commit_sending(van: Van, pairs: Sequence[tuple[Delivery, Write]]) -> None:
-    """From here on it may have arrived, whatever happens to us."""
+    """From here on it may have arrived, whatever happens to us. Whoever was held up until somebody else took
+    over sends nothing."""
+    now = timezone.now()
     with transaction.atomic():
         for delivery, write in pairs:
-            Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease).update(
-                state=Delivery.State.SENDING, request_hash=digest_of(canonical(write.body))
-            )
+            ours = Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease, leased_until__gt=now)
+            if not ours.update(
+                state=Delivery.State.SENDING,
+                leased_until=now + LEASE,
+                request_hash=digest_of(canonical(write.body)),
+            ):
+                raise _Stop
 
 
 def _done(van: Van, delivery: Delivery, made: Made, *, adopted: bool = False) -> None:
@@ -297,6 +314,8 @@ def _absent(van: Van, ask: Callable[[list[Parcel]], Read], lost: list[Delivery])
             known.append((delivery, parcels.parcel(delivery, van.names)))
         except LedgerHubError as error:
             _failed(van, delivery, error)
+    if not known:
+        return []
     try:
         answer = van.client.ask(ask([parcel for _, parcel in known]), purpose="deliver: ask")
     except LedgerHubError as error:

@@ -84,11 +84,15 @@ def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
 
 def _deliveries(route: Route, takes: Destination, document: Any) -> list[Delivery]:
     """What has to happen over there: create, change (or void and create again), or void."""
-    Delivery.objects.filter(
+    failed = Delivery.objects.filter(
         integration=route.destination, document=document, state=Delivery.State.FAILED
-    ).update(state=Delivery.State.DISMISSED, error="Replaced: the document changed.")
+    )
+    # What was tried more than once may have arrived: it is asked for before anything new is sent.
+    lost = failed.filter(attempts__gt=1)
+    known = document.there != Delivery.Action.VOID or lost.filter(action=Delivery.Action.CREATE).exists()
+    lost.update(state=Delivery.State.UNCERTAIN, attempts=1, not_before=None, error="", finished_at=None)
+    failed.update(state=Delivery.State.DISMISSED, error="Replaced: the document changed.")
     one = takes.of(document.kind)
-    known = document.there != Delivery.Action.VOID
     if not document.standing:
         actions: Sequence[str] = [Delivery.Action.VOID] if known else []
     elif not known:

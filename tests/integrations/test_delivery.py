@@ -115,6 +115,7 @@ def test_a_name_nobody_chose_is_said_on_the_document(destination: Integration, t
     NameMap.objects.create(integration=destination, what="account", ours="1100", theirs="a1")
     assert delivery.retry([row.pk], destination) == 1
     assert (deliver(destination), len(tiny_books.standing())) == (["delivered"], 1)
+    assert Incident.objects.filter(closed_at__isnull=True).count() == 0
 
 
 def test_a_refusal_comes_back_in_words_and_a_new_version_tries_again(
@@ -130,6 +131,31 @@ def test_a_refusal_comes_back_in_words_and_a_new_version_tries_again(
     sell(destination, 9900)
     assert deliver(destination) == ["dismissed", "delivered"]
     assert tiny_books.standing() == [(f"LH-{document.pk}-2", 9900)]
+
+
+def test_what_may_have_arrived_is_asked_for_before_its_change_is_sent(
+    destination: Integration, tiny_books: TinyBooks
+) -> None:
+    """Given up after many tries, yet it had arrived: the change must not become a second document."""
+    document = sell(destination)
+    NameMap.objects.create(
+        integration=destination, what="contact", ours=str(document.contact_id), theirs="p1"
+    )
+    tiny_books.faults.append("after")
+    assert deliver(destination) == ["uncertain"]
+    Delivery.objects.update(state="failed", attempts=12)
+    sell(destination, 9900)
+    assert deliver(destination) == ["delivered", "delivered"]
+    assert tiny_books.standing() == [(f"LH-{document.pk}-1", 9900)]
+
+
+def test_who_was_held_up_until_somebody_took_over_sends_nothing(
+    destination: Integration, tiny_books: TinyBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sell(destination)
+    monkeypatch.setattr(delivery, "LEASE", dt.timedelta(seconds=-1))
+    assert deliver(destination) == ["planned"]
+    assert tiny_books.docs == {}
 
 
 def test_busy_books_are_left_alone_and_nothing_counts_as_tried(
@@ -156,6 +182,8 @@ def test_a_refused_key_needs_a_person_and_loses_nothing(
     assert "Make a new key." in destination.health_message
     assert deliver(destination, later=True) == ["delivered"]
     assert len(tiny_books.standing()) == 1
+    destination.refresh_from_db()
+    assert (destination.state, destination.health) == ("active", "ok")
 
 
 def test_many_go_together_and_each_has_its_own_answer(

@@ -48,7 +48,7 @@ def test_a_sale_arrives_once_with_its_customer(there: There) -> None:
 def test_the_connection_says_which_company_it_is(there: There) -> None:
     client, _ = connect(there.integration)
     with client:
-        assert client.test() == "Connected to Harbor Coffee Co. (US)."
+        assert client.test().words == "Connected to Harbor Coffee Co. (US)."
 
 
 def test_lists_are_read_page_by_page(there: There) -> None:
@@ -219,7 +219,7 @@ def _test(address: str, store: MemoryTokenStore) -> str:
     system = quickbooks.system
     settings = {**system.settings, "base_url": address + system.base}
     with Client(connector, settings, system.secrets, store=store, allow_loopback=True) as client:
-        return client.test()
+        return client.test().words
 
 
 def test_an_unbalanced_journal_and_lines_without_a_customer_are_refused() -> None:
