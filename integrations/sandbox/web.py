@@ -52,8 +52,8 @@ class Hook:
 
 @dataclass
 class State:
-    """What changes while the sandbox runs: the clock, faults, hook addresses, budgets and caches; the `address`
-    it is served at, which some messages name; and what systems were sent (`kept`, by their key)."""
+    """What changes while the sandbox runs: the clock, faults, hook addresses, budgets and caches; the
+    `address` it is served at, which some messages name; what systems were sent (`kept`, by their key)."""
 
     clock: int
     address: str = ""

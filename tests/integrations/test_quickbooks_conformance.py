@@ -27,7 +27,7 @@ __all__ = ["there"]
 
 @pytest.fixture
 def checked(reference: Path, there: There) -> Iterator[There]:
-    """The integration speaks to the sandbox through a proxy that refuses what the specification does not know."""
+    """The integration speaks to the sandbox through a proxy that refuses what is not as specified."""
     specification = reference / SPECIFICATION
     npm = shutil.which("npm")
     if not specification.exists() or npm is None:
