@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from reconciliation.decisions import lock
 from reconciliation.indexes import Kept
 from reconciliation.matching.engine import match
 from reconciliation.matching.index import Index, neighbours
-from reconciliation.matching.proposals import Result
+from reconciliation.matching.proposals import Proposal, Result
 from reconciliation.matching.renewal import renewal
 from reconciliation.matching.tables import Table
 from reconciliation.models import Match, MatchRun
@@ -23,6 +23,7 @@ from reconciliation.progress import Outcome, Progress, conclude
 FEW = 500
 """Open rows newer than the index with which it still serves; beyond, a full pass writes a new one."""
 MOST_ROWS = 50_000
+LEAST_CHANGE = 0.01
 Tables = tuple[Table, Table]
 
 
@@ -129,7 +130,22 @@ def _store(
     amounts = {
         row: amount for table in tables for row, amount in zip(table.ids, table.amount.tolist(), strict=True)
     }
-    wanted = [result.proposals[place] for place in sorted(changes.stored)]
+    told = _told(standing)
+    proposed = (result.proposals[place] for place in sorted(changes.stored))
+    wanted = [one for one in proposed if _is_news(one, told.get(frozenset(storing.row_ids(one))))]
     stored = storing.store(account, wanted, amounts, run=run)
     touched = seeds.union(*(standing[made] for made in dropped), *map(storing.row_ids, wanted))
     return len(stored), touched
+
+
+def _told(standing: Mapping[int, set[str]]) -> dict[frozenset[str], tuple[float, bool]]:
+    """Probability and tie of standing proposals, by their rows."""
+    known = Match.objects.filter(pk__in=standing).values_list("pk", "probability", "tie")
+    return {frozenset(standing[pk]): (probability or 0.0, tie) for pk, probability, tie in known}
+
+
+def _is_news(proposal: Proposal, told: tuple[float, bool] | None) -> bool:
+    """Whether it is new or has changed by more than seeing a few rows instead of all may do."""
+    if told is None or proposal.tie != told[1]:
+        return True
+    return abs(proposal.probability - told[0]) >= LEAST_CHANGE

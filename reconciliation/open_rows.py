@@ -133,8 +133,8 @@ def amounts_of(account: Account, ids: Iterable[str]) -> dict[str, int]:
 
 def tables(account: Account) -> tuple[Table, Table]:
     """The engine's two tables; ids are `L`, `P` and `D` before the row's number."""
-    return Table.from_rows(_line_rows(lines(account))), Table.from_rows(
-        chain(_posting_rows(postings(account)), _document_rows(documents(account)))
+    return Table.from_rows(_line_rows(lines(account), stream=True)), Table.from_rows(
+        chain(_posting_rows(postings(account), stream=True), _document_rows(documents(account)))
     )
 
 
@@ -151,14 +151,15 @@ def tables_of(account: Account, ids: Iterable[str]) -> tuple[Table, Table]:
     return Table.from_rows(line_rows), Table.from_rows(entry_rows)
 
 
-def _line_rows(rows: QuerySet[StatementLine]) -> Iterable[dict[str, Any]]:
+def _line_rows(rows: QuerySet[StatementLine], *, stream: bool = False) -> Iterable[dict[str, Any]]:
     columns = ("id", "date", "amount", "currency", "description", "reference", "counterparty", "kind")
-    for row in rows.order_by("date", "position").values(*columns).iterator():
+    found = rows.order_by("date", "position").values(*columns)
+    for row in found.iterator() if stream else found:
         yield {**row, "id": f"L{row['id']}"}
 
 
-def _posting_rows(rows: QuerySet[Posting]) -> Iterable[dict[str, Any]]:
-    for row in rows.order_by("date", "id").values(
+def _posting_rows(rows: QuerySet[Posting], *, stream: bool = False) -> Iterable[dict[str, Any]]:
+    found = rows.order_by("date", "id").values(
         "id", "date", "amount", "currency", "memo",
         external_id=F("entry__document__external_id"),
         number=F("entry__document__number"),
@@ -166,7 +167,8 @@ def _posting_rows(rows: QuerySet[Posting]) -> Iterable[dict[str, Any]]:
         gateway=F("entry__document__gateway"),
         kind=F("entry__document__kind"),
         contact_name=F("entry__document__contact__name"),
-    ).iterator():  # fmt: skip
+    )  # fmt: skip
+    for row in found.iterator() if stream else found:
         yield {
             "id": f"P{row['id']}",
             "date": row["date"],

@@ -59,6 +59,21 @@ def write(
         cursor.executemany(_statement(model, fields, 1) + ending, list(_adapted(fields, rows)))
 
 
+def update(rows: Sequence[Row], names: Sequence[str]) -> None:
+    """Write these attributes (`account_id`) of saved instances of one model: plain UPDATEs, in one go."""
+    if not rows:
+        return
+    model = type(rows[0])
+    by_name = {field.attname: field for field in model._meta.concrete_fields}
+    fields = [*(by_name[name] for name in names), model._meta.pk]
+    quote = connection.ops.quote_name
+    *columns, key = [f"{quote(str(field.column))} = %s" for field in fields]
+    statement = f"UPDATE {quote(model._meta.db_table)} SET {', '.join(columns)} WHERE {key}"
+    read = attrgetter(*(field.attname for field in fields))
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, list(_adapted(fields, [read(row) for row in rows])))
+
+
 def stamp(rows: Sequence[models.Model], *names: str) -> None:
     """Set creation times, which `insert` does not do by itself."""
     now = timezone.now()

@@ -16,6 +16,7 @@ from reconciliation.matching.arrays import (
     Small,
     among,
     distinct,
+    in_sorted,
     mix,
     spread,
     unique_pairs,
@@ -42,6 +43,7 @@ from reconciliation.matching.names import Names, relate
 from reconciliation.matching.rarity import Rarity
 from reconciliation.matching.readings import CHEQUE, Keys, Reading, read
 from reconciliation.matching.tables import Table, codes, comparable
+from reconciliation.matching.words import SUFFIX_LENGTHS
 from reconciliation.rules import MatchRules
 
 _FEWEST_SHARED = 3
@@ -331,6 +333,7 @@ def _links(comparison: Comparison) -> Links:
         _leveled(lines.whole, entries.whole, lv.WHOLE),
         _leveled(lines.digits, entries.digits, lv.WITHOUT_PREFIX),
         _leveled(lines.long_numbers, entries.suffixes, lv.WITHOUT_PREFIX),
+        _leveled(_strange_words(lines, entries), entries.suffixes, lv.WITHOUT_PREFIX),
         _leveled(lines.tails, entries.prefixes, lv.REFERENCE_CUT),
         _leveled(
             _with_amount(lines.whole, comparison.line_key),
@@ -348,6 +351,16 @@ def _links(comparison: Comparison) -> Links:
     fresh = np.append(True, (line[1:] != line[:-1]) | (entry[1:] != entry[:-1]))[: len(line)]
     line, entry, level = line[fresh], entry[fresh], level[fresh]
     return _spoken_for(comparison, line, entry, level)
+
+
+def _strange_words(lines: Reading, entries: Reading) -> Keys:
+    """Long words of the lines that no entry has as a word: an id may end in letters only."""
+    words = lines.words
+    lengths = np.fromiter(map(len, words.text), np.int64, len(words.text))
+    strange = (lengths >= SUFFIX_LENGTHS[0]) & (lengths <= SUFFIX_LENGTHS[-1])
+    strange &= ~in_sorted(words.key, entries.words.key)
+    told = strange[words.word]
+    return Keys(words.row[told], words.key[words.word[told]])
 
 
 def _leveled(left: Keys, right: Keys, level: int) -> tuple[Ints, Ints, Small]:

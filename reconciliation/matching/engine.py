@@ -363,8 +363,7 @@ def _rivals(pairs: Pairs, probability: Floats, chosen: Ints) -> list[tuple[int, 
 def _result(run: _Run, calibration: Calibration) -> Result:
     least = run.comparison.rules.min_probability
     found = Found(run.comparison.lines, run.comparison.entries, run.weights, calibration)
-    proposals = [found.group(group) for group in run.groups]
-    proposals = [one for one in proposals if one.probability >= least]
+    proposals = found.groups(run.groups, least)
     proposals.extend(found.returned(offset) for offset in run.returned)
     for assigned in run.assigned:
         proposals.extend(found.pairs(assigned, least))

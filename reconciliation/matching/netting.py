@@ -11,7 +11,16 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from reconciliation.matching import levels as lv
-from reconciliation.matching.arrays import Bools, Hashes, Ints, mix, run_starts, spread, unique_pairs
+from reconciliation.matching.arrays import (
+    Bools,
+    Hashes,
+    Ints,
+    distinct,
+    mix,
+    run_starts,
+    spread,
+    unique_pairs,
+)
 from reconciliation.matching.candidates import DatedKeys, linked
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, exact_levels
@@ -282,18 +291,20 @@ def sums_on_both_sides(comparison: Comparison, pairs: Pairs) -> tuple[list[tuple
 
 def _windows(comparison: Comparison, line: Ints, entry: Ints) -> Iterator[tuple[Ints, Ints]]:
     """At most MOST_LINES lines with at most MOST_ENTRIES entries each; of a frequent payer by date."""
-    lines = np.unique(line)
-    if len(lines) < 2 or len(np.unique(entry)) < 2:
+    lines = distinct(line)
+    if len(lines) < 2 or (entry == entry[0]).all():
         return
-    lines = lines[np.argsort(comparison.lines.date[lines], kind="stable")]
-    steps = range(0, max(len(lines) - MOST_LINES, 0) + 1, MOST_LINES // 2)
-    for start in steps:
-        some = lines[start : start + MOST_LINES]
-        near = np.unique(entry[np.isin(line, some)])
-        middle = int(comparison.lines.date[some].mean())
-        nearest = np.argsort(np.abs(comparison.entries.date[near] - middle), kind="stable")
+    entry = entry[np.argsort(line, kind="stable")]
+    sizes = np.bincount(np.searchsorted(lines, line), minlength=len(lines))
+    begin = np.cumsum(sizes) - sizes
+    by_date = np.argsort(comparison.lines.date[lines], kind="stable")
+    for start in range(0, max(len(lines) - MOST_LINES, 0) + 1, MOST_LINES // 2):
+        some = by_date[start : start + MOST_LINES]
+        near = distinct(entry[spread(begin[some], sizes[some])[1]])
         if len(near) >= 2:
-            yield some, near[nearest[:MOST_ENTRIES]]
+            middle = int(comparison.lines.date[lines[some]].mean())
+            nearest = np.argsort(np.abs(comparison.entries.date[near] - middle), kind="stable")
+            yield lines[some], near[nearest[:MOST_ENTRIES]]
 
 
 def _ways(lines: Ints, entries: Ints) -> list[tuple[Ints, Ints, float]]:

@@ -56,8 +56,8 @@ def offsets(comparison: Comparison, free: Bools, least: float) -> list[Offset]:
         comparison.entries, comparison.entry_side, comparison.entry_reading, names.entries, names.weight,
         REVERSAL,
     )  # fmt: skip
-    found = _scored(side, free & ~_named_by_bank(comparison))
-    return _taken(found, free, least)
+    found = _scored(side, free & ~_named_by_bank(comparison), least)
+    return _taken(found, free)
 
 
 def returns(comparison: Comparison, free: tuple[Bools, Bools]) -> list[Offset]:
@@ -72,12 +72,12 @@ def returns(comparison: Comparison, free: tuple[Bools, Bools]) -> list[Offset]:
     side = _Side(comparison.lines, comparison.line_side, reading, said, weight, undoing)
     found = [
         offset
-        for offset in _scored(side, free[0])
+        for offset in _scored(side, free[0], RETURN)
         if (offset.undoes and reading.kinds[offset.second] & undoing) or offset.shares_reference
     ]
     booked = _booked(comparison, free[1])
     left = [offset for offset in found if not booked[offset.first] and not booked[offset.second]]
-    return _taken(left, free[0], RETURN)
+    return _taken(left, free[0])
 
 
 def _own_words(reading: Reading) -> tuple[sparse.csr_matrix, Floats]:
@@ -97,8 +97,8 @@ def _booked(comparison: Comparison, free: Bools) -> Bools:
     return np.asarray(count > 0)
 
 
-def _scored(side: _Side, free: Bools) -> list[Offset]:
-    """Pairs that may cancel, best first."""
+def _scored(side: _Side, free: Bools, least: float) -> list[Offset]:
+    """Pairs that cancel with a score of at least `least`, best first."""
     first, second = _opposites(side, free)
     if not len(first):
         return []
@@ -110,15 +110,16 @@ def _scored(side: _Side, free: Bools) -> list[Offset]:
     score = score + _REFERENCE * np.minimum(reference, 1) + np.minimum(reference, 4) / 2
     score = score + np.select([name >= 0.5, name < 0.25], [_SAME_NAME, _OTHER_NAME], 0.0)
     order = np.argsort(-score, kind="stable")
+    order = order[score[order] >= least]
     columns = (first, second, score, undoes, reference > 0, name >= 0.5)
     return [Offset(*row) for row in zip(*(column[order].tolist() for column in columns), strict=True)]
 
 
-def _taken(found: list[Offset], free: Bools, least: float) -> list[Offset]:
+def _taken(found: list[Offset], free: Bools) -> list[Offset]:
     """The best that use each free row once; their rows are no longer free afterwards."""
     taken = []
     for offset in found:
-        if offset.score >= least and free[offset.first] and free[offset.second]:
+        if free[offset.first] and free[offset.second]:
             free[offset.first] = free[offset.second] = False
             taken.append(offset)
     return taken

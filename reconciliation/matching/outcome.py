@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,35 +137,46 @@ class Found:
         evidence = self.wording.evidence(levels, about)
         return Alternative((self.lines.ids[line],), (self.entries.ids[entry],), round(chance, 6), evidence)
 
-    def group(self, group: Group) -> Proposal:
-        """The proposal of a group of rows."""
-        stated, booked = self.lines.amount[group.lines].sum(), self.entries.amount[group.entries].sum()
-        difference = int(stated - booked)
+    def groups(self, groups: Sequence[Group], least: float) -> list[Proposal]:
+        """The proposals of groups of rows of at least this probability."""
+        if not groups:
+            return []
+        stated = np.array([self.lines.amount[group.lines].sum() for group in groups])
+        booked = np.array([self.entries.amount[group.entries].sum() for group in groups])
+        kinds = difference_kinds(
+            stated, booked, np.array([group.levels["amount"] for group in groups], dtype=np.int8)
+        )
+        raw = [_logistic(group.score) * group.share for group in groups]
+        shown = self.calibration.applied(np.array(raw))
+        columns = (shown.tolist(), (stated - booked).tolist(), kinds.tolist())
+        rows = zip(groups, raw, *columns, strict=True)
+        return [self._group(*row) for row in rows if row[2] >= least]
+
+    def _group(self, group: Group, raw: float, shown: float, difference: int, kind: int) -> Proposal:
         first = int(group.entries[0])
-        reference = reference_text(self.entries, first)
         parts = max(len(group.lines), len(group.entries))
-        about = Particulars(difference, self.entries.currency[first], reference, group.lag, parts)
-        chance = _logistic(group.score) * group.share
-        kind = difference_kinds(
-            np.array([stated]), np.array([booked]), np.array([group.levels["amount"]], dtype=np.int8)
+        about = Particulars(
+            difference,
+            self.entries.currency[first],
+            reference_text(self.entries, first),
+            group.lag,
+            parts,
         )
         return Proposal(
             line_ids=_ids(self.lines, group.lines),
             entry_ids=_ids(self.entries, group.entries),
-            probability=float(self.calibration.applied(np.array([chance]))[0]),
+            probability=shown,
             evidence=self.wording.evidence(group.levels, about),
             tie=bool(group.rivals),
             difference=difference,
             alternatives=tuple(
-                Alternative(
-                    _ids(self.lines, rival.lines), _ids(self.entries, rival.entries), round(chance, 6)
-                )
+                Alternative(_ids(self.lines, rival.lines), _ids(self.entries, rival.entries), round(raw, 6))
                 for rival in group.rivals
             ),
             weights_version=self.version,
-            difference_kind=KINDS[int(kind[0])],
+            difference_kind=KINDS[kind],
             levels=self._levels(tuple(group.levels[name] for name in FEATURES)),
-            raw_probability=chance,
+            raw_probability=raw,
         )
 
     def returned(self, offset: Offset) -> Proposal:

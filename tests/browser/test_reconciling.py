@@ -112,7 +112,7 @@ def test_approve_and_undo_by_keyboard(visit: Visit, bank: Account, approver: Use
         pair(page, line).get_by_role("button", name="Approve").click()
         expect(pair(page, line)).to_have_count(0)
     progress(page, 2, 2)
-    page.reload()
+    # Emptied, the queue loads itself anew.
     expect(page.get_by_text("Reconciled to the cent")).to_be_visible()
     assert list(Confirmation.objects.filter(match=made).order_by("pk").values_list("action", flat=True)) == [
         "confirm", "undo",
@@ -167,6 +167,7 @@ def test_create_from_a_line(visit: Visit, bank: Account, approver: User) -> None
     expect(page.get_by_text("Nothing left to match")).to_be_visible()
     assert balances(bank.organization) == {bank.code: -185000, rent.code: 185000}
 
+    page.wait_for_load_state()  # keys listen once the script has run
     page.keyboard.press("z")
     expect(pair(page, line)).to_be_visible()
     assert balances(bank.organization) == {}

@@ -109,3 +109,16 @@ def test_write_leaves_what_is_there_where_it_is_asked_to(organization: Organizat
         bulk.write(ContactIdentity, names, rows[1:])
     bulk.write(ContactIdentity, names, rows[1:], ignore_conflicts=True)
     assert [identity.contact_id for identity in ContactIdentity.objects.all()] == [contacts[0].pk]
+
+
+def test_update_writes_the_named_values_alone(source: Source) -> None:
+    rows = [document(source, 1), document(source, 2)]
+    bulk.insert(rows)
+    for row in rows:
+        row.data, row.total, row.due_date, row.number = {"é": [1.5]}, -row.pk, NOON.date(), "not written"
+    bulk.update(rows, ["data", "total", "due_date"])
+    bulk.update([], ["total"])
+    columns = ("data", "total", "due_date", "number")
+    assert list(Document.objects.order_by("pk").values_list(*columns)) == [
+        ({"é": [1.5]}, -row.pk, NOON.date(), "") for row in rows
+    ]

@@ -118,6 +118,16 @@ def test_a_payout_is_matched_with_its_charges_refunds_and_fees() -> None:
         assert proposal.probability > 0.99
 
 
+def test_two_payouts_netted_in_one_line_that_ends_in_letters_of_one_id() -> None:
+    lines = [_row("L1", 669545, description="STRIPE TRANSFER SWBBGWYP HARBOR COFFEE")]
+    entries = [
+        _row("E1", 690560, reference="po_1HDL2d6T2RvnF1ZaSwBbgwyP", counterparty="stripe"),
+        _row("E2", -21015, reference="po_18KJPmYmAE0sgzCoRojyVJEY", counterparty="stripe"),
+        _row("E3", 31800, reference="po_1QT1hgQMZk3VH8knqZANwBHR", counterparty="stripe"),
+    ]
+    assert _pairs(_match(lines, entries)) == {(("L1",), ("E1", "E2"))}
+
+
 def test_one_transfer_for_several_invoices_named_or_not() -> None:
     entries = [
         _row("E1", 12345, reference="INV-501", counterparty="Oakford Motors"),

@@ -150,6 +150,7 @@
 
   // [data-keeps-place]: a queue one comes back to where one was; emptied, it shows the next page
   const PLACE = "place";
+  let leaving = false;
   const here = () => location.pathname + location.search;
 
   function keepPlace(target) {
@@ -420,7 +421,9 @@
   document.addEventListener("htmx:afterSettle", () => {
     prepare(document);
     if (!openWork() && heldPlace >= 0) { place = heldPlace; heldPlace = -1; }
-    if (document.querySelector("[data-keeps-place]") && !items().length && !openWork()) { location.reload(); return; }
+    if (leaving) return;
+    leaving = Boolean(document.querySelector("[data-keeps-place]")) && !items().length && !openWork();
+    if (leaving) { location.reload(); return; }
     if (place >= 0 && document.activeElement === document.body) goTo(place);
   });
   document.addEventListener("htmx:responseError", (event) => {
