@@ -41,6 +41,11 @@ def stream_key(stream: Stream) -> str:
 # ── opening and closing ─────────────────────────────────────────────────────────────────────────────
 
 
+def consent_key(integration: Integration) -> str:
+    """The incident of a consent that ends or was taken back; closed when a person connects again."""
+    return f"consent:{integration.pk}"
+
+
 def raise_incident(integration: Integration, *, key: str, message: str) -> None:
     """Open an incident unless the same one is open, and have it told; safe inside a transaction.
 

@@ -117,7 +117,7 @@ class IntegrationForm(BankAccountFields):
     def _add_settings(self) -> None:
         asked = {setting.name: setting for setting in self.spec.settings}
         for setting in self.spec.settings:
-            if setting.name != BANK:
+            if setting.name != BANK and not setting.told:
                 self.fields[_name(setting)] = _field(setting, self.stored.get(setting.name), self.spec)
         if BANK not in asked:
             for name in (BANK, "new_name", "new_kind", "new_currency"):
@@ -149,9 +149,9 @@ class IntegrationForm(BankAccountFields):
         values = super().clean()
         for setting in self.spec.settings:
             value = values.get(_name(setting))
-            if setting.name == BANK or (
-                setting.type == "secret" and not value and setting.name in self.stored
-            ):
+            if _name(setting) not in self.fields or setting.name == BANK:
+                continue
+            if setting.type == "secret" and not value and setting.name in self.stored:
                 continue
             if problem := setting.problem(value):
                 self._say(setting, problem)
@@ -164,8 +164,9 @@ class IntegrationForm(BankAccountFields):
 
     def values(self) -> dict[str, Any]:
         """Settings and the secrets that were typed, by the connector's names."""
+        held = self.integration.settings if self.integration else {}
         own = {
-            setting.name: self.cleaned_data[_name(setting)]
+            setting.name: held.get(setting.name, "") if setting.told else self.cleaned_data[_name(setting)]
             for setting in self.spec.settings
             if setting.name != BANK
         }

@@ -31,7 +31,8 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One field of the registration form; secrets are stored apart from the other settings."""
+    """One field of the registration form; secrets are stored apart from the other settings. What is `told`
+    by the system when a person connects is not asked for."""
 
     name: str
     label: str
@@ -42,6 +43,7 @@ class Setting:
     choices: tuple[Choice, ...] = ()
     pattern: str = ""
     pattern_help: str = ""
+    told: bool = False
 
     def problem(self, value: Any) -> str:
         """Why this value cannot be used, in words; empty when it can."""

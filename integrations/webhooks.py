@@ -49,7 +49,7 @@ def receive(integration: Integration, message: Message) -> list[WebhookEvent]:
 def _heard(integration: Integration, event: Event) -> WebhookEvent:
     if event.problem:
         alerts.needs_attention(integration, event.problem)
-        alerts.raise_incident(integration, key=f"consent:{integration.pk}", message=event.problem)
+        alerts.raise_incident(integration, key=alerts.consent_key(integration), message=event.problem)
     return _store(integration, event.id, event.type, event.stream, event.record_id)
 
 

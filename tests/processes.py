@@ -96,6 +96,7 @@ class Installation:
             "SECRET_KEY": "for the tests only, nothing is guarded by it 0123456789",
             "ENCRYPTION_KEYS": KEY,
             "VAR_DIR": str(self.home),
+            "PUBLIC_URL": f"http://127.0.0.1:{self.port}",
             "DEBUG": "true",
             "LEDGERHUB_DEMO": "false",
             "ALLOW_LOOPBACK_INTEGRATIONS": "true",

@@ -394,8 +394,8 @@ connector = Connector(
         Setting(
             "bank_account", "Bank account", "account", required=True, help="The same account in your books"
         ),
-        Setting("account", "Account at the bank", help="Chosen from a list when you connect"),
-        Setting("item", "Link at Plaid", help="Filled in when you connect"),
+        Setting("account", "Account at the bank", told=True),
+        Setting("item", "Link at Plaid", told=True),
     ),
     streams=(TRANSACTIONS, BALANCES),
     test=Test(

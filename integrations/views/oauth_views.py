@@ -158,6 +158,7 @@ def _finish_visit(
 def _say_test(request: OrgRequest, integration: Integration) -> None:
     works, words = register.test_connection(integration)
     if works:
+        alerts.recover(integration, key=alerts.consent_key(integration))
         alerts.restore(integration)
         messages.success(request, words)
     else:

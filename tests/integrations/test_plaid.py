@@ -14,10 +14,10 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from integrations import connectors, consent, register, sync
+from integrations import alerts, connectors, consent, register, sync
 from integrations.answers import Reply, refusal
 from integrations.connectors.plaid import KEY, outcome, verify
-from integrations.models import Integration, Quarantine, Secret, WebhookEvent
+from integrations.models import Incident, Integration, Quarantine, Secret, WebhookEvent
 from integrations.sandbox import truth
 from integrations.sandbox.banking import CARD, CHECKING
 from integrations.sandbox.business import simulate
@@ -222,11 +222,18 @@ class TestLinking:
         draft.refresh_from_db()
         assert (draft.settings["account"], draft.settings["item"]) == (wanted, plaid.ITEM)
         assert Secret.objects.get(integration=draft, name="access_token").value == plaid.ACCESS
+        # Saving the settings keeps what the link told.
+        page = client.get(f"{BASE}{draft.pk}/setup/")
+        typed = {name: value for name, value in page.context["form"].initial.items() if value}
+        assert {"set_account", "set_item"} & set(page.context["form"].fields) == set()
+        client.post(f"{BASE}{draft.pk}/setup/", {**typed, "set_account": "another"})
+        draft.refresh_from_db()
+        assert (draft.settings["account"], draft.settings["item"]) == (wanted, plaid.ITEM)
         assert draft.consented_at is not None
         assert draft.consent_until is not None
         assert draft.consent_until > dt.datetime.now(dt.UTC) + dt.timedelta(days=170)
         said = list(AuditEvent.objects.order_by("pk").values_list("action", flat=True))
-        assert said == ["integration.connected", "integration.account_chosen"]
+        assert said == ["integration.connected", "integration.account_chosen", "integration.changed"]
         kept = repr(list(draft.calls.values_list("detail", "url")))
         assert [secret for secret in (plaid.ACCESS, plaid.SECRET, "public-sandbox") if secret in kept] == []
 
@@ -238,12 +245,15 @@ class TestLinking:
         wanted = account_of(server.business, CARD)
         client.post(f"{BASE}{draft.pk}/consent/account/", {"account": wanted})
         server.state.settings["plaid_login"] = True
+        key = alerts.consent_key(draft)
+        alerts.raise_incident(draft, key=key, message="The bank asks you to sign in again.")
         works, why = register.test_connection(draft)
         assert (works, why) == (False, "Plaid: The bank asks you to sign in again: use Connect again.")
         page = self.go(client, draft)
         assert words(page)[-1] == "Connected to Harbor First Bank."
         draft.refresh_from_db()
         assert draft.settings["account"] == wanted
+        assert Incident.objects.get(key=key).closed_at is not None
 
     def test_a_page_that_was_never_visited_gives_nothing(
         self, draft: Integration, admin: User, signed_in: SignIn
