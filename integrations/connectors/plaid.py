@@ -116,7 +116,6 @@ TRANSACTIONS = Stream(
     ),
     incremental=Bookmark("next_cursor"),
     shape=transaction,
-    schedule_minutes=240,
     outputs=(
         Output(
             key="line",
@@ -157,7 +156,6 @@ BALANCES = Stream(
         stamp="asked_at",
     ),
     shape=balance,
-    schedule_minutes=240,
     depends_on=("transactions",),
     outputs=(
         Output(
