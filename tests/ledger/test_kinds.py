@@ -45,6 +45,8 @@ SOUND = [
     document("bill_payment", total=100),
     journal(("6030", 100), ("1000", -100)),
     document("bank_transaction", total=-100),
+    {"kind": "bank_removal", "external_id": "t1"},
+    document("bank_balance", total=-100),
 ]
 
 
