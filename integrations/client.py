@@ -34,6 +34,7 @@ from integrations.requesting import (
     filled,
     host_of,
     same_host,
+    turned,
     with_body,
     with_query,
     written,
@@ -237,11 +238,7 @@ class Client:
         """The address of a path on the system; a whole address is turned to the demo where there is one."""
         if not path.startswith(("http://", "https://")):
             return self.base_url + path
-        own, parts = urlsplit(self.base_url), urlsplit(path)
-        if self._settings.get("base_url"):
-            path = own.path.rstrip("/") + parts.path
-            parts = parts._replace(scheme=own.scheme, netloc=own.netloc, path=path)
-        return parts.geturl()
+        return turned(path, self._settings)
 
     def _budget(self, bucket: str) -> RateBudget:
         if bucket not in self._budgets:

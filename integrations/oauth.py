@@ -14,6 +14,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from integrations.records import fill
+from integrations.requesting import turned
 from integrations.spec import OAuth2, Settings
 from ledgerhub.core.errors import ConfigError
 
@@ -87,7 +88,7 @@ def begin(auth: OAuth2, settings: Settings, *, redirect_uri: str) -> Begun:
     if auth.pkce:
         extra |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
     url = prepare_grant_uri(
-        fill(auth.authorize_url, settings),
+        turned(fill(auth.authorize_url, settings), settings),
         client_id=settings[auth.client_id],
         response_type="code",
         redirect_uri=redirect_uri,

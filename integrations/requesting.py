@@ -73,6 +73,16 @@ def allowed_address(url: str, base: str, hosts: tuple[str, ...]) -> str:
     return url
 
 
+def turned(url: str, settings: Settings) -> str:
+    """A whole address of a system; below its other base address where it has one (the demo)."""
+    other = str(settings.get("base_url") or "")
+    if not other:
+        return url
+    own, parts = urlsplit(other), urlsplit(url)
+    path = own.path.rstrip("/") + parts.path
+    return parts._replace(scheme=own.scheme, netloc=own.netloc, path=path).geturl()
+
+
 def filled(value: Any, known: Mapping[str, Any]) -> Any:
     """Placeholders in text values, nested ones too."""
     if isinstance(value, str):

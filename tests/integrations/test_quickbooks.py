@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import requests
 
-from integrations import naming
+from integrations import naming, oauth
 from integrations.client import Client
 from integrations.connection import TokenRow, connect
 from integrations.connectors.quickbooks import connector
@@ -197,6 +199,20 @@ def test_a_stale_token_is_renewed_and_the_new_refresh_token_kept(there: There) -
     token = TokenRow(there.integration).current()
     assert token is not None
     assert token.refresh == company.refresh
+
+
+def test_in_the_demo_the_consent_is_given_at_the_sandbox(there: There) -> None:
+    """From the link on our page to a code for a token, and the company's id on the way back."""
+    values = {**quickbooks.system.settings, **there.integration.settings}
+    begun = oauth.begin(connector.auth, values, redirect_uri="http://127.0.0.1:1/back")  # type: ignore[arg-type]
+    assert begun.url.startswith(f"{there.server.address}/quickbooks/connect/oauth2?")
+    answer = requests.get(begun.url, allow_redirects=False, timeout=5)
+    came_back = dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+    assert (came_back["state"], came_back["realmId"]) == (begun.state, quickbooks.REALM)
+    client, _ = connect(there.integration)
+    with client:
+        token = client.exchange_code(came_back["code"], redirect_uri="http://127.0.0.1:1/back", verifier="")
+    assert token.refresh == quickbooks.company(there.server.state).refresh
 
 
 def test_two_workers_that_renew_at_once_do_not_lose_the_token() -> None:

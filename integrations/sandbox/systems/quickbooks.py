@@ -216,4 +216,5 @@ system = System(
     settings={"client_id": CLIENT_ID, "realm": REALM},
     secrets={"client_secret": CLIENT_SECRET},
     respond=respond,
+    by_hand=True,
 )
