@@ -18,6 +18,8 @@ _RULES: dict[tuple[str, str], list[str] | None] = {
     ("narrow", "light"): ["scrollable-region-focusable", "target-size", "label", "button-name"],
     ("narrow", "dark"): [],
 }
+# What is being fetched anew is faded on purpose.
+_LOADED = "!document.querySelector('.htmx-request')"
 # Colours half way from one theme to the other are nobody's: let every transition come to its end.
 _AT_REST = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
   const finite = document.getAnimations().filter(a => a.effect.getComputedTiming().endTime < 1e6);
@@ -38,6 +40,7 @@ def faults(page: Page, name: str) -> list[str]:
         found += _overflow(page, width)
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            page.wait_for_function(_LOADED)
             page.evaluate(_AT_REST)
             found += _violations(page, f"{width} {theme}", rules=_RULES[width, theme])
             _keep(page, f"{name}-{width}-{theme}")
