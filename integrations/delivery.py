@@ -268,7 +268,7 @@ def _key(delivery: Delivery, parcel: Parcel) -> str:
 def _ask(van: Van, takes: Takes, parcel: Parcel) -> Made | None:
     """What of the parcel is over there."""
     try:
-        answer = van.client.ask(takes.find(parcel), {}, purpose="deliver: ask")
+        answer = van.client.look_for(takes.find(parcel))
     except NotFound:
         return None
     return takes.found(answer, parcel)
@@ -317,7 +317,7 @@ def _absent(van: Van, ask: Callable[[list[Parcel]], Read], lost: list[Delivery])
     if not known:
         return []
     try:
-        answer = van.client.ask(ask([parcel for _, parcel in known]), purpose="deliver: ask")
+        answer = van.client.look_for(ask([parcel for _, parcel in known]))
     except LedgerHubError as error:
         _all_failed(van, [delivery for delivery, _ in known], error)
         return []

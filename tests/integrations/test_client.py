@@ -125,6 +125,15 @@ def test_a_list_that_goes_on_at_another_host_is_refused(httpserver: HTTPServer) 
 
 
 # ── answers ─────────────────────────────────────────────────────────────────────────────────────
+def test_a_documents_words_never_stand_for_a_setting(httpserver: HTTPServer) -> None:
+    """Somebody may be called `{key}`: what is looked for is that name, not our key."""
+    httpserver.expect_request("/things", query_string={"name": "{key} {shop}"}).respond_with_json(
+        {"data": []}
+    )
+    with client(httpserver) as found:
+        assert found.look_for(Read("/things", {"name": "{key} {shop}"})) == {"data": []}
+
+
 def test_numbers_stay_exact(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/things").respond_with_data(
         '{"data": [{"id": 820982911946154508, "amount": 0.10, "rate": 1.1000000000000000055}]}',

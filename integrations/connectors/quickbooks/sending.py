@@ -167,8 +167,8 @@ BATCH = Batch(size=30, join=join, split=split, ask=ask)
 
 
 def display_name(name: str) -> str:
-    """As QuickBooks takes it: no colons, tabs, line ends; at most LONGEST_NAME, both ends kept. Braces go,
-    too: they stand for settings in our requests."""
+    """As QuickBooks takes it: no colons, tabs, line ends; at most LONGEST_NAME, both ends kept. Braces
+    become round ones: contacts are found by this name."""
     plain = " ".join(name.replace(":", " ").split()).replace("{", "(").replace("}", ")")
     if len(plain) <= LONGEST_NAME:
         return plain or "Nobody"
