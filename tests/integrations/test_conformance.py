@@ -266,6 +266,17 @@ def prism_command() -> str:
     return str(command)
 
 
+@contextmanager
+def held_to(prism: tuple[str, str], *upstream: str) -> Iterator[str]:
+    """The address of Prism with a specification: a proxy before `upstream`, or answering by itself."""
+    command, specification = prism
+    port = free_port()
+    mode = "proxy" if upstream else "mock"
+    arguments = [command, mode, "--errors", "-h", "127.0.0.1", "-p", str(port), specification, *upstream]
+    with program(arguments, port, seconds=120) as address:
+        yield address
+
+
 @pytest.fixture(scope="module")
 def prism(reference: Path) -> tuple[str, str]:
     """The program and the specification it is to hold us to."""
@@ -276,11 +287,8 @@ def prism(reference: Path) -> tuple[str, str]:
 
 
 def test_requests_as_the_specification_wants_them(prism: tuple[str, str]) -> None:
-    command, specification = prism
-    port = free_port()
     calls: list[CallRecord] = []
-    arguments = [command, "mock", "--errors", "-h", "127.0.0.1", "-p", str(port), specification]
-    with program(arguments, port, seconds=120) as address, client(address, record_call=calls.append) as found:
+    with held_to(prism) as address, client(address, record_call=calls.append) as found:
         assert found.test().words.startswith("Connected to")
         for stream in STRIPE.streams:
             page = found.fetch_page(stream, found.first_state(stream, since=dt.date(2026, 1, 1)))
@@ -293,26 +301,11 @@ def test_requests_as_the_specification_wants_them(prism: tuple[str, str]) -> Non
 
 def test_the_sandbox_answers_as_the_specification_says(prism: tuple[str, str]) -> None:
     """Through Prism as a validating proxy: every request of ours and every answer of the sandbox."""
-    command, specification = prism
     business, system = simulate(orders=60), SYSTEMS["stripe"]
-    port = free_port()
-    with running(business) as server:
-        upstream = f"{server.address}{system.base}"
-        arguments = [
-            command,
-            "proxy",
-            "--errors",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(port),
-            specification,
-            upstream,
-        ]
-        with program(arguments, port, seconds=120) as address:
-            found = client(address, key=system.secrets["api_key"])
-            streams = [as_specified(stream) for stream in STRIPE.streams]
-            read = {s.key: [r for page in found.pages(s) for r in page.records] for s in streams}
+    with running(business) as server, held_to(prism, f"{server.address}{system.base}") as address:
+        found = client(address, key=system.secrets["api_key"])
+        streams = [as_specified(stream) for stream in STRIPE.streams]
+        read = {s.key: [r for page in found.pages(s) for r in page.records] for s in streams}
     assert [key for key, records in read.items() if not records] == []
     assert len(read["charges"]) == sum(charge.created <= business.clock for charge in business.charges)
 
@@ -330,10 +323,7 @@ def as_specified(stream: Stream) -> Stream:
 
 def test_prism_would_notice(prism: tuple[str, str]) -> None:
     """The proof of the proof: a request the specification does not know is refused."""
-    command, specification = prism
-    port = free_port()
-    arguments = [command, "mock", "--errors", "-h", "127.0.0.1", "-p", str(port), specification]
-    with program(arguments, port, seconds=120) as address:
+    with held_to(prism) as address:
         request = Request(f"{address}/v1/charges?limit=many", headers={"Authorization": "Bearer sk_test_x"})
         with pytest.raises(URLError):
             urlopen(request, timeout=30)

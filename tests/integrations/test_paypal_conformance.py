@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -20,7 +18,7 @@ from integrations.sandbox import paypal_sales
 from integrations.sandbox.business import simulate
 from integrations.sandbox.server import running
 from integrations.sandbox.systems.paypal import TOKEN, system
-from tests.integrations.test_conformance import free_port, prism_command, program
+from tests.integrations.test_conformance import held_to, prism_command
 from tests.integrations.test_connectors import Unlimited
 
 pytestmark = pytest.mark.conformance
@@ -52,15 +50,6 @@ def as_answered(specification: dict[str, Any]) -> dict[str, Any]:
     return specification
 
 
-@contextmanager
-def proxied(prism: tuple[str, str], upstream: str) -> Iterator[str]:
-    command, specification = prism
-    port = free_port()
-    arguments = [command, "proxy", "--errors", "-h", "127.0.0.1", "-p", str(port), specification, upstream]
-    with program(arguments, port, seconds=120) as address:
-        yield address
-
-
 def client(address: str, calls: list[CallRecord]) -> Client:
     """With its token at hand: where tokens are given out is not in this file of the vendor's."""
     return Client(
@@ -78,7 +67,7 @@ def test_every_request_and_answer_is_as_the_specification_says(prism: tuple[str,
     business, calls = simulate(orders=60), list[CallRecord]()
     with (
         running(business) as server,
-        proxied(prism, f"{server.address}{system.base}") as address,
+        held_to(prism, f"{server.address}{system.base}") as address,
         client(address, calls) as found,
     ):
         assert found.test().words.startswith("Connected to account")
@@ -90,7 +79,7 @@ def test_every_request_and_answer_is_as_the_specification_says(prism: tuple[str,
 
 def test_prism_would_notice(prism: tuple[str, str]) -> None:
     """The proof of the proof: a request without its dates is refused before the sandbox hears of it."""
-    with running(simulate(orders=60)) as server, proxied(prism, f"{server.address}{system.base}") as address:
+    with running(simulate(orders=60)) as server, held_to(prism, f"{server.address}{system.base}") as address:
         request = Request(
             f"{address}/v1/reporting/transactions", headers={"Authorization": f"Bearer {TOKEN}"}
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from integrations.sandbox.business import simulate
 from integrations.sandbox.server import running
 from integrations.sandbox.systems import plaid
 from ledgerhub.core.errors import LedgerHubError
-from tests.integrations.test_conformance import PRISM, free_port, install, peers, program
+from tests.integrations.test_conformance import held_to, prism_command
 
 pytestmark = pytest.mark.conformance
 SPEC = CONNECTORS["plaid"]
@@ -32,19 +31,12 @@ def prism(reference: Path) -> Iterator[str]:
     specification = reference / "vendor/plaid/2020-09-14.yml"
     if not specification.exists():
         pytest.skip(f"no specification at {specification}")
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("Prism needs npm, which is not on this machine")
-    folder = peers() / "prism"
-    folder.mkdir(exist_ok=True)
-    command = folder / "node_modules/.bin/prism"
-    silent = ["--no-audit", "--no-fund", "--silent", "--prefix", str(folder)]
-    install("Prism", command, [npm, "install", *silent, PRISM])
-    port = free_port()
-    with running(BUSINESS) as server:
-        where = ["-h", "127.0.0.1", "-p", str(port), str(specification), f"{server.address}/plaid"]
-        with program([str(command), "proxy", "--errors", *where], port, seconds=120) as address:
-            yield address
+    command = prism_command()
+    with (
+        running(BUSINESS) as server,
+        held_to((command, str(specification)), f"{server.address}/plaid") as address,
+    ):
+        yield address
 
 
 def client(address: str, calls: list[CallRecord], **settings: str) -> Client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from ledgerhub.ledger.documents import Incoming
 from ledgerhub.ledger.models import Source
 from tests.integrations.delivering import deliver, sell
 from tests.integrations.quickbooks_company import There, there
-from tests.integrations.test_conformance import PRISM, free_port, install, peers, program
+from tests.integrations.test_conformance import held_to, prism_command
 from tests.ledger.drafts import document, line, payment, payout, refund
 
 pytestmark = [pytest.mark.conformance, pytest.mark.django_db]
@@ -29,17 +28,10 @@ __all__ = ["there"]
 def checked(reference: Path, there: There) -> Iterator[There]:
     """The integration speaks to the sandbox through a proxy that refuses what is not as specified."""
     specification = reference / SPECIFICATION
-    npm = shutil.which("npm")
-    if not specification.exists() or npm is None:
-        pytest.skip(f"Prism needs npm and a specification at {specification}")
-    folder = peers() / "prism"
-    folder.mkdir(exist_ok=True)
-    command = folder / "node_modules/.bin/prism"
-    silent = ["--no-audit", "--no-fund", "--silent", "--prefix", str(folder)]
-    install("Prism", command, [npm, "install", *silent, PRISM])
-    port, upstream = free_port(), f"{there.server.address}{quickbooks.system.base}"
-    arguments = [str(command), "proxy", "--errors", "-h", "127.0.0.1", "-p", str(port)]
-    with program([*arguments, str(specification), upstream], port, seconds=120) as address:
+    if not specification.exists():
+        pytest.skip(f"no specification at {specification}")
+    upstream = f"{there.server.address}{quickbooks.system.base}"
+    with held_to((prism_command(), str(specification)), upstream) as address:
         there.integration.settings = {**there.integration.settings, "base_url": address}
         there.integration.save(update_fields=["settings"])
         yield there
