@@ -3,6 +3,9 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8000
+ifneq ($(PORT),8000)  # where people come back to from another system's consent
+export PUBLIC_URL ?= http://127.0.0.1:$(PORT)
+endif
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 SPLINK := .venv-splink
