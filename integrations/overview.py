@@ -190,13 +190,19 @@ def purpose(spec: StreamSpec) -> str:
     return spec.help or f"Become {' and '.join(f'{kind}s' for kind in kinds)} in the books"
 
 
+def _reads(card: Card) -> bool:
+    return card.spec is None or bool(card.spec.streams)
+
+
 def story(card: Card) -> str:
     """The integration in one sentence, without the times (the page puts those beside it)."""
     state = card.integration.state
     if state == Integration.State.DRAFT:
-        return "Nothing is read yet: finish setting it up."
+        return "Nothing is read yet: finish setting it up." if _reads(card) else "Finish setting it up."
     if state == Integration.State.DISCONNECTED:
         return "It is disconnected. What it brought stays in the books."
+    if not _reads(card):
+        return "Documents go there as they are booked here"
     parts = [f"{card.new:,} records came in 30 days"]
     if card.quarantined:
         parts.append(f"{card.quarantined:,} need{'s' if card.quarantined == 1 else ''} you")

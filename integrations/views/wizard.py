@@ -31,8 +31,11 @@ _STEPS = (
 
 
 def steps(integration: Integration | None, current: str, spec: Connector) -> list[dict[str, str]]:
-    """The wizard's steps for components/stepper.html; a system fed by files has no connection to test."""
-    names = [(name, label) for name, label in _STEPS if name != "setup_connection" or spec.test is not None]
+    """The wizard's steps for components/stepper.html; a system fed by files has no connection to test,
+    one that only takes documents has nothing to read."""
+    lacking = set() if spec.test is not None else {"setup_connection"}
+    lacking |= set() if spec.streams else {"setup_streams", "setup_preview"}
+    names = [(name, label) for name, label in _STEPS if name not in lacking]
     places = [name for name, _ in names]
     here = places.index(current)
     return [
@@ -186,6 +189,8 @@ def setup_streams(request: OrgRequest, pk: int) -> HttpResponse:
     """Step 3: which streams, from when, how often, shadow or live."""
     integration = find_draft(request, pk)
     spec = registry.connector(integration)
+    if not spec.streams:
+        return redirect("integrations:setup_connection", request.organization.slug, pk)
     today = timezone.localdate(timezone=request.organization.zone)
     form = StreamsForm(
         request.POST if request.method == "POST" else None, integration=integration, today=today
@@ -247,10 +252,14 @@ def _previewed(integration: Integration, stream: Stream) -> dict[str, Any]:
 @require_POST
 @member("admin")
 def activation(request: OrgRequest, pk: int) -> HttpResponse:
-    """Go live: the streams that were chosen are synced from now on."""
+    """Go live: the streams that were chosen are synced from now on; what only takes documents takes them."""
     integration = find_draft(request, pk)
     streams = list(integration.streams.filter(enabled=True))
-    if not streams:
+    reads = bool(registry.connector(integration).streams)
+    if not reads and integration.health != "ok":
+        messages.warning(request, "Test the connection first: it has to work.")
+        return redirect("integrations:setup_connection", request.organization.slug, pk)
+    if reads and not streams:
         messages.warning(request, "Choose first what is to be read.")
         return redirect("integrations:setup_streams", request.organization.slug, pk)
     with transaction.atomic():
@@ -258,12 +267,15 @@ def activation(request: OrgRequest, pk: int) -> HttpResponse:
         after = {stream.key: stream.mode for stream in streams}
         record(request, "integration.activated", integration, after=after)
     messages.success(request, _welcome(integration, streams))
-    return redirect("integrations:integration", request.organization.slug, pk)
+    page = "integrations:integration" if reads else "integrations:routes"
+    return redirect(page, request.organization.slug, pk)
 
 
 def _welcome(integration: Integration, streams: list[Stream]) -> str:
     if not register.needs_connection(integration):
         return f"{integration} is ready: upload the first file."
+    if not streams:
+        return f"{integration} is on. Choose what goes there."
     return f"{integration} is on. The first sync of {len(streams)} streams has begun."
 
 

@@ -77,6 +77,39 @@ def test_an_integration_that_takes_nothing_has_no_such_pages(
     assert signed_in(viewer).get(url("deliveries", other.pk)).status_code == 404
 
 
+def test_setting_up_ends_with_turning_it_on(
+    destination: Integration,
+    admin: User,
+    approver: User,
+    outsider: User,
+    signed_in: SignedIn,
+) -> None:
+    """There is nothing to read or preview: what works is turned on, then what goes there is chosen."""
+    Integration.objects.update(state=Integration.State.DRAFT)
+    on, connection = url("activation", destination.pk), url("setup_connection", destination.pk)
+    assert signed_in(approver).post(on).status_code == 403
+    assert signed_in(outsider).post(on).status_code == 404
+    client = signed_in(admin)
+    untested = client.post(on)
+    assert (untested.status_code, untested["Location"]) == (302, connection)
+    assert words(untested) == ["Test the connection first: it has to work."]
+    client.post(connection)
+    page = client.get(connection).content.decode()
+    assert "Turn it on" in page
+    assert "What to read" not in page
+    assert "Choose what to read" not in page
+    assert client.get(url("setup_streams", destination.pk))["Location"] == connection
+    assert "Finish setting it up." in client.get(url("integration", destination.pk)).content.decode()
+    turned = client.post(on)
+    assert turned["Location"] == url("routes", destination.pk)
+    assert words(turned)[-1] == "Tiny Books is on. Choose what goes there."
+    destination.refresh_from_db()
+    assert destination.state == Integration.State.ACTIVE
+    page = client.get(url("integration", destination.pk)).content.decode()
+    assert "Documents go there as they are booked here" in page
+    assert "Sync now" not in page
+
+
 def test_what_goes_there_is_chosen_and_goes_at_once(
     destination: Integration,
     approver: User,
