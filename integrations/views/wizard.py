@@ -179,6 +179,7 @@ def setup_connection(request: OrgRequest, pk: int) -> HttpResponse:
         "spec": spec,
         "steps": steps(integration, "setup_connection", spec),
         "waits_for_consent": waits_for_consent(integration),
+        "by_consent": by_consent(integration),
         "works": integration.health == "ok",
     }
     return render(request, "integrations/wizard_connection.html", context)

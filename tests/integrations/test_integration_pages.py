@@ -653,6 +653,25 @@ class TestConsent:
         assert words(page)[-1] == "This answer does not belong to a connection you began here. Begin again."
         assert (TokenRow(integration).current(), httpserver.log) == (None, [])
 
+    def test_a_consent_that_no_longer_holds_is_given_again(
+        self, integration: Integration, admin: User, signed_in: SignIn, httpserver: HTTPServer
+    ) -> None:
+        """A draft may wait for months: what was allowed at the other side may be gone by then."""
+        httpserver.expect_request("/token", method="POST").respond_with_json(
+            {"access_token": "acc", "refresh_token": "ref", "expires_in": 3600, "scope": "read"}
+        )
+        httpserver.expect_request("/me").respond_with_json({"name": "Acme"})
+        client = signed_in(admin)
+        answer = {"state": self.begin(client, integration)["state"], "code": "good"}
+        assert words(client.get(f"{BASE}consent/", answer, follow=True)) == ["Connected to Acme."]
+        page = f"{BASE}{integration.pk}/setup/connection/"
+        assert "Connect again" not in client.get(page).content.decode()
+        httpserver.clear()
+        httpserver.expect_request("/token").respond_with_json({"error": "invalid_grant"}, status=400)
+        httpserver.expect_request("/me").respond_with_json({}, status=401)
+        client.post(page)
+        assert "Connect again" in client.get(page).content.decode()
+
     def test_a_refusal_is_passed_on(self, integration: Integration, admin: User, signed_in: SignIn) -> None:
         client = signed_in(admin)
         state = self.begin(client, integration)["state"]
