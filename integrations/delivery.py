@@ -289,9 +289,12 @@ def _commit_sending(van: Van, pairs: Sequence[tuple[Delivery, Write]]) -> None:
                 raise _Stop
 
 
-def _done(van: Van, delivery: Delivery, made: Made, *, adopted: bool = False) -> None:
+def _done(
+    van: Van, delivery: Delivery, made: Made, call: ApiCall | None = None, *, adopted: bool = False
+) -> None:
+    """`call` is the one it shared with others, where that is kept already."""
     with transaction.atomic():
-        call = van.calls.save()
+        call = van.calls.save() or call
         _settle(
             delivery,
             Delivery.State.DELIVERED,
@@ -321,20 +324,21 @@ def _absent(van: Van, ask: Callable[[list[Parcel]], Read], lost: list[Delivery])
     except LedgerHubError as error:
         _all_failed(van, [delivery for delivery, _ in known], error)
         return []
-    absent = []
+    absent, call = [], van.calls.save()
     for delivery, parcel in known:
         found = van.of(delivery).found(answer, parcel)
         if found is None:
             absent.append(delivery)
         else:
-            _done(van, delivery, found, adopted=True)
+            _done(van, delivery, found, call, adopted=True)
     return absent
 
 
 def _all_failed(van: Van, deliveries: Sequence[Delivery], error: LedgerHubError) -> None:
+    call = van.calls.save()
     for delivery in deliveries[1:]:
-        _failed(van, delivery, error, stop=False)
-    _failed(van, deliveries[0], error)
+        _failed(van, delivery, error, call, stop=False)
+    _failed(van, deliveries[0], error, call)
 
 
 def _send_together(van: Van, deliveries: list[Delivery]) -> None:
@@ -359,8 +363,9 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     except LedgerHubError as error:
         _all_failed(van, [delivery for delivery, _ in pairs], error)
         return
+    call = van.calls.save()
     for delivery, _ in pairs:
-        _settle_one(van, delivery, answers.get(str(delivery.key)))
+        _settle_one(van, delivery, answers.get(str(delivery.key)), call)
 
 
 def _joint_key(pairs: Sequence[tuple[Delivery, Write]]) -> str:
@@ -368,13 +373,13 @@ def _joint_key(pairs: Sequence[tuple[Delivery, Write]]) -> str:
     return str(uuid.uuid5(first, ",".join(str(delivery.key) for delivery, _ in pairs)))
 
 
-def _settle_one(van: Van, delivery: Delivery, answer: object) -> None:
+def _settle_one(van: Van, delivery: Delivery, answer: object, call: ApiCall | None) -> None:
     if isinstance(answer, Refused):
-        _failed(van, delivery, Invalid(answer.words), stop=False)
+        _failed(van, delivery, Invalid(answer.words), call, stop=False)
     elif answer is None:
-        _failed(van, delivery, TransientError("The answer does not speak of it."), stop=False)
+        _failed(van, delivery, TransientError("The answer does not speak of it."), call, stop=False)
     else:
-        _done(van, delivery, van.of(delivery).made(answer))
+        _done(van, delivery, van.of(delivery).made(answer), call)
 
 
 # ── whom it is with ─────────────────────────────────────────────────────────────────────────────────
@@ -416,11 +421,12 @@ def _contact_there(van: Van, one: Takes, parcel: Parcel, party: Party) -> Made:
 # ── when it does not go well ────────────────────────────────────────────────────────────────────────
 
 
-def _failed(van: Van, delivery: Delivery, error: LedgerHubError, *, stop: bool = True) -> None:
+def _failed(
+    van: Van, delivery: Delivery, error: LedgerHubError, call: ApiCall | None = None, *, stop: bool = True
+) -> None:
     """Decide what happens next; raises _Stop where nothing more can be sent now."""
     with transaction.atomic():
-        call = van.calls.save()
-        _put_aside(van, delivery, error, call)
+        _put_aside(van, delivery, error, van.calls.save() or call)
     if stop and not isinstance(error, RecordError | Invalid | NotFound | Moved):
         raise _Stop
 

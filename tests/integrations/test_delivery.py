@@ -198,6 +198,9 @@ def test_many_go_together_and_each_has_its_own_answer(
     assert tiny_books.asked.count("POST /batch") == 3
     assert sorted(total for _, total in tiny_books.standing()) == [n for n in range(1000, 1070) if n != 1007]
     assert Delivery.objects.get(state="failed").error == "This total is not allowed."
+    calls = Delivery.objects.values_list("call__url", "call_id").distinct()
+    assert {url.rpartition("/")[2] for url, _ in calls} == {"batch"}  # each knows the call it went with
+    assert len(calls) == 3
 
 
 def test_a_batch_whose_answer_is_lost_is_asked_for_one_by_one(
