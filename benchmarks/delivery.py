@@ -8,18 +8,15 @@ Leases of a killed worker are taken for over when the next one starts, so that t
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.kill.settings")
-os.environ.setdefault("SECRET_KEY", "for measuring only")
-os.environ.setdefault("ENCRYPTION_KEYS", "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-os.environ["LEDGERHUB_ENV_FILE"] = os.devnull
-os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="ledgerhub-benchmark-"))
+from benchmarks import environment
+
+environment.prepare("tests.kill.settings")
 django.setup()
 
 from benchmarks.sync import machine  # noqa: E402 - models load after setup()

@@ -12,7 +12,6 @@ import argparse
 import os
 import random
 import resource
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,17 +23,13 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ledgerhub.settings")
-os.environ.setdefault("SECRET_KEY", "for measuring only")
-os.environ.setdefault("ENCRYPTION_KEYS", "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-os.environ["LEDGERHUB_ENV_FILE"] = os.devnull
-os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="ledgerhub-benchmark-"))
-os.environ.update(DEBUG="false", LOG_LEVEL="ERROR", HTTPS="false")
-
+from benchmarks import environment
 from benchmarks.one_by_one import Books, agreement, rows_of
 from benchmarks.workloads import Workload, generate
 from reconciliation.matching.engine import match
 from tests import postgres
+
+environment.prepare(DEBUG="false", LOG_LEVEL="ERROR", HTTPS="false")
 
 LINES_A_ROW = 1 / 2.4
 LATE = 500

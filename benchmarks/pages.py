@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 
@@ -19,14 +18,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ledgerhub.settings")
-os.environ.setdefault("SECRET_KEY", "for measuring only")
-os.environ.setdefault("ENCRYPTION_KEYS", "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-os.environ["LEDGERHUB_ENV_FILE"] = os.devnull
-os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="ledgerhub-benchmark-"))
-os.environ.update(DEBUG="false", REQUIRE_MFA="false", LOG_LEVEL="ERROR", HTTPS="false")
-
+from benchmarks import environment
 from tests import postgres
+
+environment.prepare(DEBUG="false", REQUIRE_MFA="false", LOG_LEVEL="ERROR", HTTPS="false")
 
 ROUNDS = 7
 BUDGET_MS = 100

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
-import tempfile
 import time
 from decimal import Decimal
 from typing import Any
@@ -18,11 +17,9 @@ import django
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ledgerhub.settings")
-os.environ.setdefault("SECRET_KEY", "for measuring only")
-os.environ.setdefault("ENCRYPTION_KEYS", "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-os.environ.setdefault("LEDGERHUB_ENV_FILE", os.devnull)
-os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="ledgerhub-benchmark-"))
+from benchmarks import environment
+
+environment.prepare()
 os.environ.setdefault("TEST_DB_FILE", "true")  # SQLite on disk, as in use
 django.setup()
 

@@ -11,7 +11,6 @@ import os
 import random
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,18 +23,14 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ledgerhub.settings")
-os.environ.setdefault("SECRET_KEY", "for measuring only")
-os.environ.setdefault("ENCRYPTION_KEYS", "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-os.environ["LEDGERHUB_ENV_FILE"] = os.devnull
-os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="ledgerhub-benchmark-"))
-os.environ.update(DEBUG="false", REQUIRE_MFA="false", LOG_LEVEL="ERROR", HTTPS="false")
-
+from benchmarks import environment
 from tests import postgres
 
 if TYPE_CHECKING:
     from ledgerhub.ledger.models import Account, StatementLine
     from reconciliation.models import Match
+
+environment.prepare(DEBUG="false", REQUIRE_MFA="false", LOG_LEVEL="ERROR", HTTPS="false")
 
 ROUNDS, BATCH = 5, 2000
 _START = dt.date(2026, 1, 1)

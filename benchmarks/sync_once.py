@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
-import os
 import pstats
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +19,9 @@ from typing import Any
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ledgerhub.settings")
-os.environ.setdefault("SECRET_KEY", "for measuring only")
-os.environ.setdefault("ENCRYPTION_KEYS", "test:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
-os.environ["LEDGERHUB_ENV_FILE"] = os.devnull
-os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="ledgerhub-benchmark-"))
-os.environ.update(DEBUG="false", LEDGERHUB_DEMO="true", REQUIRE_MFA="false", LOG_LEVEL="ERROR")
+from benchmarks import environment
+
+environment.prepare(DEBUG="false", LEDGERHUB_DEMO="true", REQUIRE_MFA="false", LOG_LEVEL="ERROR")
 django.setup()
 
 from django.core.management import call_command  # noqa: E402 - models load after setup()
