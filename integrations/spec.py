@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -340,6 +341,14 @@ class Stream:
 # ── being told ──────────────────────────────────────────────────────────────────────────────────
 class WebhookRefused(LedgerHubError):
     """The message is not from the system, or too old: answer with the webhook's `refusal`, store nothing."""
+
+
+def parsed(body: bytes) -> Any:
+    """A message's JSON, before anything is said of its shape; raises WebhookRefused."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise WebhookRefused("The message is not proper JSON.") from None
 
 
 class Event(NamedTuple):

@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -42,6 +41,7 @@ from integrations.spec import (
     Trust,
     Webhook,
     WebhookRefused,
+    parsed,
 )
 from ledgerhub.core.errors import ConfigError
 
@@ -313,10 +313,7 @@ def _unpacked(text: str) -> bytes:
 
 
 def _object(text: bytes) -> Record:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
+    found = parsed(text)
     if not isinstance(found, dict):
         raise WebhookRefused("The message is not proper JSON.")
     return found

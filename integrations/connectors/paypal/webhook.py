@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-import json
 import zlib
 from itertools import pairwise
 from urllib.parse import urlsplit
@@ -17,7 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from integrations.spec import Event, Headers, Message, Read, Settings, Trust, WebhookRefused, parse_moment
+from integrations.spec import (
+    Event,
+    Headers,
+    Message,
+    Read,
+    Settings,
+    Trust,
+    WebhookRefused,
+    parse_moment,
+    parsed,
+)
 from ledgerhub.core.errors import ConfigError
 
 TOLERANCE = 4 * 86_400  # seconds: PayPal repeats a message for three days
@@ -117,10 +126,7 @@ def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> No
 
 def _event(body: bytes) -> Event:
     """A message tells the reports' news early: the whole stream is due, as rows have no address."""
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        raise WebhookRefused("The message is not proper JSON.") from None
+    event = parsed(body)
     if not isinstance(event, dict) or not isinstance(event.get("id"), str):
         raise WebhookRefused("The message has no event id.")
     kind = str(event.get("event_type") or "")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 from typing import Any
 
 from integrations.connectors.shopify.shapes import exact_id, tail
-from integrations.spec import Event, Message, Trust, WebhookRefused
+from integrations.spec import Event, Message, Trust, WebhookRefused, parsed
 
 # What a topic's payload is a part of; privacy requests and the rest are noted and left to people.
 _BY_ORDER_ID = frozenset({"refunds", "order_transactions"})
@@ -31,7 +30,7 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     if not delivery:
         raise WebhookRefused("The message has no delivery id.")
     topic = headers.get("x-shopify-topic", "")
-    stream, record_id = _changed(topic, _parsed(body))
+    stream, record_id = _changed(topic, _record(body))
     return (Event(delivery, topic, stream, record_id, shop),)
 
 
@@ -39,11 +38,8 @@ def _signature(secret: str, body: bytes) -> bytes:
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest())
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise WebhookRefused("The message is not proper JSON.") from None
+def _record(body: bytes) -> dict[str, Any]:
+    found = parsed(body)
     if not isinstance(found, dict):
         raise WebhookRefused("The message is not one record.")
     return found

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 
 from integrations.connectors.stripe.shapes import id_of
 from integrations.records import dig
-from integrations.spec import Event, Message, Trust, WebhookRefused
+from integrations.spec import Event, Message, Trust, WebhookRefused, parsed
 
 TOLERANCE = 300  # seconds
 
@@ -41,10 +40,7 @@ def _signature(secret: str, stamp: str, body: bytes) -> bytes:
 
 def _event(body: bytes) -> Event:
     """What to read again; events without an object of ours (thin ones too) are noted and left alone."""
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        raise WebhookRefused("The message is not proper JSON.") from None
+    event = parsed(body)
     if not isinstance(event, dict) or not isinstance(event.get("id"), str):
         raise WebhookRefused("The message has no event id.")
     changed = dig(event, "data.object") or {}
