@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -43,6 +44,7 @@ from django.http import HttpRequest, QueryDict, StreamingHttpResponse
 from django.utils.dateparse import parse_date
 
 from ledgerhub.core.exports import csv_response
+from ledgerhub.core.money import from_minor
 
 M = TypeVar("M", bound=models.Model)
 Rows = QuerySet[Any]
@@ -75,6 +77,15 @@ class Column:
         for name in self.key.split("__"):
             row = getattr(row, name, None)
         return row
+
+
+def money_column(key: str, label: str = "Amount") -> Column:
+    """Minor units in `key`, of the row's `currency`: exported in major units."""
+
+    def value(row: Any) -> Decimal:
+        return from_minor(getattr(row, key), row.currency)
+
+    return Column(key, label, order_by=key, numeric=True, value=value)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.exports import csv_response
 from ledgerhub.core.money import from_minor
-from ledgerhub.core.tables import Column, Filter, table
+from ledgerhub.core.tables import Column, Filter, money_column, table
 from ledgerhub.ledger import clearing, reports
 from ledgerhub.ledger.clearing import Fault, Held, PayoutCheck
 from ledgerhub.ledger.models import Account, Document, Posting
@@ -218,13 +218,7 @@ _COLUMNS = (
     Column("external_id", "Payout", order_by="external_id"),
     Column("status", "Status at the processor", order_by="status"),
     Column("at_bank", "Reached the bank", order_by="at_bank"),
-    Column(
-        "total",
-        "Amount",
-        order_by="total",
-        numeric=True,
-        value=lambda row: from_minor(row.total, row.currency),
-    ),
+    money_column("total"),
     Column("currency", "Currency"),
 )
 

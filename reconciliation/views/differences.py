@@ -15,8 +15,7 @@ from ledgerhub.access.models import Organization, Role
 from ledgerhub.access.tabs import settings_tabs
 from ledgerhub.access.views_support import OrgRequest, denied, member
 from ledgerhub.core.errors import RecordError
-from ledgerhub.core.money import from_minor
-from ledgerhub.core.tables import Column, Filter, table
+from ledgerhub.core.tables import Column, Filter, money_column, table
 from ledgerhub.ledger.models import Account
 from reconciliation import decisions, differences
 from reconciliation.cards import with_rows
@@ -98,13 +97,7 @@ _COLUMNS = (
     Column("line_text", "Bank line"),
     Column("account", "Booked to", order_by="account__code", value=lambda row: str(row.account)),
     Column("description", "Why and who"),
-    Column(
-        "amount",
-        "Amount",
-        order_by="amount",
-        numeric=True,
-        value=lambda row: from_minor(row.amount, row.currency),
-    ),
+    money_column("amount"),
     Column("who", "Approved by"),
     Column("state", "State", value=lambda row: row.match.get_state_display()),
 )

@@ -20,7 +20,7 @@ from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.exports import csv_response
 from ledgerhub.core.money import from_minor
-from ledgerhub.core.tables import Column, Filter, table
+from ledgerhub.core.tables import Column, Filter, money_column, table
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.forms import AccountForm, role_words
 from ledgerhub.ledger.models import Account, LineVersion, Posting, StatementLine
@@ -254,13 +254,7 @@ _LINE_COLUMNS = (
     Column("description", "Text"),
     Column("counterparty", "Payer or payee"),
     Column("reference", "Reference"),
-    Column(
-        "amount",
-        "Amount",
-        order_by="amount",
-        numeric=True,
-        value=lambda row: from_minor(row.amount, row.currency),
-    ),
+    money_column("amount"),
     Column(
         "balance",
         "Balance",

@@ -9,8 +9,7 @@ from django.views.decorators.http import require_safe
 
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
-from ledgerhub.core.money import from_minor
-from ledgerhub.core.tables import Column, Filter, table
+from ledgerhub.core.tables import Column, Filter, money_column, table
 from ledgerhub.core.templatetags.states import state_word
 from ledgerhub.ledger.finding import documents_with
 from ledgerhub.ledger.kinds import KINDS
@@ -22,13 +21,7 @@ _COLUMNS = (
     Column("contact__name", "Contact"),
     Column("reference", "Reference"),
     Column("status", "Status"),
-    Column(
-        "total",
-        "Amount",
-        order_by="total",
-        numeric=True,
-        value=lambda row: from_minor(row.total, row.currency),
-    ),
+    money_column("total"),
     Column("currency", "Currency"),
 )
 _STATUSES = sorted(
