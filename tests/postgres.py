@@ -37,7 +37,7 @@ def server() -> Iterator[str]:
     runner = _as_unprivileged(home)
     options = (
         f"-p {port} -k {home} -c listen_addresses=127.0.0.1"
-        " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+        " -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off"
     )
     try:
         _run(

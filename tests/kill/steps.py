@@ -109,6 +109,10 @@ class Snapshot:
 
     def _clone(self, source: str, target: str) -> None:
         with _administration() as admin:
+            # A killed child's session may still end, and PostgreSQL's own cleaning counts as a session too.
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [source]
+            )
             admin.execute(f'DROP DATABASE IF EXISTS "{target}" WITH (FORCE)'.encode())
             admin.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"'.encode())
 
