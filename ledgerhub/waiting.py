@@ -9,6 +9,8 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q
 from django.utils import timezone
 from django.utils.timesince import timesince
 
+from integrations import consent
+from integrations.connection import TOKEN
 from integrations.models import Incident, Integration, Quarantine, Secret
 from ledgerhub.access.models import Organization
 from ledgerhub.core.templatetags.formats import format_day
@@ -19,7 +21,6 @@ from ledgerhub.lineage import page_url
 from reconciliation import signing
 from reconciliation.models import Match, MatchLine, RuleVersion, Suspicion
 
-CONSENT_WARNING = dt.timedelta(days=14)
 LOCK_AFTER = dt.timedelta(days=45)
 CAUSES_SHOWN = 4
 
@@ -42,7 +43,7 @@ def tasks(organization: Organization, integrations: list[Integration]) -> list[T
         *_incidents(organization),
         *_broken_sign_offs(organization, banks),
         *_quarantined(organization),
-        *_expiring(organization),
+        *_expiring(organization, integrations),
         *_proposals(organization),
         *_rules(organization),
         *_unexplained(organization, banks),
@@ -130,23 +131,24 @@ def _quarantined(organization: Organization) -> list[Task]:
     ]
 
 
-def _expiring(organization: Organization) -> list[Task]:
+def _expiring(organization: Organization, integrations: list[Integration]) -> list[Task]:
     """Consents a person gave; a token that renews itself is not one."""
-    rows = Secret.objects.filter(
-        integration__organization=organization,
-        integration__state=Integration.State.ACTIVE,
-        expires_at__lt=timezone.now() + CONSENT_WARNING,
-    ).exclude(name__in=("access_token", "token"))
+    soon = timezone.now() + consent.WARNING
+    active = {one.pk: one for one in integrations if one.state == Integration.State.ACTIVE}
+    secrets = Secret.objects.filter(integration__in=active, expires_at__lt=soon)
+    ends = list(secrets.exclude(name__in=("access_token", TOKEN)).values_list("expires_at", "integration"))
+    ends += [(one.consent_until, one.pk) for one in active.values()]
+    known = sorted(((at, pk) for at, pk in ends if at is not None and at < soon), reverse=True)
+    first = {pk: at for at, pk in known}
     return [
         Task(
             "expiring",
-            f"The access to {secret.integration} ends on {_day(organization, secret.expires_at)}",
+            f"The access to {active[pk]} ends on {_day(organization, at)}",
             "Connect again before then, or its records stop.",
-            page_url(organization, "integrations:integration", secret.integration_id),
+            page_url(organization, "integrations:integration", pk),
             "Connect again",
         )
-        for secret in rows.select_related("integration").order_by("expires_at")[:CAUSES_SHOWN]
-        if secret.expires_at is not None
+        for pk, at in sorted(first.items(), key=lambda item: item[1])[:CAUSES_SHOWN]
     ]
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from integrations.connection import TOKEN
 from integrations.models import Incident, Integration, Quarantine, RawRecord, Secret, Stream, SyncRun
 from ledgerhub import dashboard
 from ledgerhub.access.models import Organization, User
@@ -80,6 +81,22 @@ def test_a_consent_that_ends_soon(organization: Organization, stream: Stream) ->
     at = timezone.now() + dt.timedelta(days=3)
     Secret.objects.create(integration=stream.integration, name="consent", value="x", expires_at=at)
     Secret.objects.create(integration=stream.integration, name="access_token", value="x", expires_at=at)
+    Secret.objects.create(integration=stream.integration, name=TOKEN, value="x", expires_at=at)
+    day = at.astimezone(organization.zone).date()
+    assert waiting(organization) == [("expiring", f"The access to Shop ends on {day}", 0)]
+
+
+def test_a_consent_whose_end_the_system_tells(organization: Organization, stream: Stream) -> None:
+    """A token is renewed every hour and is nobody's task; the consent behind it is, once."""
+    now = timezone.now()
+    Secret.objects.create(integration=stream.integration, name=TOKEN, value="x", expires_at=now)
+    assert waiting(organization) == []
+    Integration.objects.update(consent_until=now + dt.timedelta(days=15))
+    assert waiting(organization) == []
+    at = now + dt.timedelta(days=3)
+    Integration.objects.update(consent_until=at)
+    later = now + dt.timedelta(days=5)
+    Secret.objects.create(integration=stream.integration, name="consent", value="x", expires_at=later)
     day = at.astimezone(organization.zone).date()
     assert waiting(organization) == [("expiring", f"The access to Shop ends on {day}", 0)]
 
