@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
@@ -22,9 +22,17 @@ LISTED = 2000
 _CHUNK = 5000
 
 
-def run(version: RuleVersion, *, months: int = MONTHS) -> dict[str, Any]:
+def _untold(_stage: str, _share: float) -> None:
+    """Nobody waits for it."""
+
+
+Told = Callable[[str, float], None]
+
+
+def run(version: RuleVersion, *, months: int = MONTHS, progress: Told = _untold) -> dict[str, Any]:
     """The back-test as it is stored: figures, and the ids of lines (bank rule) or matches (approval)."""
-    lists = bank_rule(version, months) if version.rule.kind == "bank" else approval(version, months)
+    tested = bank_rule if version.rule.kind == "bank" else approval
+    lists = tested(version, months, progress)
     return {
         "hash": rulebook.digest(version),
         "at": timezone.now().isoformat(),
@@ -54,13 +62,16 @@ def since(months: int) -> dt.date:
 # ── bank rules ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def bank_rule(version: RuleVersion, months: int) -> Found:
+def bank_rule(version: RuleVersion, months: int, progress: Told) -> Found:
     """Newest lines first in every list: agreed, new, wrong; lost are those only the version in force has."""
     rule, before = rulebook.bank_rule(version), _rules_before(version)
     current = version.rule.versions.filter(state="active").exclude(pk=version.pk).first()
     ids: dict[str, list[int]] = {"agreed": [], "new": [], "wrong": [], "lost": []}
     seen = earlier = 0
-    for rows in applying.read(past_lines(version, months)):
+    past = past_lines(version, months)
+    every = past.count()
+    for rows in applying.read(past):
+        progress(f"Reading {every:,} bank lines", seen / every if every else 1.0)
         seen += len(rows)
         hits, taken = _hits(rule, before, rows)
         earlier += taken
@@ -165,16 +176,20 @@ def _chunks(ids: list[int]) -> Iterator[list[int]]:
 # ── approval rules ────────────────────────────────────────────────────────────────────────────────────
 
 
-def approval(version: RuleVersion, months: int) -> Found:
+def approval(version: RuleVersion, months: int, progress: Told) -> Found:
     """Proposals the rule would have approved: right, wrong by what people decided, and those open now."""
     rule = rulebook.approval(version)
     ids: dict[str, list[int]] = {"right": [], "wrong": [], "open": []}
     seen = 0
-    for made in _judged(version, months):
+    judged = _judged_rows(version, months)
+    every = judged.count()
+    for made in _judged(judged):
         seen += 1
+        progress(f"Reading {every:,} decided proposals", 0.8 * seen / every if every else 0.8)
         if rule.allows(approving.candidate(made)):
             ids["right" if made.state == Match.State.CONFIRMED else "wrong"].append(made.pk)
     for account in _accounts(version):
+        progress("Looking at what is open now", 0.8)
         ids["open"] += [pk for pk, _ in approving.allowed(account, [rule])]
     return Found(ids, seen, len(ids["right"]) + len(ids["wrong"]))
 
@@ -185,8 +200,8 @@ def _accounts(version: RuleVersion) -> QuerySet[Account]:
     return rows.select_related("organization").distinct()
 
 
-def _judged(version: RuleVersion, months: int) -> Iterator[Match]:
-    """Proposals a person judged, newest first; of the same rows judged twice only the last.
+def _judged_rows(version: RuleVersion, months: int) -> QuerySet[Match]:
+    """Proposals a person judged.
 
     Confirmed by a person is right. Rejected, undone after it was confirmed, or matched otherwise by hand
     is wrong. What only a rule approved proves nothing; a rejection taken back neither.
@@ -200,6 +215,11 @@ def _judged(version: RuleVersion, months: int) -> Iterator[Match]:
     ).exclude(method__in=[Match.Method.PERSON, Match.Method.CODED])
     if version.account_id:
         rows = rows.filter(account=version.account_id)
+    return rows
+
+
+def _judged(rows: QuerySet[Match]) -> Iterator[Match]:
+    """Newest first; of the same rows judged twice only the last."""
     known: set[tuple[int, str]] = set()
     for made in approving.with_rows(rows).order_by("-pk").iterator(chunk_size=2000):
         key = made.account_id, made.fingerprint

@@ -10,15 +10,16 @@ from django.db import transaction
 
 from ledgerhub.ledger.models import Account
 from reconciliation import arrivals, indexes, open_rows, storing, suggesting, weights
+from reconciliation.concluding import Outcome, conclude
 from reconciliation.decisions import lock
 from reconciliation.indexes import Kept
+from reconciliation.jobs import Progress
 from reconciliation.matching.engine import match
 from reconciliation.matching.index import Index, neighbours
 from reconciliation.matching.proposals import Proposal, Result
 from reconciliation.matching.renewal import renewal
 from reconciliation.matching.tables import Table
 from reconciliation.models import Match, MatchRun
-from reconciliation.progress import Outcome, Progress, conclude
 
 FEW = 500
 """Open rows newer than the index with which it still serves; beyond, a full pass writes a new one."""

@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from reconciliation.bulk_models import BulkApproval as BulkApproval
 from reconciliation.bulk_models import BulkRow as BulkRow
+from reconciliation.job_models import Job
+from reconciliation.rule_models import BackTest as BackTest
 from reconciliation.rule_models import Rule as Rule
 from reconciliation.rule_models import RuleDismissal as RuleDismissal
 from reconciliation.rule_models import RuleSplit as RuleSplit
@@ -24,38 +26,21 @@ from reconciliation.weight_sets import WeightSet as WeightSet
 USER = settings.AUTH_USER_MODEL
 
 
-class MatchRun(models.Model):
+class MatchRun(Job):
     """One pass of the engine over a bank account's open lines: the row is the job."""
 
-    class State(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-
     account = models.ForeignKey("ledger.Account", on_delete=models.CASCADE, related_name="match_runs")
-    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
-    created_at = models.DateTimeField(default=timezone.now)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
-    # The last sign of life, what it is doing, in words, and how far it is.
-    heard_at = models.DateTimeField(null=True, blank=True)
-    stage = models.CharField(max_length=80, blank=True)
-    percent = models.PositiveSmallIntegerField(default=0)
     # Only rows newer than the pass before, against everything open; else all open rows.
     incremental = models.BooleanField(default=False)
     lines = models.PositiveIntegerField(default=0)
     proposals = models.PositiveIntegerField(default=0)
     # Of its proposals: how many approval rules have confirmed without a person.
     approved = models.PositiveIntegerField(default=0)
-    message = models.CharField(max_length=500, blank=True)
     # The newest rows this pass may have seen: a later one asks for the next pass.
     last_line_id = models.BigIntegerField(default=0)
     last_posting_id = models.BigIntegerField(default=0)
     # The index of open rows on disk that it wrote.
     index_key = models.CharField(max_length=40, blank=True)
-    requested_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         constraints: ClassVar = [

@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from reconciliation.job_models import Job
+
 USER = settings.AUTH_USER_MODEL
 
 
@@ -92,6 +94,24 @@ class RuleVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule} v{self.number}"
+
+
+class BackTest(Job):
+    """A request to try a version of a rule on the past; what it finds is kept with the version."""
+
+    version = models.ForeignKey(RuleVersion, on_delete=models.CASCADE, related_name="backtests")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["version"],
+                condition=Q(state__in=["queued", "running"]),
+                name="one_open_backtest_a_version",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Back-test of {self.version}"
 
 
 class RuleSplit(models.Model):

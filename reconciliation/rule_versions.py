@@ -84,13 +84,26 @@ def _store(
     return version
 
 
-def keep_backtest(version: RuleVersion, found: dict[str, Any], *, request: HttpRequest) -> None:
+def refuse_unless_open(version: RuleVersion) -> None:
+    """Raises ConfigError where the version is decided: neither a draft nor waiting for approval."""
+    with transaction.atomic():
+        _held(version, State.DRAFT, State.PROPOSED)
+
+
+def keep_backtest(version: RuleVersion, found: dict[str, Any], *, by: User | None) -> None:
     """Store a back-test with the hash of what it tested; only of a version that is not in force yet."""
     with transaction.atomic():
         held = _held(version, State.DRAFT, State.PROPOSED)
         held.backtest = found
         held.save(update_fields=["backtest"])
-        record(request, "rule.back_tested", held, after={"found": rule_words.backtest_line(held)})
+        record(
+            None,
+            "rule.back_tested",
+            held,
+            after={"found": rule_words.backtest_line(held)},
+            organization=held.rule.organization,
+            actor=by,
+        )
 
 
 def propose(version: RuleVersion, *, request: HttpRequest) -> None:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce
-from django.utils import timezone
 from django_q.tasks import async_task
 
 from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account
-from reconciliation import arrivals, duplicates, incremental, indexes, open_rows, storing, suggesting, weights
+from reconciliation import (
+    arrivals,
+    duplicates,
+    incremental,
+    indexes,
+    jobs,
+    open_rows,
+    storing,
+    suggesting,
+    weights,
+)
+from reconciliation.concluding import Outcome, conclude
+from reconciliation.jobs import Progress
 from reconciliation.matching.engine import match
 from reconciliation.models import MatchRun
-from reconciliation.progress import Outcome, Progress, conclude, finish
 
 log = logging.getLogger(__name__)
 
-STALE_AFTER = dt.timedelta(minutes=10)
-MAX_ATTEMPTS = 3
-OPEN = (MatchRun.State.QUEUED, MatchRun.State.RUNNING)
 LONGEST = 3600
 """Seconds after which a pass is ended by the job queue: a million rows take some minutes."""
 
@@ -30,7 +34,7 @@ LONGEST = 3600
 def request_run(account: Account, *, user: User | None = None, incremental: bool = False) -> MatchRun:
     """Queue a pass over an account, or return the one that is open; `incremental`: over what is new, if
     that will do."""
-    open_runs = MatchRun.objects.filter(account=account, state__in=OPEN)
+    open_runs = MatchRun.objects.filter(account=account, state__in=MatchRun.OPEN)
     while (run := open_runs.first()) is None:
         try:
             with transaction.atomic():
@@ -50,16 +54,7 @@ def _queue(run: MatchRun) -> None:
 
 def execute(run_id: int) -> None:
     """Do a pass: load, match, store. Safe to call twice: the second call finds it done or held."""
-    now = timezone.now()
-    claimed = MatchRun.objects.filter(pk=run_id, state=MatchRun.State.QUEUED).update(
-        state=MatchRun.State.RUNNING,
-        started_at=now,
-        heard_at=now,
-        attempts=F("attempts") + 1,
-        stage="",
-        percent=0,
-    )
-    if not claimed:
+    if not jobs.claim(MatchRun, run_id):
         return
     run = MatchRun.objects.select_related("account__organization").get(pk=run_id)
     try:
@@ -67,7 +62,7 @@ def execute(run_id: int) -> None:
         _pass(run)
     except Exception:
         log.exception("match run=%s stopped", run_id)
-        finish(
+        jobs.finish(
             run,
             MatchRun.State.FAILED,
             "The matching stopped on a mistake of LedgerHub's. What people decided stands.",
@@ -86,18 +81,8 @@ def _pass(run: MatchRun) -> None:
 
 def take_up_dropped() -> None:
     """Queue passes again that give no sign of life; give up those whose worker died too often."""
-    now = timezone.now()
-    touched = Coalesce("heard_at", "started_at", "created_at")
-    for run in MatchRun.objects.filter(state__in=OPEN).alias(at=touched).filter(at__lt=now - STALE_AFTER):
-        if run.attempts >= MAX_ATTEMPTS:
-            finish(
-                run, MatchRun.State.FAILED, "The matching broke off too often. Try again, or tell your admin."
-            )
-            continue
-        with transaction.atomic():
-            # It is left alone for another ten minutes.
-            MatchRun.objects.filter(pk=run.pk).update(state=MatchRun.State.QUEUED, heard_at=now)
-            _queue(run)
+    words = "The matching broke off too often. Try again, or tell your admin."
+    jobs.take_up_dropped(MatchRun, _queue, too_often=words)
 
 
 def propose(account: Account, *, run: MatchRun | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledgerhub.core import heartbeat
-from reconciliation import applying, approving, bulk, runs, weights
+from reconciliation import applying, approving, backtest_jobs, bulk, runs, weights
 from reconciliation import sweep as sweeping
 
 
@@ -30,6 +30,11 @@ def sweep() -> None:
 def approve_bulk(bulk_id: int) -> None:
     heartbeat.beat()
     bulk.execute(bulk_id)
+
+
+def back_test(job_id: int) -> None:
+    heartbeat.beat()
+    backtest_jobs.execute(job_id)
 
 
 def learn_weights(job_id: int) -> None:

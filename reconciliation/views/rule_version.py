@@ -18,7 +18,7 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.core.tables import Column, Table, table
 from ledgerhub.ledger.models import Account, Posting, StatementLine
-from reconciliation import backtest, cards, expiry, rule_versions, rule_words
+from reconciliation import backtest, backtest_jobs, cards, expiry, rule_versions, rule_words
 from reconciliation.models import Match, MatchCoding, MatchLine, RuleVersion
 from reconciliation.rules import LAST_DECIDED
 from reconciliation.selection import Coding
@@ -45,6 +45,11 @@ LISTS = {
 def version(request: OrgRequest, pk: int, number: int) -> HttpResponseBase:
     shown = get_version(request, pk, number)
     names = LISTS[shown.rule.kind]
+    test = backtest_jobs.latest(shown)
+    narrowed = request.headers.get("HX-Target") == "testing"
+    if narrowed and test is not None and test.is_open:
+        told = {"version": shown, "rule": shown.rule, "test": test}
+        return render(request, "reconciliation/rule_version.html#testing", told)
     chosen = request.GET.get("list", "")
     chosen = chosen if chosen in [name for name, _, _ in names] else _first_list(shown, names)
     listing = _listing(request, shown, chosen) if shown.backtest else None
@@ -53,6 +58,7 @@ def version(request: OrgRequest, pk: int, number: int) -> HttpResponseBase:
     context = {
         "version": shown,
         "rule": shown.rule,
+        "test": test,
         "versions": shown.rule.versions.order_by("-number"),
         "conditions": rule_words.conditions(shown),
         "bookings": rule_words.bookings(shown),
@@ -65,7 +71,10 @@ def version(request: OrgRequest, pk: int, number: int) -> HttpResponseBase:
         **_may(request, shown),
         **_use(shown),
     }
-    return render(request, "reconciliation/rule_version.html", context)
+    response = render(request, "reconciliation/rule_version.html", context)
+    if narrowed:
+        response["HX-Refresh"] = "true"
+    return response
 
 
 def get_version(request: OrgRequest, pk: int, number: int) -> RuleVersion:
@@ -206,10 +215,12 @@ def _decisions(lines: Sequence[StatementLine]) -> dict[int, Decision]:
 @require_POST
 @member("bookkeeper")
 def backtests(request: OrgRequest, pk: int, number: int) -> HttpResponse:
-    def act(found: RuleVersion) -> None:
-        rule_versions.keep_backtest(found, backtest.run(found), request=request)
+    """Ask for a back-test; the page shows how far it is, then what it found."""
 
-    return _act(request, pk, number, act, "Back-tested. Look at what would be wrong before you propose it.")
+    def act(found: RuleVersion) -> None:
+        backtest_jobs.request(found, user=request.user)
+
+    return _act(request, pk, number, act, "Back-testing. Look at what would be wrong before you propose it.")
 
 
 @require_POST

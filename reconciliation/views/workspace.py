@@ -128,7 +128,7 @@ def header(account: Account) -> dict[str, Any]:
         "proof": proved,
         "effect": duplicates.effect(account, proved),
         "run": run,
-        "run_open": run is not None and run.state in runs.OPEN,
+        "run_open": run is not None and run.is_open,
     }
 
 

@@ -28,7 +28,7 @@ from ledgerhub.access.models import Organization
 from ledgerhub.core.models import Heartbeat
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account, Document, Entry, Posting
-from reconciliation.models import MatchRun
+from reconciliation.models import BackTest, BulkApproval, MatchRun
 
 # What our rows remember of time. Moved into the past, they look as they would later.
 CLOCKS: Sequence[tuple[type[Model], Sequence[str]]] = (
@@ -36,6 +36,8 @@ CLOCKS: Sequence[tuple[type[Model], Sequence[str]]] = (
     (WebhookEvent, ("received_at", "not_before")),
     (Incident, ("opened_at", "closed_at")),
     (MatchRun, ("created_at", "started_at", "heard_at")),
+    (BackTest, ("created_at", "started_at", "heard_at")),
+    (BulkApproval, ("touched_at",)),
     (OrmQ, ("lock",)),
     (RateBucket, ("blocked_until",)),
 )

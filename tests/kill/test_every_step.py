@@ -71,6 +71,19 @@ def test_matching(installation: Installation, work: str) -> None:
     check_same_end(killed(installation, work, "12"))
 
 
+@pytest.mark.parametrize("work", ["bulk_approval", "bulk_reversal"])
+def test_bulk(installation: Installation, work: str) -> None:
+    check_same_end(killed(installation, work, "40"))
+
+
+def test_bulk_on_postgres(on_postgres: Installation) -> None:
+    check_same_end(killed(on_postgres, "bulk_approval", "8"))
+
+
+def test_backtest(installation: Installation) -> None:
+    check_same_end(killed(installation, "backtesting", "100"))
+
+
 @pytest.mark.parametrize("work", ["confirmation", "undoing"])
 def test_decision(installation: Installation, work: str) -> None:
     check_all_or_nothing(killed(installation, work, "100"))

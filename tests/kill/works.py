@@ -9,18 +9,20 @@ from django.conf import settings
 from django.db.models import DateTimeField
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from integrations import sweep, webhooks
 from integrations.models import Integration, SyncRun, WebhookEvent
 from ledgerhub.access.models import AuditEvent, Role, User
 from ledgerhub.ledger.models import Account, Allocation, Entry
-from reconciliation import decisions, indexes, runs, storing
-from reconciliation.models import Match, MatchRun
+from reconciliation import backtest_jobs, bulk, decisions, indexes, runs, storing
+from reconciliation.models import BackTest, BulkApproval, Match, MatchRun, RuleVersion
 from tests.factories import make_user, sign_in
 from tests.jobs import drain
 from tests.kill import scene
 from tests.kill.steps import kill_at_steps
 from tests.reconciliation.factories import make_bank, make_invoice, make_line, make_payout
+from tests.reconciliation.rules import make_rule
 
 LATER = 3600.0
 OF_TIME = ("run_id", "seal")  # a seal covers the time of what it seals
@@ -121,6 +123,67 @@ def _matching(run: MatchRun, most: str) -> dict[str, Any]:
 
     def look() -> list[Any]:
         return [rows("reconciliation.Match", "reconciliation.MatchLine"), _state(run.pk)]
+
+    return kill_at_steps(drain, after=after, look=look, most=int(most))
+
+
+def bulk_approval(most: str) -> dict[str, Any]:
+    """Approving all that is likely enough, a job of many decisions."""
+    act, _ = _bulk()
+    return _bulk_killed(act, most)
+
+
+def bulk_reversal(most: str) -> dict[str, Any]:
+    """The same taken back as one act."""
+    act, user = _bulk()
+    drain()
+    act.refresh_from_db()
+    bulk.ask_undo(act, user=user)
+    return _bulk_killed(act, most)
+
+
+def _bulk() -> tuple[BulkApproval, User]:
+    bulk.AT_ONCE = 0
+    bank = unmatched()
+    user = make_user(email="ann@example.com", organization=bank.organization, role=Role.APPROVER)
+    runs.propose(bank)
+    assert Match.objects.filter(state=Match.State.PROPOSED).count() > 1
+    return bulk.ask(bank, bulk.LEAST, newest=bulk.newest(bank), user=user), user
+
+
+def _bulk_killed(act: BulkApproval, most: str) -> dict[str, Any]:
+    def after() -> None:
+        for _ in range(bulk.MAX_ATTEMPTS):
+            scene.age(LATER)
+            bulk.take_up_dropped()
+            drain()
+
+    def look() -> list[Any]:
+        acts = BulkApproval.objects.values_list("state", "rows__state", "rows__reason").order_by("rows")
+        written = [apps.get_model(label)._default_manager.count() for label in TABLES]
+        return [decided(), written, [list(row) for row in acts]]
+
+    return kill_at_steps(drain, after=after, look=look, most=int(most))
+
+
+def backtesting(most: str) -> dict[str, Any]:
+    """A rule tried on the past as a job."""
+    bank = unmatched()
+    user = make_user(email="ann@example.com", organization=bank.organization, role=Role.APPROVER)
+    make_line(bank, -1200, description="SERVICE CHARGE", date=timezone.localdate())
+    fees = Account.objects.get(organization=bank.organization, role="bank_fees")
+    version = make_rule(bank.organization, fees, contains="service", state="draft")
+    backtest_jobs.request(version, user=user)
+
+    def after() -> None:
+        scene.age(LATER)
+        backtest_jobs.take_up_dropped()
+        drain()
+
+    def look() -> list[Any]:
+        found = RuleVersion.objects.get().backtest or {}
+        audited = AuditEvent.objects.filter(action="rule.back_tested").count()
+        return [found.get("ids"), audited, BackTest.objects.get().state]
 
     return kill_at_steps(drain, after=after, look=look, most=int(most))
 

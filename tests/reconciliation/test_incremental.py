@@ -17,9 +17,9 @@ from ledgerhub.core import schedules
 from ledgerhub.ledger import documents as ledger_documents
 from ledgerhub.ledger import posting
 from ledgerhub.ledger.models import Account, LineVersion, StatementLine
-from reconciliation import arrivals, decisions, incremental, indexes, open_rows, runs, storing
+from reconciliation import arrivals, decisions, incremental, indexes, jobs, open_rows, runs, storing
+from reconciliation.jobs import Progress
 from reconciliation.models import Match, MatchRun
-from reconciliation.progress import Progress
 from reconciliation.selection import Selection
 from tests.jobs import drain
 from tests.ledger.drafts import DAY
@@ -254,7 +254,7 @@ def test_a_pass_tells_its_progress_about_once_a_second(bank: Account) -> None:
 
 
 def test_a_pass_that_gives_signs_of_life_is_left_alone(bank: Account) -> None:
-    old = timezone.now() - 2 * runs.STALE_AFTER
+    old = timezone.now() - 2 * jobs.STALE_AFTER
     run = MatchRun.objects.create(account=bank, state="running", created_at=old, started_at=old)
     Progress(run)("Storing proposals", 0.9)
     runs.take_up_dropped()

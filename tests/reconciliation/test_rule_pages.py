@@ -142,6 +142,7 @@ def test_from_draft_to_force_and_off(
     assert (version.state, version.made_by, version.rule.position) == ("draft", bookkeeper, 1)
     assert words(writer.post(url("rule_proposal", *place)))[-1].startswith("Back-test this version first")
     writer.post(url("rule_backtests", *place))
+    drain()
     assert words(writer.post(url("rule_proposal", *place)))[-1] == "Proposed. An approver puts it in force."
     assert words(checker.post(url("rule_approval", *place))) == [
         "In force. Open lines are looked at again now."
@@ -178,6 +179,7 @@ def test_who_made_it_does_not_approve_it_where_two_are_asked_for(
     client.post(url("new_bank_rule"), typed(fees))
     place = [Rule.objects.get().pk, 1]
     client.post(url("rule_backtests", *place))
+    drain()
     client.post(url("rule_proposal", *place))
     told = words(client.post(url("rule_approval", *place)))[-1]
     assert told == "You made this version. Here somebody else has to approve it (two-person rule)."
@@ -192,7 +194,7 @@ def test_who_made_it_does_not_approve_it_where_two_are_asked_for(
 def test_a_changed_rule_needs_a_new_backtest(fees: Account, approver: User, bank: Account) -> None:
     version = make_rule(fees.organization, fees, contains="fee", state="draft")
     request = asking(approver, fees.organization)
-    rule_versions.keep_backtest(version, backtest.run(version), request=request)
+    rule_versions.keep_backtest(version, backtest.run(version), by=approver)
     rule_versions.propose(version, request=request)
     RuleVersion.objects.filter(pk=version.pk).update(maximum=500)
     with pytest.raises(ConfigError, match="It was changed after its back-test"):
@@ -223,6 +225,7 @@ def test_editing_a_rule_in_force_makes_a_version_that_supersedes_it(
     place = [old.rule_id, 2]
     for act in ("rule_backtests", "rule_proposal", "rule_approval"):
         client.post(url(act, *place))
+        drain()
     old.refresh_from_db()
     assert (old.state, old.end_reason) == ("superseded", "Version 2 took its place.")
     assert words(client.post(url("rule_reactivation", old.rule_id, 1)))[-1].startswith("This version is not")
@@ -465,8 +468,7 @@ def test_a_bank_rule_is_compared_with_what_people_decided(
         "agreed": [agreed.pk], "new": [fresh.pk], "wrong": [matched.pk, coded.pk], "lost": [lost.pk],
     }  # fmt: skip
     assert (found["applies"], found["seen"], found["earlier"], taken.pk) == (4, 7, 1, taken.pk)
-    request = asking(approver, bank.organization)
-    rule_versions.keep_backtest(draft, found, request=request)
+    rule_versions.keep_backtest(draft, found, by=approver)
     client = signed_in(approver)
     page = client.get(url("rule_version", draft.rule_id, 2)).content.decode()
     assert "Applies to 4 lines of the last 1200 months: 1 booked the same by people, 1 new, 2 decided" in page
@@ -502,7 +504,7 @@ def test_an_approval_rule_is_compared_too(bank: Account, approver: User, signed_
         "wrong": sorted([rejected.pk, undone.pk, otherwise.pk]),
         "open": [open_now.pk],
     }
-    rule_versions.keep_backtest(version, found, request=asking(approver, bank.organization))
+    rule_versions.keep_backtest(version, found, by=approver)
     page = signed_in(approver).get(url("rule_version", version.rule_id, 1)).content.decode()
     assert "3 wrong of 5: at most 92.4% wrong with 95% confidence." in page
     assert "1 open proposal would be approved now." in page
@@ -531,9 +533,8 @@ def test_lists_take_as_many_queries_for_many(
     approved(bank, 2)
     version = make_rule(bank.organization, fees, contains="charge", state="draft")
     book(bank, make_line(bank, -70, description="CHARGE"), fees, approver)
-    request = asking(approver, bank.organization)
     pages = [url("rules"), url("automatic"), url("rule_version", version.rule_id, 1) + "?list=agreed"]
-    rule_versions.keep_backtest(version, backtest.run(version, months=PAST), request=request)
+    rule_versions.keep_backtest(version, backtest.run(version, months=PAST), by=approver)
     few = [queries(client, page) for page in pages]
     for number in range(8):
         make_rule(bank.organization, fees, contains=f"x{number}")
@@ -541,7 +542,7 @@ def test_lists_take_as_many_queries_for_many(
         book(bank, make_line(bank, -70 - number, description="CHARGE"), fees, approver)
     runs.propose(bank)
     assert len(list(approving.approve_each(bank))) == 8
-    rule_versions.keep_backtest(version, backtest.run(version, months=PAST), request=request)
+    rule_versions.keep_backtest(version, backtest.run(version, months=PAST), by=approver)
     assert [queries(client, page) for page in pages] == few
     assert max(few) <= 22
 

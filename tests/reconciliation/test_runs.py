@@ -14,7 +14,7 @@ from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger import posting, queries
 from ledgerhub.ledger.models import Account, Allocation, Document, Posting, StatementLine
-from reconciliation import decisions, open_rows, proof, runs, sweep
+from reconciliation import decisions, jobs, open_rows, proof, runs, sweep
 from reconciliation.models import Confirmation, Match, MatchLine, MatchRun
 from reconciliation.selection import Coding, Payment, Selection, preview, selection_of
 from tests.jobs import drain
@@ -155,7 +155,7 @@ def test_a_pass_that_breaks_says_so(bank: Account, monkeypatch: pytest.MonkeyPat
 def test_lost_passes_are_taken_up_and_given_up(bank: Account) -> None:
     run = runs.request_run(bank)
     OrmQ.objects.all().delete()
-    old = timezone.now() - runs.STALE_AFTER - dt.timedelta(minutes=1)
+    old = timezone.now() - jobs.STALE_AFTER - dt.timedelta(minutes=1)
     MatchRun.objects.update(state="running", created_at=old, started_at=old, attempts=1)
     runs.take_up_dropped()
     runs.take_up_dropped()
@@ -163,7 +163,7 @@ def test_lost_passes_are_taken_up_and_given_up(bank: Account) -> None:
     assert drain() == 1
     run.refresh_from_db()
     assert (run.state, run.attempts) == ("done", 2)
-    MatchRun.objects.update(state="running", started_at=old, heard_at=old, attempts=runs.MAX_ATTEMPTS)
+    MatchRun.objects.update(state="running", started_at=old, heard_at=old, attempts=jobs.MAX_ATTEMPTS)
     runs.take_up_dropped()
     run.refresh_from_db()
     assert run.state == "failed"
