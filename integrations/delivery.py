@@ -15,12 +15,12 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import alerts, outbox, parcels
-from integrations.answers import Busy, Invalid, Moved, NotFound, Taken
+from integrations import alerts, outbox, parcels, recipients
+from integrations.answers import Busy, Invalid, Moved, NotFound
 from integrations.client import Client
 from integrations.connection import Calls, connect
-from integrations.destination import Destination, Made, Parcel, Party, Refused, Takes, Write
-from integrations.models import ApiCall, Delivery, Integration, NameMap, Route
+from integrations.destination import Destination, LeftOut, Made, Parcel, Preparation, Refused, Takes, Write
+from integrations.models import ApiCall, Delivery, Integration, Route
 from integrations.parcels import NamesThere
 from integrations.payloads import canonical, digest_of
 from integrations.spec import Read
@@ -56,6 +56,9 @@ class Van:
             raise RecordError(f"{self.client.connector.label} does not take this kind of document.")
         return found
 
+    def addressed(self, takes: Takes, parcel: Parcel) -> Parcel:
+        return recipients.addressed(self.integration, self.takes, self.client, takes, parcel)
+
 
 # ── asking for work ─────────────────────────────────────────────────────────────────────────────────
 
@@ -80,6 +83,8 @@ def run_slice(integration_id: int) -> None:
     try:
         with client:
             van = Van(integration, outbox.destination(integration), client, calls, NamesThere(integration))
+            if van.takes.preparation and is_due(integration):
+                _prepare(van, van.takes.preparation)
             while time.monotonic() < deadline and _round(van):
                 pass
     except _Stop:
@@ -129,6 +134,19 @@ def _let_go(claimed: Sequence[Delivery]) -> None:
         Delivery.objects.filter(lease=lease, state__in=WAITING).update(
             lease="", leased_until=None, attempts=F("attempts") - 1
         )
+
+
+def _prepare(van: Van, preparation: Preparation) -> None:
+    """What everything that is sent builds on is there, or nothing is sent."""
+    try:
+        write = preparation.lacking(van.client.look_for(preparation.ask))
+        if write is not None:
+            van.client.write(write, key="")
+    except TransientError:
+        raise _Stop from None
+    except LedgerHubError as error:
+        _needs_a_person(van, str(error))
+        raise _Stop from None
 
 
 # ── holding ─────────────────────────────────────────────────────────────────────────────────────────
@@ -204,11 +222,12 @@ def _deliver(van: Van, delivery: Delivery) -> None:
     if delivery.action == Delivery.Action.VOID and parcel.made is None:
         _done(van, delivery, Made(""))  # nothing stands there
         return
-    parcel = _with_contact(van, takes, parcel)
+    parcel = van.addressed(takes, parcel)
     if delivery.attempts > 1:
         # An earlier try may have done it: ask, whatever it left behind.
-        found = _ask(van, takes, parcel)
+        found = recipients.ask(van.client, takes, parcel)
         if delivery.action == Delivery.Action.CREATE and found is not None:
+            _attach(van, takes, parcel, found)
             _done(van, delivery, found, adopted=True)
             return
         if delivery.action == Delivery.Action.VOID and found is None:
@@ -222,8 +241,19 @@ def _deliver(van: Van, delivery: Delivery) -> None:
         return
     _commit_sending(van, [(delivery, write)])
     answer = van.client.write(write, key=_key(delivery, parcel))
-    made = takes.made(answer) if delivery.action != Delivery.Action.VOID else parcel.made or Made("")
+    if delivery.action == Delivery.Action.VOID:
+        _done(van, delivery, parcel.made or Made(""))
+        return
+    made = takes.made(answer)
+    _attach(van, takes, parcel, made)
     _done(van, delivery, made)
+
+
+def _attach(van: Van, takes: Takes, parcel: Parcel, made: Made) -> None:
+    """Killed before or after it, the delivery is found there on the next try, and attached again."""
+    write = takes.attach(parcel, made) if takes.attach else None
+    if write is not None:
+        van.client.write(write, key="")
 
 
 def _write(takes: Takes, delivery: Delivery, parcel: Parcel) -> Write | None:
@@ -253,7 +283,10 @@ def _replace(delivery: Delivery) -> None:
             Delivery.objects.filter(pk=following.pk, action=Delivery.Action.UPDATE).update(action=create)
         elif delivery.document is not None:
             last = later.order_by("-revision").first() or delivery
-            outbox.delivery_of(delivery.integration, delivery.document, create, last.revision + 1).save()
+            mark = delivery.payment_mark
+            outbox.delivery_of(
+                delivery.integration, delivery.document, create, last.revision + 1, mark=mark
+            ).save()
         Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease).update(action=void)
     delivery.action = void
 
@@ -263,15 +296,6 @@ def _key(delivery: Delivery, parcel: Parcel) -> str:
     if delivery.action == Delivery.Action.CREATE or parcel.made is None:
         return str(delivery.key)
     return str(uuid.uuid5(delivery.key, parcel.made.version))
-
-
-def _ask(van: Van, takes: Takes, parcel: Parcel) -> Made | None:
-    """What of the parcel is over there."""
-    try:
-        answer = van.client.look_for(takes.find(parcel))
-    except NotFound:
-        return None
-    return takes.found(answer, parcel)
 
 
 def _commit_sending(van: Van, pairs: Sequence[tuple[Delivery, Write]]) -> None:
@@ -350,7 +374,7 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     for delivery in deliveries:
         try:
             takes = van.of(delivery)
-            parcel = _with_contact(van, takes, parcels.parcel(delivery, van.names))
+            parcel = van.addressed(takes, parcels.parcel(delivery, van.names))
             pairs.append((delivery, takes.create(parcel)))
         except LedgerHubError as error:
             _failed(van, delivery, error)
@@ -382,42 +406,6 @@ def _settle_one(van: Van, delivery: Delivery, answer: object, call: ApiCall | No
         _done(van, delivery, van.of(delivery).made(answer), call)
 
 
-# ── whom it is with ─────────────────────────────────────────────────────────────────────────────────
-
-
-def _with_contact(van: Van, takes: Takes, parcel: Parcel) -> Parcel:
-    """The parcel with its party's id over there: known, found by name, or made now."""
-    one, party = van.takes.contact, parcel.party
-    if party is None and takes.needs_contact and van.takes.nobody:
-        party = parcels.nobody(takes.kind, van.takes.nobody)
-    if one is None or party is None:
-        return parcel
-    known = NameMap.objects.filter(integration=van.integration, what="contact", ours=party.key).first()
-    if known is not None:
-        return replace(parcel, contact=known.theirs)
-    found = _contact_there(van, one, replace(parcel, made=None), party)
-    NameMap.objects.update_or_create(
-        integration=van.integration, what="contact", ours=party.key, defaults={"theirs": found.id}
-    )
-    return replace(parcel, party=party, contact=found.id)
-
-
-def _contact_there(van: Van, one: Takes, parcel: Parcel, party: Party) -> Made:
-    """The party as found by its name or made; where another kind of contact has the name, with a suffix."""
-    side = "supplier" if party.supplier else "customer"
-    for name in (party.name, f"{party.name} ({side})", f"{party.name} ({side} {party.key})"):
-        asked = replace(parcel, reference=f"LH-C{party.key}", party=party._replace(name=name))
-        found = _ask(van, one, asked)
-        if found is not None:
-            return found
-        key = uuid.uuid5(outbox.SPACE, f"{van.integration.pk}:contact:{party.key}:{name}")
-        try:
-            return one.made(van.client.write(one.create(asked), key=str(key)))
-        except Taken:
-            continue
-    raise RecordError(f"The name '{party.name}' is taken over there, with a suffix, too: rename the contact.")
-
-
 # ── when it does not go well ────────────────────────────────────────────────────────────────────────
 
 
@@ -435,7 +423,9 @@ def _put_aside(van: Van, delivery: Delivery, error: LedgerHubError, call: ApiCal
     row = Delivery.objects.filter(pk=delivery.pk).values_list("state", flat=True).first()
     sent = row == Delivery.State.SENDING
     words = _words(error)
-    if isinstance(error, RecordError | Invalid | NotFound):
+    if isinstance(error, LeftOut):
+        _settle(delivery, Delivery.State.DISMISSED, error=words, call=call)
+    elif isinstance(error, RecordError | Invalid | NotFound):
         _give_up(van, delivery, words, call)
     elif isinstance(error, Busy):
         # Refused before anything was done: as if it had not been tried.
@@ -449,10 +439,14 @@ def _put_aside(van: Van, delivery: Delivery, error: LedgerHubError, call: ApiCal
         state = Delivery.State.UNCERTAIN if sent else _again(delivery)
         _settle(delivery, state, error=words, wait=wait, call=call)
     else:
-        alerts.needs_attention(van.integration, words)
-        message = f"{van.integration}: {words}"
-        alerts.raise_incident(van.integration, key=_key_of(van.integration), message=message)
+        _needs_a_person(van, words)
         _settle(delivery, _again(delivery), error=words, wait=900.0, call=call)
+
+
+def _needs_a_person(van: Van, words: str) -> None:
+    alerts.needs_attention(van.integration, words)
+    message = f"{van.integration}: {words}"
+    alerts.raise_incident(van.integration, key=_key_of(van.integration), message=message)
 
 
 def _words(error: LedgerHubError) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from ledgerhub.core.errors import RecordError
+from ledgerhub.ledger.payment_state import PaymentState
+
 if TYPE_CHECKING:
     from integrations.spec import Read
 
@@ -54,19 +57,26 @@ class JournalLine(NamedTuple):
 
 
 class Party(NamedTuple):
-    """Whom a document is with, as our books know them; `supplier` where we owe them."""
+    """Whom a document is with, as our books know them; `supplier` where we owe them. `known`: their id over
+    there, of a contact that came to us from there."""
 
     key: str
     name: str
     email: str = ""
     supplier: bool = False
+    known: str = ""
+
+
+class LeftOut(RecordError):
+    """The document does not go there, and need not: it stays here until that changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """One document on its way. `reference` is short, unique, ours, and put where `Takes.find` looks for it.
     `draft` is the document (money in minor units), `journal` what it posted; `contact` is the id over there
-    of the document's party; `made` is what stands over there, None before the first delivery."""
+    of the document's party; `made` is what stands over there, None before the first delivery; `paid` says
+    what became of an invoice, where the destination follows that."""
 
     reference: str
     draft: Mapping[str, Any]
@@ -76,6 +86,7 @@ class Parcel:
     party: Party | None = None
     contact: str = ""
     made: Made | None = None
+    paid: PaymentState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,9 @@ class Takes:
     a new document, as it is where `update` gives None: what stands cannot become what it is to be. Without
     `void` it cannot be taken back and a person is told. All of them raise RecordError in words where the
     document cannot be said in the destination's terms. `needs_contact`: where the document names nobody, the
-    destination's `nobody` stands in.
+    destination's `nobody` stands in. `attach` ties what was made or changed to others over there, in a
+    request that does no harm when it is sent twice. `follows_payments`: a change, too, is what settles the
+    document, credits it or gives it back.
     """
 
     kind: str
@@ -112,6 +125,8 @@ class Takes:
     update: Callable[[Parcel], Write | None] | None = None
     void: Callable[[Parcel], Write] | None = None
     needs_contact: bool = False
+    attach: Callable[[Parcel, Made], Write | None] | None = None
+    follows_payments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +166,23 @@ class Need(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Preparation:
+    """What must be there before anything is sent (fields of our own): `ask` reads what is there, `lacking`
+    makes the request that adds the rest; None where nothing lacks."""
+
+    ask: Read
+    lacking: Callable[[Any], Write | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """What a system takes: `takes` by kind; the idempotency key goes into the header or the parameter named;
     `contact` makes a party that is not there yet (a name that is taken is tried with a suffix), `nobody` is
     the name of the one for documents without any; `needs` are names to choose beside those of our accounts,
     `items`: the roles of accounts that need an item, too; `at_once`: how many requests may be under way
-    together."""
+    together. One that does not `keep_books` (a CRM) needs no names for accounts and takes no summaries.
+    `makes_contacts`: the setting without which a contact that is not there is not made, and what is with
+    them left out."""
 
     takes: tuple[Takes, ...]
     listings: tuple[Listing, ...] = ()
@@ -168,6 +194,21 @@ class Destination:
     key_param: str = ""
     at_once: int = 1
     batch: Batch | None = None
+    keeps_books: bool = True
+    makes_contacts: str = ""
+    preparation: Preparation | None = None
+
+    @property
+    def wants_names(self) -> bool:
+        return self.keeps_books or bool(self.needs)
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """Kinds of which payments are a change, too."""
+        return tuple(one.kind for one in self.takes if one.follows_payments)
+
+    def may_make_contacts(self, settings: Mapping[str, Any]) -> bool:
+        return not self.makes_contacts or bool(settings.get(self.makes_contacts))
 
     def of(self, kind: str) -> Takes | None:
         return next((one for one in self.takes if one.kind == kind), None)

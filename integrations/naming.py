@@ -87,7 +87,7 @@ def wanted(integration: Integration) -> list[Wanted]:
     """What needs a name: the accounts that documents on its routes are booked to, and what it asks for."""
     takes = outbox.destination(integration)
     chosen = {(row.what, row.ours): row.theirs for row in integration.names.exclude(what="contact")}
-    accounts = _accounts(integration)
+    accounts = _accounts(integration) if takes.keeps_books else []
     rows = [("account", account.code, str(account)) for account in accounts]
     rows += [("item", each.code, str(each)) for each in accounts if each.role in takes.items]
     rows += [(need.what, need.key, need.label) for need in takes.needs]

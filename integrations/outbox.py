@@ -16,7 +16,8 @@ from integrations import registry
 from integrations.destination import Destination
 from integrations.models import Delivery, Integration, Route
 from ledgerhub.core.errors import ConfigError
-from ledgerhub.ledger.models import Document, Entry
+from ledgerhub.ledger import invoice_payments
+from ledgerhub.ledger.models import ContactIdentity, Document, Entry
 
 MOST_AT_ONCE = 500
 # Documents changed this long before the last look are looked at again: transactions overlap.
@@ -65,21 +66,57 @@ def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
         kind__in=[one.kind for one in takes.takes],
         date__gte=route.start_date,
     )
+    known_now = _left_out(route, takes)
     if route.looked_until is not None:
-        posted = Entry.objects.filter(created_at__gte=route.looked_until).values("document")
-        rows = rows.filter(Q(updated_at__gte=route.looked_until) | Q(pk__in=posted))
+        rows = rows.filter(_recent(route, takes) | Q(pk__in=known_now))
+    rows = invoice_payments.annotated(rows) if takes.follows else rows.annotate(payment_mark=Value(""))
     rows = rows.annotate(
         standing=Exists(standing),
         told=Subquery(last.values("content_hash")[:1]),
+        told_mark=Subquery(last.values("payment_mark")[:1]),
         told_action=Subquery(last.values("action")[:1]),
         revision=Subquery(last.values("revision")[:1]),
         there=Coalesce(Subquery(good.values("action")[:1]), Value(Delivery.Action.VOID)),
     )
+    paid = Q(kind__in=takes.follows) & ~Q(told_mark=F("payment_mark"))
     fresh = Q(standing=True) & (
-        Q(told__isnull=True) | ~Q(told=F("content_hash")) | Q(told_action=Delivery.Action.VOID)
+        Q(told__isnull=True)
+        | ~Q(told=F("content_hash"))
+        | Q(told_action=Delivery.Action.VOID)
+        | paid
+        | Q(pk__in=known_now)
     )
     gone = Q(standing=False) & ~Q(there=Delivery.Action.VOID)
     return rows.filter(fresh | gone).order_by("updated_at", "pk")
+
+
+def _recent(route: Route, takes: Destination) -> Q:
+    """Documents that changed since the last look, or were posted; and invoices named by such ones."""
+    posted = Entry.objects.filter(created_at__gte=route.looked_until).values("document")
+    recent = Q(updated_at__gte=route.looked_until) | Q(pk__in=posted)
+    if not takes.follows:
+        return recent
+    naming = Document.objects.filter(recent, source=route.source, kind__in=invoice_payments.NAMING)
+    names = naming.exclude(reference="").values("reference")
+    return recent | Q(external_id__in=names) | Q(number__in=names)
+
+
+def _left_out(route: Route, takes: Destination) -> QuerySet[Delivery, int]:
+    """Ids of documents that were left out because their contact was not over there, and now is (or may be
+    made)."""
+    if not takes.makes_contacts:
+        return Delivery.objects.none().values_list("document", flat=True)
+    integration = route.destination
+    later = Delivery.objects.filter(
+        integration=integration, document=OuterRef("document"), revision__gt=OuterRef("revision")
+    )
+    rows = Delivery.objects.filter(
+        ~Exists(later), integration=integration, state=Delivery.State.DISMISSED, decided_by__isnull=True
+    )
+    if not takes.may_make_contacts(integration.settings):
+        known = ContactIdentity.objects.filter(scope=registry.scope(integration))
+        rows = rows.filter(Exists(known.filter(contact=OuterRef("document__contact"))))
+    return rows.values_list("document", flat=True)
 
 
 def _deliveries(route: Route, takes: Destination, document: Any) -> list[Delivery]:
@@ -103,12 +140,14 @@ def _deliveries(route: Route, takes: Destination, document: Any) -> list[Deliver
         actions = [Delivery.Action.VOID, Delivery.Action.CREATE]
     first = (document.revision or 0) + 1
     return [
-        delivery_of(route.destination, document, action, first + position)
+        delivery_of(route.destination, document, action, first + position, mark=document.payment_mark)
         for position, action in enumerate(actions)
     ]
 
 
-def delivery_of(integration: Integration, document: Document, action: str, revision: int) -> Delivery:
+def delivery_of(
+    integration: Integration, document: Document, action: str, revision: int, *, mark: str = ""
+) -> Delivery:
     name = f"{integration.pk}:{document.pk}:{revision}"
     return Delivery(
         integration=integration,
@@ -117,6 +156,7 @@ def delivery_of(integration: Integration, document: Document, action: str, revis
         revision=revision,
         action=action,
         content_hash=document.content_hash,
+        payment_mark=mark,
         reference=f"LH-{document.pk}-{revision}",
         key=uuid.uuid5(SPACE, name),
     )

@@ -9,8 +9,8 @@ from integrations import registry
 from integrations.destination import JournalLine, Made, Parcel, Party, What
 from integrations.models import Delivery, Integration, Listed, NameMap
 from ledgerhub.core.errors import FieldError, RecordError
-from ledgerhub.ledger import drafts
-from ledgerhub.ledger.models import Account, Document, Posting
+from ledgerhub.ledger import drafts, invoice_payments
+from ledgerhub.ledger.models import Account, ContactIdentity, Document, Posting
 
 _WORDS: Mapping[str, str] = {
     "account": "account",
@@ -65,14 +65,16 @@ def parcel(delivery: Delivery, names: NamesThere) -> Parcel:
     if document is None:
         raise AssertionError(f"delivery {delivery.pk} is of a summary")
     spec = registry.connector(delivery.integration)
+    follows = spec.destination.follows if spec.destination else ()
     return Parcel(
         reference=_reference(delivery),
         draft=_draft(document),
         journal=_journal(document),
         settings=spec.with_defaults(delivery.integration.settings),
         names=names,
-        party=_party(document),
+        party=_party(document, known_by=registry.scope(delivery.integration)),
         made=standing(delivery),
+        paid=invoice_payments.of(document) if document.kind in follows else None,
     )
 
 
@@ -119,14 +121,16 @@ def _journal(document: Document) -> tuple[JournalLine, ...]:
     )
 
 
-def _party(document: Document) -> Party | None:
+def _party(document: Document, *, known_by: str) -> Party | None:
+    """`known_by`: the scope of ids of contacts that came from over there."""
     contact = document.contact
     if contact is None:
         return None
     supplier = document.kind in SUPPLIED
     # Some systems keep suppliers apart from customers: who is both is two of them there.
     key = f"{contact.pk}-supplier" if supplier else str(contact.pk)
-    return Party(key, contact.name, contact.email, supplier)
+    known = ContactIdentity.objects.filter(contact=contact, scope=known_by).order_by("-external_id").first()
+    return Party(key, contact.name, contact.email, supplier, known.external_id if known else "")
 
 
 def nobody(kind: str, name: str) -> Party:

@@ -247,6 +247,7 @@ def _post(made: Match, selection: Selection, user: User | None) -> Document | No
         )
         for payment in selection.payments
     )
+    ledger_documents.touch([payment.open.document.pk for payment in selection.payments])
     own = Posting.objects.filter(entry__document=stored.document, account=selection.account)
     MatchLine.objects.bulk_create([MatchLine(match=made, posting=row, amount=row.amount) for row in own])
     return stored.document
@@ -310,7 +311,9 @@ def undo(made: Match, *, user: User, note: str = "", request: HttpRequest | None
     before = held.state
     held.rows.update(confirmed=False)
     if held.document is not None:
-        Allocation.objects.filter(by=held.document).delete()
+        settled = Allocation.objects.filter(by=held.document)
+        ledger_documents.touch(list(settled.values_list("document_id", flat=True)))
+        settled.delete()
         posting.post_document(held.document, None, actor=user)
         ledger_documents.withdraw([held.document])
     held.state = Match.State.UNDONE

@@ -112,6 +112,7 @@ class Delivery(models.Model):
     revision = models.PositiveIntegerField(default=1)
     action = models.CharField(max_length=6, choices=Action, default=Action.CREATE)
     content_hash = models.CharField(max_length=64, blank=True)
+    payment_mark = models.CharField(max_length=120, blank=True, help_text="What had become of an invoice")
     reference = models.CharField(max_length=40, help_text="Ours, looked for before sending again")
     key = models.UUIDField(unique=True)
     request_hash = models.CharField(max_length=64, blank=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -25,7 +25,7 @@ from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, denied, member
 from ledgerhub.core.errors import ConfigError, LedgerHubError
 from ledgerhub.core.tables import Column, Filter, table
-from ledgerhub.ledger.models import Source
+from ledgerhub.ledger.models import Document, Source
 
 MOST_AT_ONCE = 500
 STATES = [(state.value, state.label) for state in Delivery.State]
@@ -45,6 +45,14 @@ def find_destination(request: OrgRequest, pk: int) -> tuple[Integration, Destina
         return integration, outbox.destination(integration)
     except ConfigError as error:
         raise Http404(str(error)) from None
+
+
+def find_named(request: OrgRequest, pk: int) -> tuple[Integration, Destination]:
+    """A destination that has names of its own for what is ours."""
+    integration, takes = find_destination(request, pk)
+    if not takes.wants_names:
+        raise Http404("This system needs no names of its own.")
+    return integration, takes
 
 
 def counts(integration: Integration) -> dict[str, int]:
@@ -75,23 +83,29 @@ def routes(request: OrgRequest, pk: int) -> HttpResponse:
         if not problems:
             delivery.enqueue(integration)
             messages.success(request, "Saved. What has to go out goes out now.")
-            return redirect("integrations:names", request.organization.slug, pk)
+            following = "names" if takes.wants_names else "deliveries"
+            return redirect(f"integrations:{following}", request.organization.slug, pk)
     context = {
         "integration": integration,
         "spec": registry.connector(integration),
         "takes": takes,
         "rows": _route_rows(request, integration, problems),
-        "modes": Route.Mode.choices,
+        "modes": Route.Mode.choices if takes.keeps_books else [],
         "may_change": may_change,
-        "tabs": tabs(request, integration, "routes"),
+        "tabs": tabs(request, integration, takes, "routes"),
     }
     return render(request, "integrations/routes.html", context, status=422 if problems else 200)
 
 
 def _sources(request: OrgRequest, integration: Integration) -> list[Source]:
-    """Sources of documents, but for those of the destination itself: what came from there stays there."""
-    own = registry.scope(integration)
+    """Sources of documents, but for those of the destination itself: what came from there stays there. For
+    what keeps no books only those that bring what it takes."""
+    own, takes = registry.scope(integration), outbox.destination(integration)
     rows = Source.objects.filter(organization=request.organization).exclude(key__startswith=f"{own}/")
+    if not takes.keeps_books:
+        kinds = [one.kind for one in takes.takes]
+        taken = Exists(Document.objects.filter(source=OuterRef("pk"), kind__in=kinds))
+        rows = rows.filter(taken | Q(pk__in=integration.routes.values("source")))
     return list(rows.order_by("label"))
 
 
@@ -144,7 +158,8 @@ def parse_day(text: str) -> dt.date | None:
 
 def _switch_on(request: OrgRequest, integration: Integration, source: Source, start: dt.date) -> None:
     mode = request.POST.get(f"mode-{source.pk}", "")
-    mode = mode if mode in Route.Mode.values else Route.Mode.EACH
+    may_sum_up = outbox.destination(integration).keeps_books
+    mode = mode if may_sum_up and mode in Route.Mode.values else Route.Mode.EACH
     route, fresh = Route.objects.get_or_create(
         destination=integration,
         source=source,
@@ -163,7 +178,7 @@ def _switch_on(request: OrgRequest, integration: Integration, source: Source, st
 @member("viewer")
 def names(request: OrgRequest, pk: int) -> HttpResponse:
     """What each of our accounts is called over there; what is missing comes first."""
-    integration, _ = find_destination(request, pk)
+    integration, takes = find_named(request, pk)
     may_change = request.membership.may(Role.APPROVER)
     wanted = naming.wanted(integration)
     if request.method == "POST":
@@ -195,7 +210,7 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
         "missing": sum(not one.theirs for one in wanted),
         "listed_at": max((row.listed_at for row in listed), default=None),
         "may_change": may_change,
-        "tabs": tabs(request, integration, "names"),
+        "tabs": tabs(request, integration, takes, "names"),
     }
     return render(request, "integrations/names.html", context)
 
@@ -219,7 +234,7 @@ def _again_words(count: int) -> str:
 @member("bookkeeper")
 def name_lists(request: OrgRequest, pk: int) -> HttpResponse:
     """Read their lists again."""
-    integration, _ = find_destination(request, pk)
+    integration, _ = find_named(request, pk)
     try:
         count = naming.refresh(integration, patience=register.PAGE_PATIENCE)
         messages.success(request, f"Their lists were read: {count} names.")
@@ -234,7 +249,7 @@ def name_lists(request: OrgRequest, pk: int) -> HttpResponse:
 @require_safe
 @member("viewer")
 def deliveries(request: OrgRequest, pk: int) -> HttpResponseBase:
-    integration, _ = find_destination(request, pk)
+    integration, takes = find_destination(request, pk)
     listing = table(
         request,
         Delivery.objects.filter(integration=integration).select_related("document", "call", "decided_by"),
@@ -255,7 +270,7 @@ def deliveries(request: OrgRequest, pk: int) -> HttpResponseBase:
         "may_act": request.membership.may(Role.BOOKKEEPER),
         "may_leave_out": request.membership.may(Role.APPROVER),
         "here": request.get_full_path(),
-        "tabs": tabs(request, integration, "deliveries"),
+        "tabs": tabs(request, integration, takes, "deliveries"),
     }
     return render(request, "integrations/deliveries.html", context)
 
@@ -305,10 +320,13 @@ def _number(text: str) -> int:
 _TABS = (("deliveries", "Deliveries"), ("routes", "What goes there"), ("names", "Names"))
 
 
-def tabs(request: OrgRequest, integration: Integration, current: str) -> list[dict[str, Any]]:
+def tabs(
+    request: OrgRequest, integration: Integration, takes: Destination, current: str
+) -> list[dict[str, Any]]:
     slug = request.organization.slug
     return [
         {"label": label, "url": reverse(f"integrations:{name}", args=[slug, integration.pk]),
          "active": name == current}
         for name, label in _TABS
+        if takes.wants_names or name != "names"
     ]  # fmt: skip

@@ -76,6 +76,11 @@ def withdraw(documents: Sequence[Document]) -> None:
     Document.objects.bulk_update(documents, ["status", "content_hash"])
 
 
+def touch(ids: Sequence[int]) -> None:
+    """What settles these has changed: whoever follows them looks at them again."""
+    Document.objects.filter(pk__in=ids).update(updated_at=timezone.now())
+
+
 def _existing(source: Source, latest: dict[tuple[str, str], Incoming]) -> dict[tuple[str, str], Document]:
     rows = Document.objects.filter(source=source, external_id__in={external_id for _, external_id in latest})
     return {(row.output, row.external_id): row for row in rows}

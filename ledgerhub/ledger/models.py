@@ -172,6 +172,7 @@ class Document(OrganizationOwned):
             models.Index(fields=["organization", "external_id"], name="document_external_id"),
             models.Index(fields=["organization", "total"], name="document_total"),
             models.Index(fields=["contact", "-date"], name="document_contact"),
+            models.Index(fields=["source", "reference"], name="document_reference"),
         ]
 
     def __str__(self) -> str:
