@@ -122,7 +122,7 @@ def _choose(samples: Samples, wanted: str, find: str, held: dict[int, RawRecord]
 
 
 def _shaped(stream: Stream, record: RawRecord) -> Any:
-    return registry.stream_spec(stream).shape(record.payload)
+    return registry.stream_spec(stream).plain(record.payload)
 
 
 def path_options(samples: Samples, each: str) -> list[PathOption]:

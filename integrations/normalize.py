@@ -16,7 +16,7 @@ from integrations.lookups import LedgerLookups
 from integrations.mapping import CompiledMapping, MappingContext, compile_mapping
 from integrations.models import MappingVersion, Quarantine, RawRecord, Stream, SyncRun
 from integrations.raw import UNIDENTIFIED, Row
-from integrations.records import Record
+from integrations.records import Record, unreadable
 from integrations.rules import outputs_from_dict
 from integrations.spec import Stream as StreamSpec
 from ledgerhub.core.errors import FieldError, RecordError
@@ -47,11 +47,14 @@ class Normalizer:
 
         `shaped` is the record in its vendor's plain shape, where the caller has it already.
         """
-        if record.external_id.startswith(UNIDENTIFIED):
+        plain = self.spec.plain(record.payload) if shaped is None else shaped
+        whole = unreadable(plain)
+        if record.external_id.startswith(UNIDENTIFIED) and not whole:
             message = "The record has no id, so it could be booked twice."
-            return [], [("", FieldError("", self.spec.id, message))]
+            whole = [FieldError("", self.spec.id, message)]
+        if whole:
+            return [], [("", error) for error in whole]
         drafts, errors = [], []
-        plain = self.spec.shape(record.payload) if shaped is None else shaped
         for result in self.compiled(plain):
             found = list(result.errors)
             if result.draft is not None and not found:
@@ -241,7 +244,8 @@ def _fail_document(
 
 def _withdrawn(stream: Stream, again: Sequence[str], produced: set[int], outcome: Outcome) -> list[Document]:
     """Documents that records mapped `again` (external ids: changed at the source, or under a changed
-    mapping) no longer yield. One that only fails now is kept as it was: the failure waits in quarantine."""
+    mapping) no longer yield. One that only fails now, or whose whole record does (output ""), is kept as it
+    was: the failure waits in quarantine."""
     failed = {(record.external_id, output) for record, output, _ in outcome.failures}
     if not again:
         return []
@@ -253,7 +257,7 @@ def _withdrawn(stream: Stream, again: Sequence[str], produced: set[int], outcome
         document
         for document in held
         if document.pk not in produced
-        and (versions[document.raw_record_id or 0], document.output) not in failed
+        and not {(versions[document.raw_record_id or 0], output) for output in (document.output, "")} & failed
     ]
 
 

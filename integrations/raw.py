@@ -81,7 +81,7 @@ def store(
 
 def reread(spec: StreamSpec, records: Sequence[RawRecord]) -> list[Row]:
     """Records we hold, for mapping them again."""
-    return [Row(record, spec.shape(record.payload)) for record in records]
+    return [Row(record, spec.plain(record.payload)) for record in records]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class _Incoming:
 
     @classmethod
     def of(cls, record: Record, spec: StreamSpec) -> _Incoming:
-        shaped = spec.shape(record)
+        shaped = spec.plain(record)
         text = canonical(record)
         digest = digest_of(text)
         identity = spec.identify(shaped) or f"{UNIDENTIFIED}{digest[:16]}"
@@ -112,6 +112,6 @@ def _is_older(spec: StreamSpec, item: _Incoming, held: RawRecord) -> bool:
     if not spec.updated:
         return False
     payload = json.loads(held.payload) if isinstance(held.payload, str) else held.payload
-    ours = parse_moment(dig(spec.shape(payload), spec.updated))
+    ours = parse_moment(dig(spec.plain(payload), spec.updated))
     theirs = parse_moment(dig(item.shaped, spec.updated))
     return ours is not None and theirs is not None and theirs < ours

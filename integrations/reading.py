@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from integrations import answers
 from integrations.answers import Moved, TooDear, TooMany
 from integrations.paging import MAX_PAGES, Answer, GraphQL, Guard, LinkHeader, Position
-from integrations.records import Record, dig, put
+from integrations.records import MISBUILT, Record, dig, put
 from integrations.spec import (
     Bookmark,
     Children,
@@ -202,19 +202,21 @@ class Reader:
         """Read what belongs to a record, all pages of it, into the record; gives the calls made."""
         calls: list[int | None] = []
         for children in stream.children:
-            if children.when(record):
+            values = _named(stream, children, record)
+            if values is not None:
+                held = dig(record, children.into)
                 # A copy: a page fetched again must not find the first try's children.
-                found = list(dig(record, children.into) or ())
-                for answer, call in self._child_pages(stream, children, record):
+                found = [*held] if isinstance(held, list) else []
+                for answer, call in self._child_pages(stream, children, record, values):
                     found += answer.records
                     calls.append(call)
                 put(record, children.into, found)
         return calls
 
     def _child_pages(
-        self, stream: Stream, children: Children, record: Record
+        self, stream: Stream, children: Children, record: Record, values: Mapping[str, str]
     ) -> Iterator[tuple[Answer, int | None]]:
-        read, values = children.read, {"id": stream.identity(record), **children.values(record)}
+        read = children.read
         position: Position | None = dig(record, children.start) if children.start else None
         guard = Guard()
         purpose = f"{stream.key}: {children.into}"[:40]
@@ -228,6 +230,15 @@ class Reader:
             if following is None:
                 return
             position = following
+
+
+def _named(stream: Stream, children: Children, record: Record) -> Mapping[str, str] | None:
+    """What a request for what belongs to a record names; None where there is none to make, as for a record
+    that is not built the way we know: its shape will say so."""
+    try:
+        return {"id": stream.identity(record), **children.values(record)} if children.when(record) else None
+    except MISBUILT:
+        return None
 
 
 def _read(stream: Stream) -> Read:

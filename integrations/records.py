@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from ledgerhub.core.errors import FieldError
+
 Record = dict[str, Any]
+
+UNREADABLE = "_unreadable"  # in a record that is not built as its shape expects: what was found instead
+MISBUILT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # what reading it raises
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -36,6 +41,22 @@ def put(record: Record, path: str, value: Any) -> None:
             child = record[part] = {}
         record = child
     record[last] = value
+
+
+def shaped(shape: Callable[[Record], Record], record: Record) -> Record:
+    """The record in its plain shape; as it was sent, with what is wrong under UNREADABLE, where it is not
+    built as the shape expects: one odd record must not stop those beside it."""
+    try:
+        return shape(record)
+    except MISBUILT as error:
+        return {**record, UNREADABLE: f"{type(error).__name__}: {error}"}
+
+
+def unreadable(plain: Record) -> list[FieldError]:
+    """In words, why nothing can be made of a record; empty where it could be read."""
+    found = plain.get(UNREADABLE)
+    words = f"The record is not built the way we know such records ({found}), so none of it is booked."
+    return [FieldError("", "", words)] if found else []
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from integrations.calls import Tested
 from integrations.destination import Destination
 from integrations.paging import OnePage, Paginator
-from integrations.records import Record, dig
+from integrations.records import Record, dig, shaped
 from integrations.rules import Output
 from ledgerhub.core.errors import FieldError, LedgerHubError
 
@@ -328,13 +328,17 @@ class Stream:
     depends_on: tuple[str, ...] = ()
     help: str = ""
 
+    def plain(self, record: Record) -> Record:
+        """A record as sent in the vendor's plain shape (records.shaped)."""
+        return shaped(self.shape, record)
+
     def identity(self, record: Record) -> str:
         """The id of a record as sent, as text; empty where it has none."""
-        return self.identify(self.shape(record))
+        return self.identify(self.plain(record))
 
-    def identify(self, shaped: Record) -> str:
+    def identify(self, plain: Record) -> str:
         """The id of a record in the plain shape."""
-        value = dig(shaped, self.id)
+        value = dig(plain, self.id)
         return "" if value is None or isinstance(value, bool | dict | list) else str(value)
 
 

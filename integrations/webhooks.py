@@ -19,6 +19,7 @@ from integrations import alerts, normalize, raw, registry
 from integrations.connection import connect, secrets_of
 from integrations.models import Integration, Stream, WebhookEvent
 from integrations.raw import Row
+from integrations.records import unreadable
 from integrations.spec import Event, Message, Read, Trust, WebhookRefused
 from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
 
@@ -73,7 +74,8 @@ def touch(stream: Stream, rows: Sequence[Row]) -> None:
     """Some records say that others have changed (a settled balance transaction: its payout): read those
     again. Call it inside the page's transaction."""
     spec = registry.stream_spec(stream)
-    touched = {key: record for record, shaped in rows for key in spec.touches(shaped)}
+    readable = [row for row in rows if not unreadable(row.shaped)]
+    touched = {key: record for record, shaped in readable for key in spec.touches(shaped)}
     for (key, record_id), record in touched.items():
         _store(stream.integration, f"{TOUCH}:{key}:{record_id}:{record.pk}", TOUCH, key, record_id)
 

@@ -98,7 +98,7 @@ def record(request: OrgRequest, pk: int) -> HttpResponse:
     siblings = Quarantine.objects.filter(stream=row.stream, cause=row.cause, state=row.state)
     remedy = quarantine.remedy(message for _, _, message in row.errors)
     spec = registry.stream_spec(row.stream)
-    marked = marked_json(spec.shape(row.record.payload), [source for _, source, _ in row.errors])
+    marked = marked_json(spec.plain(row.record.payload), [source for _, source, _ in row.errors])
     context = {
         "row": row,
         "label": run_words.stream_label(row.stream),

@@ -92,11 +92,14 @@ class Hostile:
         self.access = secrets.get("access", "access-0")
         self.refresh = secrets.get("refresh", "refresh-0")
         self.issued = 0
+        self.revoke_after: int | None = None  # so many requests are answered, then the access token ends
 
     def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         self.asked.append(asked)
         if asked.path.endswith("/token"):
             return self._token(asked)
+        if self.revoke_after is not None and len(self.asked) > self.revoke_after:
+            self.access, self.revoke_after = "revoked", None
         if not self._is_known(asked):
             given = asked.headers.get("authorization", "")
             message = f"No such credentials: {given} {asked.headers.get('x-key', '')}"

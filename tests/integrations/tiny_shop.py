@@ -82,12 +82,17 @@ class TinyShop:
         )
 
 
+def _shape(order: Order) -> Order:
+    return {**order, "titles": [line["title"] for line in order["lines"]]}
+
+
 ORDERS = Stream(
     key="orders",
     label="Orders",
     read=Read("/orders", {}, "orders", BodyToken("page", "next")),
     incremental=Incremental("updated_at", "since", overlap=600),
     updated="updated_at",
+    shape=_shape,
     outputs=(
         Output(
             key="invoice",

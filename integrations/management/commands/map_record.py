@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from integrations import connectors
 from integrations.mapping import CompiledMapping, InvalidMapping, MappingContext, compile_mapping
-from integrations.records import Record
+from integrations.records import unreadable
 from integrations.rules import Output, outputs_from_dict
 from integrations.spec import Connector, Stream
 from ledgerhub.core.errors import ConfigError, FieldError, RecordError
@@ -83,7 +83,11 @@ def _map(
     if not isinstance(record, dict):
         answer["errors"].append(_error(number, "", FieldError("", "", "A record must be a JSON object.")))
         return
-    for result in compiled(_shaped(stream, record)):
+    plain = stream.plain(record)
+    if problems := unreadable(plain):
+        answer["errors"] += [_error(number, "", problem) for problem in problems]
+        return
+    for result in compiled(plain):
         errors = list(result.errors)
         drafts: list[EntryDraft] = []
         if result.draft is not None and not errors:
@@ -99,14 +103,6 @@ def _map(
             answer["documents"].append({**where, **_document(result.draft)})
             document = str(result.draft["external_id"])
             answer["entries"] += [{**where, "document": document, **_entry(entry)} for entry in drafts]
-
-
-def _shaped(stream: Stream, record: Record) -> Any:
-    """The record in the vendor's plain shape; one that is no record of this stream stays as it is."""
-    try:
-        return stream.shape(record)
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return record
 
 
 def _error(number: int, output: str, error: FieldError) -> dict[str, Any]:
