@@ -15,7 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import alerts, outbox, parcels, recipients
+from integrations import alerts, links, outbox, parcels, recipients
 from integrations.answers import Busy, Invalid, Moved, NotFound
 from integrations.client import Client
 from integrations.connection import Calls, connect
@@ -38,6 +38,10 @@ FIRST_ASK = 5.0  # seconds before we ask for what may have arrived: lists lag be
 
 class _Stop(Exception):
     """Nothing more can be sent now."""
+
+
+class _Waits(TransientError):
+    """Another delivery has to go first: nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def enqueue(integration: Integration) -> None:
 
 
 def is_due(integration: Integration) -> bool:
-    return _due(integration).exists()
+    return _due(integration, outbox.destination(integration)).exists()
 
 
 def run_slice(integration_id: int) -> None:
@@ -152,20 +156,23 @@ def _prepare(van: Van, preparation: Preparation) -> None:
 # ── holding ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _due(integration: Integration) -> QuerySet[Delivery]:
+def _due(integration: Integration, takes: Destination) -> QuerySet[Delivery]:
     now = timezone.now()
+    unsettled = Q(state__in=Delivery.OPEN) | Q(state=Delivery.State.FAILED, action=Delivery.Action.VOID)
     earlier = Delivery.objects.filter(
         integration=OuterRef("integration"),
         document=OuterRef("document"),
         summary=OuterRef("summary"),
         revision__lt=OuterRef("revision"),
-        state__in=Delivery.OPEN,
-    )
+    ).filter(unsettled)
+    # What may have arrived is asked for at once, whatever it settles.
+    ready = ~Q(state=Delivery.State.PLANNED) | ~links.held_up(takes)
     return (
         Delivery.objects.filter(integration=integration, state__in=Delivery.OPEN)
         .filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
         .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
         .filter(~Exists(earlier))
+        .filter(ready if takes.settles else Q())
         .order_by("pk")
     )
 
@@ -178,7 +185,7 @@ def _claim(van: Van, count: int) -> list[Delivery]:
         held = Delivery.objects.filter(integration=van.integration, leased_until__gt=now)
         if held.values("lease").distinct().count() >= van.takes.at_once:
             return []
-        ids = list(_due(van.integration).values_list("pk", flat=True)[:count])
+        ids = list(_due(van.integration, van.takes).values_list("pk", flat=True)[:count])
         # Whoever was sending it is gone.
         Delivery.objects.filter(pk__in=ids, state=Delivery.State.SENDING).update(
             state=Delivery.State.UNCERTAIN
@@ -218,7 +225,7 @@ def _send_alone(van: Van, delivery: Delivery) -> None:
 
 def _deliver(van: Van, delivery: Delivery) -> None:
     takes = van.of(delivery)
-    parcel = parcels.parcel(delivery, van.names)
+    parcel = parcels.parcel(van.takes, delivery, van.names)
     if delivery.action == Delivery.Action.VOID and parcel.made is None:
         _done(van, delivery, Made(""))  # nothing stands there
         return
@@ -239,6 +246,8 @@ def _deliver(van: Van, delivery: Delivery) -> None:
         _replace(delivery)
         _deliver(van, delivery)
         return
+    if delivery.action == Delivery.Action.VOID and (words := outbox.freed(delivery)):
+        raise _Waits(words)
     _commit_sending(van, [(delivery, write)])
     answer = van.client.write(write, key=_key(delivery, parcel))
     if delivery.action == Delivery.Action.VOID:
@@ -338,7 +347,7 @@ def _absent(van: Van, ask: Callable[[list[Parcel]], Read], lost: list[Delivery])
     known: list[tuple[Delivery, Parcel]] = []
     for delivery in lost:
         try:
-            known.append((delivery, parcels.parcel(delivery, van.names)))
+            known.append((delivery, parcels.parcel(van.takes, delivery, van.names)))
         except LedgerHubError as error:
             _failed(van, delivery, error)
     if not known:
@@ -374,7 +383,7 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     for delivery in deliveries:
         try:
             takes = van.of(delivery)
-            parcel = van.addressed(takes, parcels.parcel(delivery, van.names))
+            parcel = van.addressed(takes, parcels.parcel(van.takes, delivery, van.names))
             pairs.append((delivery, takes.create(parcel)))
         except LedgerHubError as error:
             _failed(van, delivery, error)
@@ -415,7 +424,7 @@ def _failed(
     """Decide what happens next; raises _Stop where nothing more can be sent now."""
     with transaction.atomic():
         _put_aside(van, delivery, error, van.calls.save() or call)
-    if stop and not isinstance(error, RecordError | Invalid | NotFound | Moved):
+    if stop and not isinstance(error, RecordError | Invalid | NotFound | Moved | _Waits):
         raise _Stop
 
 
@@ -427,9 +436,10 @@ def _put_aside(van: Van, delivery: Delivery, error: LedgerHubError, call: ApiCal
         _settle(delivery, Delivery.State.DISMISSED, error=words, call=call)
     elif isinstance(error, RecordError | Invalid | NotFound):
         _give_up(van, delivery, words, call)
-    elif isinstance(error, Busy):
-        # Refused before anything was done: as if it had not been tried.
-        wait, tries = error.retry_after or 30.0, delivery.attempts - 1
+    elif isinstance(error, Busy | _Waits):
+        # Before anything was done: as if it had not been tried.
+        wait = FIRST_ASK if isinstance(error, _Waits) else error.retry_after or 30.0
+        tries = delivery.attempts - 1
         _settle(delivery, _again(delivery), error=words, wait=wait, call=call, attempts=tries)
     elif isinstance(error, TransientError):
         if delivery.attempts >= MAX_ATTEMPTS:

@@ -71,12 +71,23 @@ class LeftOut(RecordError):
     """The document does not go there, and need not: it stays here until that changes."""
 
 
+class Link(NamedTuple):
+    """An invoice or bill that a document settles, as it stands over there; `amount` in minor units of
+    `currency` is what goes to it: never more than is still open of it."""
+
+    kind: str
+    made: Made
+    amount: int
+    currency: str
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """One document on its way. `reference` is short, unique, ours, and put where `Takes.find` looks for it.
     `draft` is the document (money in minor units), `journal` what it posted; `contact` is the id over there
     of the document's party; `made` is what stands over there, None before the first delivery; `paid` says
-    what became of an invoice, where the destination follows that."""
+    what became of an invoice, where the destination follows that. `links` are what it settles, `applied` is
+    what others were applied to it (minor units)."""
 
     reference: str
     draft: Mapping[str, Any]
@@ -87,6 +98,8 @@ class Parcel:
     contact: str = ""
     made: Made | None = None
     paid: PaymentState | None = None
+    links: tuple[Link, ...] = ()
+    applied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +195,8 @@ class Destination:
     `items`: the roles of accounts that need an item, too; `at_once`: how many requests may be under way
     together. One that does not `keep_books` (a CRM) needs no names for accounts and takes no summaries.
     `makes_contacts`: the setting without which a contact that is not there is not made, and what is with
-    them left out."""
+    them left out. `settles`: what can be settled there -> what settles it ("Invoice": "Payment"), where ids
+    begin with the entity (`Invoice:129`); a payment then waits for its invoice and is applied to it."""
 
     takes: tuple[Takes, ...]
     listings: tuple[Listing, ...] = ()
@@ -197,6 +211,7 @@ class Destination:
     keeps_books: bool = True
     makes_contacts: str = ""
     preparation: Preparation | None = None
+    settles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def wants_names(self) -> bool:

@@ -12,7 +12,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from integrations import registry
+from integrations import links, registry
 from integrations.destination import Destination
 from integrations.models import Delivery, Integration, Route
 from ledgerhub.core.errors import ConfigError
@@ -48,7 +48,7 @@ def plan_route(route: Route) -> int:
         Route.objects.select_for_update().get(pk=route.pk)
         documents = list(_changed(route, takes)[:MOST_AT_ONCE])
         fresh = [row for document in documents for row in _deliveries(route, takes, document)]
-        Delivery.objects.bulk_create(fresh)
+        links.attach(takes, Delivery.objects.bulk_create(fresh))
         if len(documents) < MOST_AT_ONCE:
             Route.objects.filter(pk=route.pk).update(looked_until=began - OVERLAP)
     return len(fresh)
@@ -160,3 +160,39 @@ def delivery_of(
         reference=f"LH-{document.pk}-{revision}",
         key=uuid.uuid5(SPACE, name),
     )
+
+
+def freed(delivery: Delivery) -> str:
+    """Whether the delivery's document can be taken back over there: empty, or what must go before it, in
+    words. What settles it is taken back and made again: settling what comes in its stead, or nothing."""
+    holding = links.holders(destination(delivery.integration), delivery)
+    if not holding:
+        return ""
+    with transaction.atomic():
+        # Nobody plans meanwhile.
+        list(Route.objects.select_for_update().filter(destination=delivery.integration))
+        for document in holding:
+            _plan_again(delivery.integration, document)
+    return f"Waits until {', '.join(str(one) for one in holding)} is taken off it."
+
+
+def _plan_again(integration: Integration, document: Document) -> None:
+    """A void and, where it still stands in our books, a creation; once."""
+    rows = Delivery.objects.filter(integration=integration, document=document)
+    undone = rows.filter(state__in=[*Delivery.OPEN, Delivery.State.FAILED])
+    if undone.filter(action=Delivery.Action.VOID).exists():
+        return
+    undone.filter(state__in=[Delivery.State.PLANNED, Delivery.State.FAILED]).update(
+        state=Delivery.State.DISMISSED,
+        error="Replaced: what it settles is made anew.",
+        finished_at=timezone.now(),
+    )
+    last = rows.order_by("-revision").values_list("revision", flat=True)[0]
+    actions = [Delivery.Action.VOID]
+    if Entry.objects.filter(document=document, reverses__isnull=True, reversed_by__isnull=True).exists():
+        actions.append(Delivery.Action.CREATE)
+    fresh = [
+        delivery_of(integration, document, action, last + position)
+        for position, action in enumerate(actions, start=1)
+    ]
+    links.attach(destination(integration), Delivery.objects.bulk_create(fresh))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from integrations import registry
-from integrations.destination import JournalLine, Made, Parcel, Party, What
+from integrations import links, registry
+from integrations.destination import Destination, JournalLine, Made, Parcel, Party, What
 from integrations.models import Delivery, Integration, Listed, NameMap
 from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.ledger import drafts, invoice_payments
@@ -59,31 +59,32 @@ class NamesThere:
         return str(account) if account else f"account {code}"
 
 
-def parcel(delivery: Delivery, names: NamesThere) -> Parcel:
+def parcel(takes: Destination, delivery: Delivery, names: NamesThere) -> Parcel:
     """The parcel of a document's delivery, all but the contact's id."""
     document = delivery.document
     if document is None:
         raise AssertionError(f"delivery {delivery.pk} is of a summary")
     spec = registry.connector(delivery.integration)
-    follows = spec.destination.follows if spec.destination else ()
+    settled = links.links_of(takes, delivery)
     return Parcel(
         reference=_reference(delivery),
         draft=_draft(document),
         journal=_journal(document),
         settings=spec.with_defaults(delivery.integration.settings),
         names=names,
-        party=_party(document, known_by=registry.scope(delivery.integration)),
+        party=_party(document, [one for _, one in settled], known_by=registry.scope(delivery.integration)),
         made=standing(delivery),
-        paid=invoice_payments.of(document) if document.kind in follows else None,
+        paid=invoice_payments.of(document) if document.kind in takes.follows else None,
+        links=tuple(link for link, _ in settled),
+        applied=links.applied(takes, delivery),
     )
 
 
 def standing(delivery: Delivery) -> Made | None:
     """What earlier deliveries of the same document left over there; None where nothing stands."""
-    last = _before(delivery).order_by("-revision").first()
-    if last is None or last.action == Delivery.Action.VOID:
-        return None
-    return Made(last.external_id, last.external_version, last.external_number)
+    return links.standing(
+        delivery.integration, delivery.document, summary=delivery.summary, revision__lt=delivery.revision
+    )
 
 
 def _before(delivery: Delivery) -> Any:
@@ -121,12 +122,14 @@ def _journal(document: Document) -> tuple[JournalLine, ...]:
     )
 
 
-def _party(document: Document, *, known_by: str) -> Party | None:
-    """`known_by`: the scope of ids of contacts that came from over there."""
-    contact = document.contact
+def _party(document: Document, settled: Sequence[Document], *, known_by: str) -> Party | None:
+    """Whom it is with: of what settles an invoice, the invoice's customer, whoever paid. `known_by`: the
+    scope of ids of contacts that came from over there."""
+    owing = {one.contact for one in settled}
+    contact = owing.pop() if len(owing) == 1 else document.contact
     if contact is None:
         return None
-    supplier = document.kind in SUPPLIED
+    supplier = document.kind in SUPPLIED or any(one.kind in SUPPLIED for one in settled)
     # Some systems keep suppliers apart from customers: who is both is two of them there.
     key = f"{contact.pk}-supplier" if supplier else str(contact.pk)
     known = ContactIdentity.objects.filter(contact=contact, scope=known_by).order_by("-external_id").first()

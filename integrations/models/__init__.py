@@ -16,12 +16,13 @@ from integrations.models.intake import (
     Upload,
     WebhookEvent,
 )
-from integrations.models.outbox import Delivery, Difference, Listed, NameMap, Route
+from integrations.models.outbox import Delivery, DeliveryLink, Difference, Listed, NameMap, Route
 
 __all__ = [
     "AlertChannel",
     "ApiCall",
     "Delivery",
+    "DeliveryLink",
     "Difference",
     "Incident",
     "Integration",

@@ -158,6 +158,22 @@ class Delivery(models.Model):
         return f"{self.get_action_display()} {self.document or self.summary}"
 
 
+class DeliveryLink(models.Model):
+    """A delivery settles (part of) another document, an invoice or a bill, which must be there before it."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="links")
+    document = models.ForeignKey("ledger.Document", on_delete=models.PROTECT, related_name="+")
+    amount = models.BigIntegerField(help_text="Minor units, positive")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["delivery", "document"], name="one_link_a_document"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.delivery} settles {self.document}"
+
+
 class Difference(models.Model):
     """Something the daily comparison found on one side only, or not alike; closed when it is gone."""
 

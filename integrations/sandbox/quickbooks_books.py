@@ -17,6 +17,7 @@ DOCUMENTS = (
     "RefundReceipt",
     "CreditMemo",
     "Bill",
+    "BillPayment",
     "Transfer",
     "JournalEntry",
 )
@@ -30,6 +31,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "RefundReceipt": ("CustomerRef", "DepositToAccountRef", "Line"),
     "CreditMemo": ("CustomerRef", "Line"),
     "Bill": ("VendorRef", "Line"),
+    "BillPayment": ("VendorRef", "PayType", "TotalAmt", "Line"),
     "Transfer": ("FromAccountRef", "ToAccountRef", "Amount"),
     "JournalEntry": ("Line",),
     "Customer": ("DisplayName",),
@@ -46,7 +48,15 @@ REFERENCES: Mapping[str, str] = {
     "ToAccountRef": "Account",
     "ARAccountRef": "Account",
     "APAccountRef": "Account",
+    "BankAccountRef": "Account",
+    "CCAccountRef": "Account",
     "TaxCodeRef": "TaxCode",
+}
+# What can be settled, by what; and what settles, with the reference that both must share.
+SETTLED: Mapping[str, str] = {"Invoice": "Payment", "Bill": "BillPayment"}
+SETTLING: Mapping[str, tuple[str, str]] = {
+    "Payment": ("Invoice", "CustomerRef"),
+    "BillPayment": ("Bill", "VendorRef"),
 }
 BROKEN = "A business validation error has occurred while processing your request"
 NUMBERED = tuple(name for name in DOCUMENTS if name not in ("Payment", "Transfer"))
@@ -62,11 +72,13 @@ class Fault(Exception):
 
 @dataclass
 class Books:
-    """`rows` by entity and id; `numbers` says which ids bear a number; `answers` by requestid."""
+    """`rows` by entity and id; `numbers` says which ids bear a number; `answers` by requestid; `settled`:
+    what each payment pays of an invoice or bill, by its entity and id."""
 
     rows: dict[str, dict[str, Record]] = field(default_factory=lambda: defaultdict(dict))
     numbers: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     names: dict[str, str] = field(default_factory=dict)
+    settled: dict[tuple[str, str], dict[str, Decimal]] = field(default_factory=lambda: defaultdict(dict))
     answers: dict[str, Any] = field(default_factory=dict)
     last: int = 100
     closed_until: str = ""
@@ -81,7 +93,7 @@ class Books:
         self._check(name, fields)
         self.last += 1
         record = {"domain": "QBO", "sparse": False, **fields, "Id": str(self.last), "SyncToken": "0"}
-        return self._keep(name, {**record, **_sums(name, record)})
+        return self._keep(name, {**record, **self._sums(name, record)})
 
     def change(self, name: str, fields: Mapping[str, Any]) -> Record:
         """A full update, or with `sparse` of the fields given; lines are always replaced."""
@@ -89,21 +101,25 @@ class Books:
         base = before if fields.get("sparse") else {"domain": "QBO", "Id": before["Id"]}
         record = {**base, **fields, "sparse": False, "SyncToken": str(int(before["SyncToken"]) + 1)}
         self._check(name, record, own=before["Id"])
-        return self._keep(name, {**record, **_sums(name, record)})
+        return self._keep(name, {**record, **self._sums(name, record)})
 
     def void(self, name: str, fields: Mapping[str, Any]) -> Record:
         record = self.current(name, fields)
-        lines = [{**line, "Amount": 0} for line in record.get("Line") or ()]
+        self._refuse_settled(name, record)
+        lines = [{**line, "Amount": 0} for line in record.get("Line") or () if "LinkedTxn" not in line]
         note = f"Voided - {record.get('PrivateNote') or ''}"
         token = str(int(record["SyncToken"]) + 1)
         return self._keep(
-            name, {**record, "Line": lines, "TotalAmt": 0, "PrivateNote": note, "SyncToken": token}
+            name,
+            {**record, "Line": lines, "TotalAmt": 0, "Balance": 0, "PrivateNote": note, "SyncToken": token},
         )
 
     def delete(self, name: str, fields: Mapping[str, Any]) -> Record:
         record = self.current(name, fields)
+        self._refuse_settled(name, record)
         del self.rows[name][record["Id"]]
         self._number(name, record).remove(record["Id"])
+        self._apply(name, record)
         return {"domain": "QBO", "status": "Deleted", "Id": record["Id"]}
 
     def current(self, name: str, fields: Mapping[str, Any]) -> Record:
@@ -113,7 +129,12 @@ class Books:
             raise Fault(
                 5010, "Stale Object Error", "You and another user were working on this at the same time."
             )
+        self._refuse_closed(record)
         return record
+
+    def _refuse_closed(self, record: Mapping[str, Any]) -> None:
+        if self.closed_until and str(record.get("TxnDate") or "9") <= self.closed_until:
+            raise Fault(6210, "Account Period Closed", "The account period has closed.")
 
     def one(self, name: str, identity: str) -> Record:
         record = self.rows[name].get(identity)
@@ -127,6 +148,7 @@ class Books:
             self._number(name, before).remove(record["Id"])
         self.rows[name][record["Id"]] = record
         self._number(name, record).append(record["Id"])
+        self._apply(name, before or {}, record)
         if name in PEOPLE:
             self.names[record["DisplayName"].casefold()] = record["Id"]
         return record
@@ -141,11 +163,12 @@ class Books:
                 raise Fault(2020, "Required param missing, need to supply the required value for the API",
                             f"Required parameter {wanted} is missing in the request")  # fmt: skip
         self._check_numbers(name, fields, own)
-        if self.closed_until and str(fields.get("TxnDate") or "9") <= self.closed_until:
-            raise Fault(6210, "Account Period Closed", "The account period has closed.")
+        self._refuse_closed(fields)
         self._check_references(fields)
         if name == "JournalEntry":
             self._check_journal(fields["Line"])
+        if name in SETTLING:
+            self._check_applied(name, fields, own)
         if name in PEOPLE:
             self._check_name(fields["DisplayName"], own)
 
@@ -178,6 +201,69 @@ class Books:
                 raise Fault(6000, BROKEN, words)
         if sides["Debit"] != sides["Credit"]:
             raise Fault(6000, BROKEN, "Transaction is out of balance.")
+
+    # ── what is open ────────────────────────────────────────────────────────────────────────────
+    def _apply(self, name: str, *records: Record) -> None:
+        """Reckon anew what is open of whatever these versions of a payment name."""
+        if name not in SETTLING:
+            return
+        kind, own = SETTLING[name][0], records[-1]["Id"]
+        now = dict[str, Decimal]()
+        for linked, amount in _links(self.rows[name].get(own, {})):
+            now[linked["TxnId"]] = now.get(linked["TxnId"], Decimal(0)) + amount
+        for identity in {linked["TxnId"] for record in records for linked, _ in _links(record)}:
+            self.settled[kind, identity].pop(own, None)
+            if identity in now:
+                self.settled[kind, identity][own] = now[identity]
+            if identity in self.rows[kind]:
+                self.rows[kind][identity]["Balance"] = float(self.balance(kind, identity))
+
+    def balance(self, name: str, identity: str, but: str = "") -> Decimal:
+        """What is open of an invoice or a bill; payment `but` is not counted."""
+        paid = sum(amount for one, amount in self.settled[name, identity].items() if one != but)
+        return Decimal(str(self.one(name, identity)["TotalAmt"])) - paid
+
+    def _check_applied(self, name: str, fields: Mapping[str, Any], own: str) -> None:
+        """No more than is open, nor than was paid, and to the same customer or vendor."""
+        kind, whose = SETTLING[name]
+        applied = Decimal(0)
+        for linked, amount in _links(fields):
+            if linked["TxnType"] != kind or is_void(self.one(kind, linked["TxnId"])):
+                raise Fault(6000, BROKEN, "The linked transaction cannot be used.")
+            if self.one(kind, linked["TxnId"])[whose] != fields[whose]:
+                raise Fault(
+                    6000, BROKEN, f"The linked {kind.lower()} belongs to another {whose[:-3].lower()}."
+                )
+            if amount > self.balance(kind, linked["TxnId"], but=own):
+                raise Fault(6000, BROKEN, "The amount applied is more than the balance due.")
+            applied += amount
+        if applied > Decimal(str(fields["TotalAmt"])):
+            raise Fault(6000, BROKEN, "The amounts applied are more than the payment.")
+        if name == "BillPayment":
+            self._check_bank(fields)
+
+    def _check_bank(self, fields: Mapping[str, Any]) -> None:
+        ref = (fields.get("CheckPayment") or {}).get("BankAccountRef") or (
+            fields.get("CreditCardPayment") or {}
+        ).get("CCAccountRef")
+        kind = self.rows["Account"][ref["value"]]["AccountType"] if ref else ""
+        if kind != {"Check": "Bank", "CreditCard": "Credit Card"}.get(fields["PayType"]):
+            raise Fault(6000, BROKEN, "The account does not fit the way of paying.")
+
+    def _refuse_settled(self, name: str, record: Mapping[str, Any]) -> None:
+        if name in SETTLED and self.balance(name, record["Id"]) != Decimal(str(record["TotalAmt"])):
+            raise Fault(6000, BROKEN, "The transaction is linked to a payment: take that off first.")
+
+    def _sums(self, name: str, record: Record) -> Record:
+        """Its total, and what is open of it, which cannot be less than nothing."""
+        sums = _total(name, record)
+        if name not in SETTLED or record["Id"] not in self.rows[name]:
+            return {**sums, **({"Balance": sums["TotalAmt"]} if name in SETTLED else {})}
+        before = Decimal(str(self.rows[name][record["Id"]]["TotalAmt"]))
+        left = Decimal(str(sums["TotalAmt"])) - (before - self.balance(name, record["Id"]))
+        if left < 0:
+            raise Fault(6000, BROKEN, "The amount is less than what was applied to it.")
+        return {**sums, "Balance": float(left)}
 
     def _check_name(self, name: str, own: str) -> None:
         if len(name) > 100 or re.search(r"[:\t\n]", name):
@@ -247,9 +333,15 @@ def _references(value: Any) -> Iterator[tuple[str, Record]]:
                 yield from _references(one)
 
 
-def _sums(name: str, record: Record) -> Record:
+def _links(record: Mapping[str, Any]) -> Iterator[tuple[Record, Decimal]]:
+    for line in record.get("Line") or ():
+        for linked in line.get("LinkedTxn") or ():
+            yield linked, Decimal(str(line["Amount"]))
+
+
+def _total(name: str, record: Record) -> Record:
     """Its total; lines whose quantity times price is another amount are refused."""
-    if name not in DOCUMENTS or name in ("Payment", "Transfer", "JournalEntry"):
+    if name not in DOCUMENTS or name in ("Payment", "BillPayment", "Transfer", "JournalEntry"):
         return {}
     total = Decimal(0)
     for line in record["Line"]:

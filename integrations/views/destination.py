@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import delivery, naming, outbox, register, registry
+from integrations import delivery, links, naming, outbox, register, registry
 from integrations.destination import Destination
 from integrations.models import Delivery, Integration, Route
 from integrations.views.lookup import find_integration
@@ -261,6 +261,9 @@ def deliveries(request: OrgRequest, pk: int) -> HttpResponseBase:
     )
     if listing.export:
         return listing.export
+    held = links.waiting(takes, listing.rows)
+    for row in listing.rows:
+        row.error = row.error or held.get(row.pk, "")
     context = {
         "integration": integration,
         "spec": registry.connector(integration),

@@ -17,15 +17,25 @@ from tests.ledger.drafts import DAY, invoice
 
 def sell(integration: Integration, total: int = 10850, *, id: str = "5001", **changes: Any) -> Document:
     """An invoice of the shop, stored and posted as a sync does."""
-    source = Source.objects.get(key="shop")
     rows = [{"description": "Mug", "amount": total}]
     tenders = [{"external_id": f"t{id}", "gateway": "stripe", "amount": total, "date": DAY}]
     usual = {"external_id": id, "number": id, "total": total, "tax": 0, "lines": rows, "tenders": tenders}
-    draft = invoice(**{**usual, **changes})
-    organization = integration.organization
-    [stored] = documents.store(organization, source, [Incoming("invoice", draft)], scope="shop")
+    return book(integration, invoice(**{**usual, **changes}))
+
+
+def book(integration: Integration, draft: dict[str, Any]) -> Document:
+    """Any document of the shop, stored and posted."""
+    source = Source.objects.get(key="shop")
+    incoming = [Incoming(draft["kind"], draft)]
+    [stored] = documents.store(integration.organization, source, incoming, scope="shop")
     posting.post_document(stored.document, draft)
     return stored.document
+
+
+def withdraw(document: Document) -> None:
+    """Its record yields it no more: what it posted is reversed."""
+    documents.withdraw([document])
+    posting.post_document(document, None)
 
 
 def deliver(integration: Integration, *, later: bool = False) -> list[str]:

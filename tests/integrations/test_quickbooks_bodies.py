@@ -12,13 +12,13 @@ import pytest
 from integrations.connectors.quickbooks import connector
 from integrations.connectors.quickbooks.faults import understand
 from integrations.connectors.quickbooks.sending import display_name
-from integrations.destination import JournalLine, Made, Parcel, Party, What, Write
+from integrations.destination import JournalLine, Link, Made, Parcel, Party, What, Write
 from integrations.spec import Said
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.accounting import entries
 from tests.ledger.drafts import DAY, document, invoice, journal, line, payment, payout, refund, tender
 
-TYPES = {"receivable": "Accounts Receivable", "payable": "Accounts Payable"}
+TYPES = {"receivable": "Accounts Receivable", "payable": "Accounts Payable", "bank": "Bank"}
 
 
 class Names:
@@ -31,18 +31,28 @@ class Names:
         return TYPES.get(key, "Other")
 
 
-def parcel(draft: dict[str, Any], *, made: Made | None = None, supplier: bool = False) -> Parcel:
+def parcel(
+    draft: dict[str, Any],
+    *,
+    made: Made | None = None,
+    supplier: bool = False,
+    links: tuple[Link, ...] = (),
+    applied: int = 0,
+) -> Parcel:
     """The draft as the worker would hand it over; accounts are called by their roles."""
     lines = [
         JournalLine(
             each.account.qualifier or each.account.role, each.amount, entry.currency, each.memo,
-            "" if each.account.role == "code" else each.account.role, entry.date,
+            each.account.qualifier if each.account.qualifier in TYPES
+            else "" if each.account.role == "code" else each.account.role, entry.date,
         )
         for entry in entries(draft)
         for each in entry.lines
     ]  # fmt: skip
     party = Party("7", "Ann Lee", supplier=supplier)
-    return Parcel("LH-12-1", draft, tuple(lines), {}, Names(), party, "58", made)
+    return Parcel(
+        "LH-12-1", draft, tuple(lines), {}, Names(), party, "58", made, links=links, applied=applied
+    )
 
 
 def sent(draft: dict[str, Any], **changes: Any) -> Write:
@@ -164,8 +174,60 @@ def test_a_payment_of_an_invoice() -> None:
             "TotalAmt": Decimal("10.00"),
             "ARAccountRef": {"value": "A-receivable"},
             "DepositToAccountRef": {"value": "A-stripe"},
+            "Line": [],
         },
     )
+
+
+def applied(name: str, identity: str, amount: str) -> dict[str, Any]:
+    return {"Amount": Decimal(amount), "LinkedTxn": [{"TxnId": identity, "TxnType": name}]}
+
+
+def to(made: str, amount: int, kind: str = "invoice") -> Link:
+    return Link(kind, Made(made), amount, "USD")
+
+
+def test_a_payment_is_applied_to_the_invoices_that_are_there() -> None:
+    links = (to("Invoice:8", 600), to("JournalEntry:9", 400))
+    body: Any = sent(payment(total=1000), links=links).body
+    assert body["Line"] == [applied("Invoice", "8", "6.00")]
+
+
+def matched(total: int, role: str) -> dict[str, Any]:
+    """A bank line that a person matched with documents open on that account."""
+    lines = [{"account": role, "amount": total, "description": "Paid"}]
+    return document("bank_transaction", total=total, bank_account="bank", lines=lines)
+
+
+def test_a_bank_line_matched_to_an_invoice_is_its_payment() -> None:
+    draft = matched(1000, "receivable")
+    assert sent(draft).path.endswith("/journalentry")
+    write = sent(draft, links=(to("Invoice:8", 1000),))
+    body: Any = write.body
+    assert (write.path, body["TotalAmt"], body["Line"]) == (
+        "/v3/company/{realm}/payment",
+        Decimal("10.00"),
+        [applied("Invoice", "8", "10.00")],
+    )
+
+
+@pytest.mark.parametrize("draft", [
+    matched(-1000, "payable"),
+    document("bill_payment", total=1000, bank_account="bank", bill="B-9"),
+])  # fmt: skip
+def test_a_bill_payment_names_the_bill_and_the_bank(draft: dict[str, Any]) -> None:
+    assert sent(draft, supplier=True).path.endswith("/journalentry")
+    assert sent(draft, supplier=True, links=(to("Bill:4", 900, "bill"),)).path.endswith("/journalentry")
+    write = sent(draft, supplier=True, links=(to("Bill:4", 1000, "bill"),))
+    body: Any = write.body
+    assert write.path == "/v3/company/{realm}/billpayment"
+    assert {name: body[name] for name in ("VendorRef", "PayType", "CheckPayment", "TotalAmt", "Line")} == {
+        "VendorRef": {"value": "58"},
+        "PayType": "Check",
+        "CheckPayment": {"BankAccountRef": {"value": "A-bank"}},
+        "TotalAmt": Decimal("10.00"),
+        "Line": [applied("Bill", "4", "10.00")],
+    }
 
 
 def test_a_payment_that_is_the_sale_is_a_sales_receipt() -> None:
@@ -256,6 +318,7 @@ def test_a_change_names_the_version_and_what_becomes_something_else_is_made_anew
         "/v3/company/{realm}/invoice", "129", "3", True
     )  # fmt: skip
     assert takes.update(parcel(invoice(), made=Made("Invoice:129", "3"))) is None
+    assert takes.update(parcel(open_one, made=Made("Invoice:129", "3"), applied=10851)) is None
 
 
 @pytest.mark.parametrize(

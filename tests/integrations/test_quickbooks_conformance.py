@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from integrations.models import Delivery, Integration
+from integrations.models import Delivery
 from integrations.sandbox.systems import quickbooks
-from ledgerhub.ledger import documents, posting
-from ledgerhub.ledger.documents import Incoming
-from ledgerhub.ledger.models import Source
-from tests.integrations.delivering import deliver, sell
+from tests.integrations.delivering import book, deliver, sell
 from tests.integrations.quickbooks_company import There, there
 from tests.integrations.test_conformance import held_to, prism_command
 from tests.ledger.drafts import document, line, payment, payout, refund
@@ -37,13 +33,6 @@ def checked(reference: Path, there: There) -> Iterator[There]:
         yield there
 
 
-def book(integration: Integration, draft: dict[str, Any]) -> None:
-    source = Source.objects.get(key="shop")
-    kind = draft["kind"]
-    [stored] = documents.store(integration.organization, source, [Incoming(kind, draft)], scope="shop")
-    posting.post_document(stored.document, draft)
-
-
 def test_every_entity_by_itself_and_in_a_batch(checked: There) -> None:
     integration = checked.integration
     drafts = [
@@ -51,6 +40,8 @@ def test_every_entity_by_itself_and_in_a_batch(checked: There) -> None:
         refund(external_id="r1"),
         document("credit_note", external_id="c1", total=1085, tax=85),
         document("bill", external_id="b1", total=5000, lines=[line(5000, account="6900")]),
+        payment(external_id="p2", invoice="5001"),
+        document("bill_payment", external_id="bp1", total=5000, bill="b1"),
         payout(external_id="o1"),
         document("fee", external_id="f1", total=59, gateway="stripe"),
     ]
@@ -66,5 +57,5 @@ def test_every_entity_by_itself_and_in_a_batch(checked: There) -> None:
     deliver(integration)
     assert list(Delivery.objects.exclude(state="delivered").values_list("kind", "action", "error")) == []
     kinds = {name for name, rows in checked.books.rows.items() if rows}
-    assert kinds >= {"SalesReceipt", "Invoice", "Payment", "RefundReceipt", "CreditMemo", "Bill", "Transfer",
-                     "JournalEntry", "Customer", "Vendor"}  # fmt: skip
+    assert kinds >= {"SalesReceipt", "Invoice", "Payment", "RefundReceipt", "CreditMemo", "Bill",
+                     "BillPayment", "Transfer", "JournalEntry", "Customer", "Vendor"}  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from integrations.destination import JournalLine, Parcel
+from integrations.destination import JournalLine, Made, Parcel
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import from_minor
 from ledgerhub.ledger.fields import money_text
@@ -42,7 +42,14 @@ ENTITIES: Mapping[str, tuple[str, ...]] = {
     "refund": ("RefundReceipt", "JournalEntry"),
     "credit_note": ("CreditMemo", "JournalEntry"),
     "bill": ("Bill", "JournalEntry"),
+    "bill_payment": ("BillPayment", "JournalEntry"),
+    "bank_transaction": ("Payment", "BillPayment", "JournalEntry"),
     "payout": ("Transfer", "JournalEntry"),
+}
+# What pays a bill there: accounts of these types only.
+PAYING: Mapping[str, tuple[str, str, str]] = {
+    "Bank": ("Check", "CheckPayment", "BankAccountRef"),
+    "Credit Card": ("CreditCard", "CreditCardPayment", "CCAccountRef"),
 }
 
 
@@ -96,6 +103,38 @@ def _bill(parcel: Parcel) -> str:
     return "Bill" if len(payable) == 1 and payable[0].amount < 0 else ""
 
 
+def _bill_payment(parcel: Parcel) -> str:
+    """Through a bank or card of theirs, all of it for bills that are there."""
+    money, owed, _ = _sides(parcel, "payable")
+    if len(money) != 1 or not _is_settling(parcel, owed, "Bill"):
+        return ""
+    pays = parcel.names.group("account", money[0].account) in PAYING
+    return "BillPayment" if pays and _linked(parcel) == -money[0].amount else ""
+
+
+def _bank_transaction(parcel: Parcel) -> str:
+    """What people matched to invoices or bills is their payment."""
+    money, owed, rest = _sides(parcel)
+    if len(money) == 1 and money[0].amount > 0 and not rest and _is_settling(parcel, owed, "Invoice"):
+        return "Payment"
+    return _bill_payment(parcel)
+
+
+def _is_settling(parcel: Parcel, owed: list[JournalLine], name: str) -> bool:
+    """Whether money on one account of what is owed goes to entities of that name."""
+    return len({line.account for line in owed}) == 1 and any(
+        entity_of(link.made) == name for link in parcel.links
+    )
+
+
+def _linked(parcel: Parcel) -> int:
+    return sum(link.amount for link in parcel.links)
+
+
+def entity_of(made: Made) -> str:
+    return made.id.partition(":")[0]
+
+
 def _payout(parcel: Parcel) -> str:
     money, owed, rest = _sides(parcel)
     return "Transfer" if len(money) == 2 and not owed and not rest else ""
@@ -107,14 +146,18 @@ _CHOICES: dict[str, Callable[[Parcel], str]] = {
     "refund": _refund,
     "credit_note": _credit_note,
     "bill": _bill,
+    "bill_payment": _bill_payment,
+    "bank_transaction": _bank_transaction,
     "payout": _payout,
 }
 
 
-def _sides(parcel: Parcel) -> tuple[list[JournalLine], list[JournalLine], list[JournalLine]]:
-    """Postings to where money is, to what customers owe, and the rest."""
+def _sides(
+    parcel: Parcel, owing: str = "receivable"
+) -> tuple[list[JournalLine], list[JournalLine], list[JournalLine]]:
+    """Postings to where money is, to what customers owe (or we do), and the rest."""
     money = [line for line in parcel.journal if line.role in MONEY]
-    owed = [line for line in parcel.journal if line.role == "receivable"]
+    owed = [line for line in parcel.journal if line.role == owing]
     return money, owed, [line for line in parcel.journal if line not in money and line not in owed]
 
 
@@ -206,8 +249,9 @@ def _credit_memo(parcel: Parcel) -> dict[str, Any]:
 
 
 def _payment_body(parcel: Parcel) -> dict[str, Any]:
-    """Not applied to an invoice: that is done there. Its reference number is ours: it has no other."""
-    [money], [owed], _ = _sides(parcel)
+    """Applied to the invoices it settles; what is left is the customer's credit there. Its reference number
+    is ours: it has no other."""
+    [money], [owed, *_], _ = _sides(parcel)
     return {
         "DocNumber": None,
         "PaymentRefNum": parcel.reference,
@@ -215,6 +259,31 @@ def _payment_body(parcel: Parcel) -> dict[str, Any]:
         "TotalAmt": _money(money.amount, money.currency),
         "ARAccountRef": _ref(parcel.names("account", owed.account)),
         "DepositToAccountRef": _ref(parcel.names("account", money.account)),
+        "Line": _applied(parcel, "Invoice"),
+    }
+
+
+def _applied(parcel: Parcel, name: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "Amount": _money(link.amount, link.currency),
+            "LinkedTxn": [{"TxnId": link.made.id.partition(":")[2], "TxnType": name}],
+        }
+        for link in parcel.links
+        if entity_of(link.made) == name
+    ]
+
+
+def _bill_payment_body(parcel: Parcel) -> dict[str, Any]:
+    [money], [owed, *_], _ = _sides(parcel, "payable")
+    kind, how, account = PAYING[parcel.names.group("account", money.account)]
+    return {
+        "VendorRef": _ref(parcel.contact),
+        "APAccountRef": _ref(parcel.names("account", owed.account)),
+        "PayType": kind,
+        how: {account: _ref(parcel.names("account", money.account))},
+        "TotalAmt": _money(-money.amount, money.currency),
+        "Line": _applied(parcel, "Bill"),
     }
 
 
@@ -290,6 +359,7 @@ _BODIES: dict[str, Callable[[Parcel], dict[str, Any]]] = {
     "RefundReceipt": _refund_receipt,
     "CreditMemo": _credit_memo,
     "Bill": _bill_body,
+    "BillPayment": _bill_payment_body,
     "Transfer": _transfer,
     "JournalEntry": _journal,
 }

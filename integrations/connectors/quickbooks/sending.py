@@ -35,7 +35,9 @@ def create(parcel: Parcel) -> Write:
 def update(parcel: Parcel) -> Write | None:
     """Only what we say is changed; None where it has to become another entity."""
     name, identity = _standing(parcel)
-    if entity(parcel) != name:
+    # What was applied to it would be more than it comes to: that is taken off first.
+    too_much = parcel.applied > int(parcel.draft.get("total") or 0)
+    if entity(parcel) != name or too_much:
         return None
     changed = {**body(parcel, name), **_version(parcel, identity), "sparse": True}
     return Write(f"{COMPANY}/{name.lower()}", _given(changed))
@@ -129,7 +131,17 @@ def _is_void(row: Mapping[str, Any]) -> bool:
 
 
 _NAMES = frozenset(
-    {"SalesReceipt", "Invoice", "Payment", "RefundReceipt", "CreditMemo", "Bill", "Transfer", "JournalEntry"}
+    {
+        "SalesReceipt",
+        "Invoice",
+        "Payment",
+        "RefundReceipt",
+        "CreditMemo",
+        "Bill",
+        "BillPayment",
+        "Transfer",
+        "JournalEntry",
+    }
 )
 PATHS = {name.lower(): name for name in _NAMES}
 CONTACTED = ("invoice", "payment", "refund", "credit_note", "bill", "bill_payment")

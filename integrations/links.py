@@ -1,0 +1,227 @@
+"""What a delivery settles: the invoices and bills that must be there before it, and how much goes to each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, prefetch_related_objects
+
+from integrations.destination import Destination, Link, Made
+from integrations.models import Delivery, DeliveryLink, Integration, Route
+from ledgerhub.ledger.models import Allocation, Document, Entry, Posting
+
+# In which account what a document settles was open, and the field of its draft that names it.
+SETTLED = ("invoice", "bill")
+_NAMED_BY = {"payment": "invoice", "credit_note": "invoice", "refund": "invoice", "bill_payment": "bill"}
+_OPEN_IN = ("receivable", "payable")
+_TO_STAND = (Delivery.Action.CREATE, Delivery.Action.UPDATE)
+_UNDONE = (*Delivery.OPEN, Delivery.State.FAILED)
+_UNDER_WAY = (Delivery.State.SENDING, Delivery.State.UNCERTAIN)
+
+
+class Share(NamedTuple):
+    """How much of a document (by its id) another one settles, in minor units."""
+
+    document: int
+    amount: int
+
+
+# ── planned ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def attach(takes: Destination, deliveries: Sequence[Delivery]) -> None:
+    """Keep what these new deliveries settle, where the system can be told."""
+    if not takes.settles:
+        return
+    going = [one for one in deliveries if one.action in _TO_STAND and one.document is not None]
+    shares = shares_of([one.document for one in going if one.document is not None])
+    DeliveryLink.objects.bulk_create(
+        DeliveryLink(delivery=one, document_id=share.document, amount=share.amount)
+        for one in going
+        for share in shares.get(one.document_id or 0, ())
+    )
+
+
+def shares_of(documents: Sequence[Document]) -> dict[int, list[Share]]:
+    """What each document settles: as allocated by people, else all of it as the document itself says."""
+    found: dict[int, list[Share]] = {}
+    rows = Allocation.objects.filter(by__in=documents, document__kind__in=SETTLED).order_by("pk")
+    for by, settled, part in rows.values_list("by", "document", "amount"):
+        found.setdefault(by, []).append(Share(settled, part))
+    naming = [one for one in documents if one.pk not in found and _named(one)]
+    amounts = _open_amounts(one.pk for one in naming)
+    targets = _targets(naming)
+    for one in naming:
+        if (target := targets.get(one.pk)) and (amount := amounts.get(one.pk)):
+            found[one.pk] = [Share(target, amount)]
+    return found
+
+
+def _named(document: Document) -> str:
+    """The id or number of the invoice or bill that a document names."""
+    return str(document.data.get(_NAMED_BY.get(document.kind, "")) or "")
+
+
+def _open_amounts(documents: Iterable[int]) -> dict[int, int]:
+    """What each document posted to receivables or payables, without its sign."""
+    rows = Posting.objects.filter(
+        entry__document__in=list(documents),
+        entry__reverses__isnull=True,
+        entry__reversed_by__isnull=True,
+        account__role__in=_OPEN_IN,
+    )
+    sums = rows.order_by().values("entry__document").annotate(whole=Sum("amount"))
+    return {row["entry__document"]: abs(row["whole"]) for row in sums}
+
+
+def _targets(documents: Sequence[Document]) -> dict[int, int]:
+    """Document -> the one it names: of the same integration, else of any; none where several may be meant."""
+    texts = {_named(one) for one in documents}
+    if not texts:
+        return {}
+    rows = Document.objects.filter(
+        Q(external_id__in=texts) | Q(number__in=texts),
+        organization_id=documents[0].organization_id,
+        kind__in=SETTLED,
+    ).exclude(status__in=("draft", "void"))
+    prefetch_related_objects(documents, "source")
+    known = list(rows.values_list("pk", "kind", "external_id", "number", "source__key"))
+    found: dict[int, int] = {}
+    for one in documents:
+        named, kind, home = _named(one), _NAMED_BY[one.kind], _scope(one.source.key)
+        fitting = [row for row in known if row[1] == kind and named in row[2:4]]
+        near = [row for row in fitting if _scope(row[4]) == home] or fitting
+        if len(near) == 1:
+            found[one.pk] = near[0][0]
+    return found
+
+
+def _scope(key: str) -> str:
+    """Whose ids the documents of a source are known by: its integration's."""
+    return key.partition("/")[0]
+
+
+# ── waited for ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def held_up(takes: Destination) -> Exists:
+    """Whether a delivery (the outer row) waits for what it settles: planned, or about to be; an outer query
+    of planned ones asks. What is to be taken back is not waited for: its void waits for us."""
+    there = Delivery.objects.filter(
+        integration=OuterRef("delivery__integration"), document=OuterRef("document")
+    )
+    undone = there.filter(state__in=_UNDONE)
+    void_after = undone.filter(action=Delivery.Action.VOID, pk__gt=OuterRef("delivery"))
+    coming = undone.filter(action__in=_TO_STAND)
+    route = Route.objects.filter(
+        destination=OuterRef("delivery__integration"),
+        source=OuterRef("document__source"),
+        enabled=True,
+        mode=Route.Mode.EACH,
+        start_date__lte=OuterRef("document__date"),
+    )
+    standing = Entry.objects.filter(
+        document=OuterRef("document"), reverses__isnull=True, reversed_by__isnull=True
+    )
+    kinds = [one.kind for one in takes.takes]
+    unplanned = ~Exists(there) & Q(document__kind__in=kinds) & Exists(route) & Exists(standing)
+    return Exists(
+        DeliveryLink.objects.filter(delivery=OuterRef("pk"))
+        .filter(Exists(coming) | unplanned)
+        .exclude(Exists(void_after))
+    )
+
+
+def waiting(takes: Destination, deliveries: Iterable[Delivery]) -> dict[int, str]:
+    """Delivery -> what it waits for, in words; of those that wait."""
+    ids = [one.pk for one in deliveries if one.state == Delivery.State.PLANNED]
+    held = Delivery.objects.filter(held_up(takes), pk__in=ids) if ids and takes.settles else ()
+    return {one.pk: _waits_words(one) for one in held}
+
+
+def _waits_words(delivery: Delivery) -> str:
+    documents = Document.objects.filter(pk__in=delivery.links.values("document"))
+    failed = Delivery.objects.filter(
+        integration_id=delivery.integration_id, document__in=documents, state=Delivery.State.FAILED
+    )
+    why = "which needs you" if failed.exists() else "which is still on its way"
+    return f"Waits for {', '.join(str(one) for one in documents)}, {why}."
+
+
+# ── sent ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def links_of(takes: Destination, delivery: Delivery) -> list[tuple[Link, Document]]:
+    """What the delivery settles of what stands over there, with our document; nothing of what is there in a
+    form that cannot be settled, is in another currency, or has nothing open left."""
+    found = []
+    for row in delivery.links.select_related("document__contact").order_by("pk"):
+        made, document = standing(delivery.integration, row.document), row.document
+        amount = min(row.amount, _still_open(takes, delivery, document))
+        same = delivery.document is not None and delivery.document.currency == document.currency
+        if made and entity_of(made.id) in takes.settles and same and amount > 0:
+            found.append((Link(document.kind, made, amount, document.currency), document))
+    return found
+
+
+def entity_of(external_id: str) -> str:
+    """`Invoice:129` -> Invoice."""
+    return external_id.partition(":")[0]
+
+
+def standing(integration: Integration, document: Document | None, **more: Any) -> Made | None:
+    """What stands over there of a document (`more` narrows its deliveries); None where nothing does."""
+    rows = Delivery.objects.filter(
+        integration=integration, document=document, state=Delivery.State.DELIVERED, **more
+    )
+    last = rows.order_by("-revision").first()
+    if last is None or last.action == Delivery.Action.VOID:
+        return None
+    return Made(last.external_id, last.external_version, last.external_number)
+
+
+def _still_open(takes: Destination, delivery: Delivery, document: Document) -> int:
+    """What our books say is open of it, without what goes to it before us."""
+    owed = _open_amounts([document.pk]).get(document.pk, 0)
+    before = _settling(delivery.integration, document).exclude(document=delivery.document)
+    before = before.filter(Q(state=Delivery.State.DELIVERED) | Q(pk__lt=delivery.pk))
+    return owed - sum(_newest(takes, before, document).values())
+
+
+def applied(takes: Destination, delivery: Delivery) -> int:
+    """How much of the delivery's document others settle over there."""
+    if delivery.document is None or delivery.document.kind not in SETTLED:
+        return 0
+    rows = _settling(delivery.integration, delivery.document).exclude(state=Delivery.State.PLANNED)
+    return sum(_newest(takes, rows, delivery.document).values())
+
+
+def holders(takes: Destination, delivery: Delivery) -> list[Document]:
+    """Documents that settle the delivery's over there: while they do, it cannot be taken back."""
+    if delivery.document is None or not takes.settles or delivery.document.kind not in SETTLED:
+        return []
+    rows = _settling(delivery.integration, delivery.document).exclude(state=Delivery.State.PLANNED)
+    ids = _newest(takes, rows, delivery.document)
+    return list(Document.objects.filter(pk__in=ids).order_by("pk"))
+
+
+def _settling(integration: Integration, document: Document) -> QuerySet[Delivery]:
+    """Deliveries that settle the document, done or on their way, each the last that its document has."""
+    own = Delivery.objects.filter(integration=integration, document=OuterRef("document"))
+    later = own.filter(revision__gt=OuterRef("revision"), state=Delivery.State.DELIVERED)
+    rows = Delivery.objects.filter(integration=integration, links__document=document, action__in=_TO_STAND)
+    return rows.filter(state__in=(*Delivery.OPEN, Delivery.State.DELIVERED)).filter(~Exists(later))
+
+
+def _newest(takes: Destination, rows: QuerySet[Delivery], document: Document) -> dict[int, int]:
+    """Settling document -> how much it settles. One that arrived in a form that settles nothing does not
+    count."""
+    entities = set(takes.settles.values())
+    found = {
+        one.document_id: one
+        for one in rows.order_by("revision")
+        if one.document_id and (one.state in Delivery.OPEN or entity_of(one.external_id) in entities)
+    }
+    links = DeliveryLink.objects.filter(delivery__in=found.values(), document=document)
+    return dict(links.values_list("delivery__document", "amount"))
