@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from django.db import transaction
@@ -16,11 +16,15 @@ from reconciliation.models import MatchRun
 
 
 class Outcome(NamedTuple):
-    """What a pass saw and found: lines matched, the newest rows it saw, what is worth telling in words."""
+    """What a pass saw and found: lines matched, the newest rows it saw, what is worth telling in words.
+
+    `seen`: which of the last rows it saw, where it did not see all there were.
+    """
 
     lines: int
     marks: Marks
     message: str
+    seen: Sequence[str] = ()
 
 
 def conclude(
@@ -43,6 +47,9 @@ def conclude(
         applying.approve_soon(account)
         if run is not None:
             figures = {"lines": outcome.lines, "proposals": proposals}
-            seen = {"last_posting_id": outcome.marks.posting, "last_line_id": outcome.marks.line}
-            jobs.finish(run, MatchRun.State.DONE, outcome.message, **figures, **seen)
+            before = MatchRun.objects.filter(account=account, state=MatchRun.State.DONE).order_by("-pk")
+            MatchRun.objects.filter(pk__in=before.values("pk")[:1]).update(seen=[])
+            marks = {"last_posting_id": outcome.marks.posting, "last_line_id": outcome.marks.line}
+            seen = list(outcome.seen)
+            jobs.finish(run, MatchRun.State.DONE, outcome.message, **figures, **marks, seen=seen)
     return proposals

@@ -54,7 +54,7 @@ def take_up_dropped(kind: type[Job], queue: Callable[[Any], None], *, too_often:
             queue(job)
 
 
-def finish(job: Job, state: str, message: str, **figures: int) -> None:
+def finish(job: Job, state: str, message: str, **figures: object) -> None:
     _rows(type(job)).filter(pk=job.pk).update(
         state=state, finished_at=timezone.now(), message=message[:500], stage="", percent=100, **figures
     )

@@ -39,6 +39,8 @@ class MatchRun(Job):
     # The newest rows this pass may have seen: a later one asks for the next pass.
     last_line_id = models.BigIntegerField(default=0)
     last_posting_id = models.BigIntegerField(default=0)
+    # Of the last rows up to there (`L1`, `P2`) those it saw; empty where a later pass has looked since.
+    seen = models.JSONField(default=list)
     # The index of open rows on disk that it wrote.
     index_key = models.CharField(max_length=40, blank=True)
 

@@ -269,3 +269,25 @@ def test_what_a_sync_brings_is_matched_at_once(bank: Account) -> None:
     assert drain() == 2
     run = MatchRun.objects.latest("pk")
     assert (run.incremental, run.state) == (True, "done")
+
+
+def test_lines_without_a_proposal_are_not_looked_at_again(bank: Account) -> None:
+    make_line(bank, 31_337, description="NOBODY KNOWS")
+    assert pass_over_new(bank).lines == 1
+    line = make_line(bank, 31_338, description="NOR THIS")
+    run = pass_over_new(bank)
+    assert (run.lines, f"L{line.pk}" in run.seen) == (1, True)
+    assert [one.seen for one in MatchRun.objects.filter(pk__lt=run.pk)] == [[], []]
+
+
+def test_a_row_that_comes_late_is_looked_at(bank: Account) -> None:
+    """Its transaction was open while a pass looked: its number is below the marks of that pass."""
+    row = make_payout(bank, 1234, id="po_late")
+    late = make_line(bank, 1234, description="STRIPE po_late")
+    make_line(bank, 31_337, description="NOBODY KNOWS")
+    booked = late.pending
+    StatementLine.objects.filter(pk=late.pk).update(pending=True)
+    pass_over_new(bank)
+    StatementLine.objects.filter(pk=late.pk).update(pending=booked)
+    assert pass_over_new(bank).lines == 1
+    assert frozenset({f"L{late.pk}", f"P{row.pk}"}) in proposed(bank)
