@@ -61,15 +61,17 @@ def keep_in_step(
     What a person refused does not come back; proposals that stay keep their id. `only`: line ids to
     which this is confined. Call it with the account locked (`decisions.lock`).
     """
-    refused = _refused(account)
-    wanted = {each.mark: each for each in proposals if each.mark not in refused}
+    found = {each.mark: each for each in proposals}
+    wanted = {mark: each for mark, each in found.items() if mark not in _refused(account, found)}
     standing = Match.objects.filter(account=account, state=Match.State.PROPOSED, method=method)
     if only is not None:
         standing = standing.filter(rows__statement_line__in=list(only))
     known = {made.fingerprint: made for made in standing}
-    Match.objects.filter(pk__in=[made.pk for mark, made in known.items() if mark not in wanted]).delete()
-    renewed = [_filled(made, wanted[mark], run) for mark, made in known.items() if mark in wanted]
-    Match.objects.bulk_update(renewed, _FILLED, batch_size=_BATCH)
+    gone = [made.pk for mark, made in known.items() if mark not in wanted]
+    if gone:
+        Match.objects.filter(pk__in=gone).delete()
+    renewed = [made for mark, made in known.items() if mark in wanted and _fill(made, wanted[mark], run)]
+    Match.objects.bulk_update(renewed, ["probability", "tie", "evidence", "rule", "run"], batch_size=_BATCH)
     _create(account, method, {mark: each for mark, each in wanted.items() if mark not in known}, run)
     _drop_weaker(method, [each.line_id for each in wanted.values()])
     return len(wanted)
@@ -84,30 +86,31 @@ def _drop_weaker(method: str, line_ids: Sequence[int]) -> None:
         Match.objects.filter(pk__in=list(weaker)).delete()
 
 
-def _refused(account: Account) -> set[str]:
+def _refused(account: Account, marks: Collection[str]) -> set[str]:
+    """Which of these people refused."""
+    if not marks:
+        return set()
     rows = Match.objects.filter(account=account, state=Match.State.REJECTED)
-    return set(rows.values_list("fingerprint", flat=True))
+    return set(rows.values_list("fingerprint", flat=True)) & set(marks)
 
 
-_FILLED = ["probability", "tie", "evidence", "run", "rule"]
+_FILLED = ["probability", "tie", "evidence", "rule_id"]
 
 
-def _filled(made: Match, proposal: CodedProposal, run: MatchRun | None) -> Match:
+def _fill(made: Match, proposal: CodedProposal, run: MatchRun | None) -> bool:
+    """Write the proposal's values into the match; gives whether any but its run is another than before."""
+    before = [getattr(made, name) for name in _FILLED]
     made.probability, made.tie, made.rule_id = proposal.probability, proposal.tie, proposal.rule_id
     made.evidence = [[label, weight] for label, weight in proposal.evidence]
     made.run = run
-    return made
+    return [getattr(made, name) for name in _FILLED] != before
 
 
 def _create(account: Account, method: str, fresh: Mapping[str, CodedProposal], run: MatchRun | None) -> None:
-    made_of = {
-        mark: _filled(
-            Match(organization_id=account.organization_id, account=account, method=method, fingerprint=mark),
-            proposal,
-            run,
-        )
-        for mark, proposal in fresh.items()
-    }
+    about = {"organization_id": account.organization_id, "account": account, "method": method}
+    made_of = {mark: Match(fingerprint=mark, **about) for mark in fresh}
+    for mark, proposal in fresh.items():
+        _fill(made_of[mark], proposal, run)
     Match.objects.bulk_create(made_of.values(), batch_size=_BATCH)
     rows, codings = [], []
     for mark, proposal in fresh.items():

@@ -65,7 +65,7 @@ def propose(account: Account, run: MatchRun, *, progress: Progress) -> int | Non
     result = match(*near.tables, whole=kept.whole, calibration=judging.calibration)
     matched = {row for proposal in result.proposals for row in proposal.line_ids}
     unexplained = _lines(seeds) - {int(row[1:]) for row in matched}
-    habits = suggesting.habits_for(account) if unexplained else None
+    habits = suggesting.habits_for(account, anew=False) if unexplained else None
     outcome = Outcome(len(news.new), marks, "; ".join(result.limits_reached), news.seen)
     with transaction.atomic():
         lock(account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from django.db import connection
@@ -188,3 +189,16 @@ def test_the_cards_take_as_many_queries_for_many(bank: Account) -> None:
         counts.append(len(seen))
     assert counts[0] == counts[1] <= 9
     assert MatchCoding.objects.count() == 60
+
+
+def test_only_what_changed_is_written(bank: Account) -> None:
+    first, second = make_line(bank, -1200), make_line(bank, -1300)
+    propose(bank, first, second)
+    with CaptureQueriesContext(connection) as seen:
+        propose(bank, first, second)
+    assert [query["sql"] for query in seen if query["sql"].startswith(("UPDATE", "INSERT", "DELETE"))] == []
+    surer = replace(split(bank, first), probability=0.9)
+    with CaptureQueriesContext(connection) as seen:
+        coded.keep_in_step(bank, "category", [surer, split(bank, second)])
+    assert len([query for query in seen if query["sql"].startswith("UPDATE")]) == 1
+    assert list(Match.objects.order_by("pk").values_list("probability", flat=True)) == [0.9, None]

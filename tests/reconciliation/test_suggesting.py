@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation import cards, decisions, runs, suggesting
+from reconciliation.categories import Asked, Booked, Habits, learn
 from reconciliation.models import Match
 from reconciliation.selection import Coding, Selection
 from tests.ledger.books import book
@@ -164,3 +166,63 @@ def test_the_same_pass_twice_keeps_the_suggestion(bank: Account, approver: User)
     runs.propose(bank)
     assert Match.objects.get(state="proposed") == first
     assert Decimal(str(first.probability)) == Decimal("0.8824")
+
+
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bookings each learning was of."""
+    found: list[int] = []
+
+    def counted(bookings: Sequence[Booked], names: Mapping[int, str]) -> Habits:
+        found.append(len(bookings))
+        return learn(bookings, names)
+
+    monkeypatch.setattr(suggesting, "learn", counted)
+    return found
+
+
+def guess(habits: Habits | None, bank: Account, text: str) -> str:
+    """The role of the account that is suggested for a payment to this payee."""
+    assert habits is not None
+    [found] = habits.suggest([Asked(text, -1000)])
+    return Account.objects.get(pk=found.account).role if found else ""
+
+
+def test_nothing_is_learned_twice(bank: Account, approver: User, learned: list[int]) -> None:
+    code(bank, approver, "supplies")
+    make_line(bank, -1500, description="DHL EXPRESS", date=LATER)
+    for _ in range(2):
+        assert guess(suggesting.habits_for(bank), bank, "DHL EXPRESS") == "supplies"
+        assert suggesting.habits_for(bank, anew=False) is suggesting.habits_for(bank)
+    assert learned == [3]
+
+
+def test_what_was_decided_since_is_added_and_an_undone_decision_unlearned(
+    bank: Account, approver: User, learned: list[int]
+) -> None:
+    code(bank, approver, "supplies")
+    make_line(bank, -1500, description="DHL EXPRESS", date=LATER)
+    suggesting.habits_for(bank, anew=False)
+    made = code(bank, approver, "software", text="OVH CLOUD")
+    habits = suggesting.habits_for(bank, anew=False)
+    assert (guess(habits, bank, "OVH CLOUD"), guess(habits, bank, "DHL EXPRESS")) == ("software", "supplies")
+    assert learned == [3]
+    for each in made:
+        decisions.undo(each, user=approver)
+    assert guess(suggesting.habits_for(bank, anew=False), bank, "OVH CLOUD") == ""
+    assert learned == [3, 3]
+    code(bank, approver, "software", text="OVH CLOUD")
+    suggesting.habits_for(bank, anew=False)
+    suggesting.habits_for(bank)
+    assert learned == [3, 3, 6]
+
+
+def test_an_account_that_was_archived_is_suggested_no_more(
+    bank: Account, approver: User, learned: list[int]
+) -> None:
+    code(bank, approver, "supplies")
+    make_line(bank, -1500, description="DHL EXPRESS", date=LATER)
+    suggesting.habits_for(bank, anew=False)
+    Account.objects.filter(role="supplies").update(archived_at=timezone.now())
+    assert guess(suggesting.habits_for(bank, anew=False), bank, "DHL EXPRESS") == ""
+    assert learned == [3, 3]
