@@ -15,7 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import alerts, links, outbox, parcels, recipients
+from integrations import alerts, facing, holding, links, outbox, parcels, recipients
 from integrations.answers import Busy, Invalid, Moved, NotFound
 from integrations.client import Client
 from integrations.connection import Calls, connect
@@ -53,6 +53,7 @@ class Van:
     client: Client
     calls: Calls
     names: NamesThere
+    there: facing.AccountsThere
 
     def of(self, delivery: Delivery) -> Takes:
         found = self.takes.of(delivery.kind)
@@ -86,7 +87,8 @@ def run_slice(integration_id: int) -> None:
     client, calls = connect(integration, purpose="deliver")
     try:
         with client:
-            van = Van(integration, outbox.destination(integration), client, calls, NamesThere(integration))
+            takes, names = outbox.destination(integration), NamesThere(integration)
+            van = Van(integration, takes, client, calls, names, facing.AccountsThere(integration))
             if van.takes.preparation and is_due(integration):
                 _prepare(van, van.takes.preparation)
             while time.monotonic() < deadline and _round(van):
@@ -230,17 +232,15 @@ def _deliver(van: Van, delivery: Delivery) -> None:
         _done(van, delivery, Made(""))  # nothing stands there
         return
     parcel = van.addressed(takes, parcel)
-    if delivery.attempts > 1:
-        # An earlier try may have done it: ask, whatever it left behind.
+    if delivery.attempts > 1 or delivery.action != Delivery.Action.CREATE:
+        # An earlier try may have done it, and people may have changed what stands there: ask first.
         found = recipients.ask(van.client, takes, parcel)
-        if delivery.action == Delivery.Action.CREATE and found is not None:
-            _attach(van, takes, parcel, found)
-            _done(van, delivery, found, adopted=True)
+        if (done := holding.arrived(delivery, parcel, found, van.there)) is not None:
+            if delivery.action != Delivery.Action.VOID:
+                _attach(van, takes, parcel, done)
+            _done(van, delivery, done, adopted=True)
             return
-        if delivery.action == Delivery.Action.VOID and found is None:
-            _done(van, delivery, parcel.made or Made(""), adopted=True)
-            return
-        parcel = replace(parcel, made=found or parcel.made)
+        parcel = replace(parcel, made=holding.to_change(delivery, parcel, found))
     write = _write(takes, delivery, parcel)
     if write is None:
         _replace(delivery)
@@ -334,6 +334,8 @@ def _done(
             external_id=made.id[:120],
             external_version=made.version[:60],
             external_number=made.number[:60],
+            fingerprint=made.stands.fingerprint if made.stands else "",
+            held_version="",
             adopted=adopted,
             call=call,
         )
@@ -434,6 +436,8 @@ def _put_aside(van: Van, delivery: Delivery, error: LedgerHubError, call: ApiCal
     words = _words(error)
     if isinstance(error, LeftOut):
         _settle(delivery, Delivery.State.DISMISSED, error=words, call=call)
+    elif isinstance(error, holding.Held):
+        _give_up(van, delivery, words, call, held_version=error.version[:60])
     elif isinstance(error, RecordError | Invalid | NotFound):
         _give_up(van, delivery, words, call)
     elif isinstance(error, Busy | _Waits):
@@ -470,9 +474,11 @@ def _again(delivery: Delivery) -> str:
     return Delivery.State.PLANNED if delivery.attempts == 1 else Delivery.State.UNCERTAIN
 
 
-def _give_up(van: Van, delivery: Delivery, words: str, call: ApiCall | None) -> None:
+def _give_up(
+    van: Van, delivery: Delivery, words: str, call: ApiCall | None, *, held_version: str = ""
+) -> None:
     """A person must act: said on the delivery and its document, one alert for all of them."""
-    _settle(delivery, Delivery.State.FAILED, error=words, call=call)
+    _settle(delivery, Delivery.State.FAILED, error=words, call=call, held_version=held_version)
     count = Delivery.objects.filter(integration=van.integration, state=Delivery.State.FAILED).count()
     documents = "1 document" if count == 1 else f"{count} documents"
     alerts.raise_incident(
@@ -484,16 +490,3 @@ def _give_up(van: Van, delivery: Delivery, words: str, call: ApiCall | None) -> 
 
 def _key_of(integration: Integration) -> str:
     return f"deliveries:{integration.pk}"
-
-
-# ── what people decide ──────────────────────────────────────────────────────────────────────────────
-
-
-def retry(deliveries: Sequence[int], integration: Integration) -> int:
-    """Try again what had failed; what may have arrived is asked for first."""
-    count = Delivery.objects.filter(
-        pk__in=deliveries, integration=integration, state=Delivery.State.FAILED
-    ).update(state=Delivery.State.UNCERTAIN, not_before=None, error="", finished_at=None)
-    if count:
-        enqueue(integration)
-    return count

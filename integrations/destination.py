@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from integrations.standing import Books, Standing
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.payment_state import PaymentState
 
@@ -17,21 +18,27 @@ What = Literal["account", "tax", "contact", "item", "bank"]
 
 
 class Made(NamedTuple):
-    """What stands over there: its id, its version where updates must name one (a SyncToken), its number."""
+    """What stands over there: its id, its version where updates must name one (a SyncToken), its number, and
+    what it says where the answer tells it. `fingerprint` is that of what we left there, kept with the
+    delivery: from it we know whether people changed it since."""
 
     id: str
     version: str = ""
     number: str = ""
+    stands: Standing | None = None
+    fingerprint: str = ""
 
 
 class Named(NamedTuple):
-    """One thing of theirs that ours can be mapped to; `group` sorts a long list (an account's type)."""
+    """One thing of theirs that ours can be mapped to; `group` sorts a long list (an account's type);
+    `account`: the id of the account that an item is booked to."""
 
     id: str
     name: str
     group: str = ""
     code: str = ""
     active: bool = True
+    account: str = ""
 
 
 class Names(Protocol):
@@ -193,10 +200,11 @@ class Destination:
     `contact` makes a party that is not there yet (a name that is taken is tried with a suffix), `nobody` is
     the name of the one for documents without any; `needs` are names to choose beside those of our accounts,
     `items`: the roles of accounts that need an item, too; `at_once`: how many requests may be under way
-    together. One that does not `keep_books` (a CRM) needs no names for accounts and takes no summaries.
-    `makes_contacts`: the setting without which a contact that is not there is not made, and what is with
-    them left out. `settles`: what can be settled there -> what settles it ("Invoice": "Payment"), where ids
-    begin with the entity (`Invoice:129`); a payment then waits for its invoice and is applied to it."""
+    together; `books`: how what stands there is seen, where it can be. One that does not `keep_books` (a CRM)
+    needs no names for accounts and takes no summaries. `makes_contacts`: the setting without which a contact
+    that is not there is not made, and what is with them left out. `settles`: what can be settled there ->
+    what settles it ("Invoice": "Payment"), where ids begin with the entity (`Invoice:129`); a payment then
+    waits for its invoice and is applied to it."""
 
     takes: tuple[Takes, ...]
     listings: tuple[Listing, ...] = ()
@@ -208,6 +216,7 @@ class Destination:
     key_param: str = ""
     at_once: int = 1
     batch: Batch | None = None
+    books: Books | None = None
     keeps_books: bool = True
     makes_contacts: str = ""
     preparation: Preparation | None = None

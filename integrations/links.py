@@ -178,7 +178,7 @@ def standing(integration: Integration, document: Document | None, **more: Any) -
     last = rows.order_by("-revision").first()
     if last is None or last.action == Delivery.Action.VOID:
         return None
-    return Made(last.external_id, last.external_version, last.external_number)
+    return Made(last.external_id, last.external_version, last.external_number, fingerprint=last.fingerprint)
 
 
 def _still_open(takes: Destination, delivery: Delivery, document: Document) -> int:

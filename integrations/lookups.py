@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from integrations.facing import AccountsThere
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.models import Account, Contact, ContactIdentity, Item
 
@@ -11,8 +12,9 @@ from ledgerhub.ledger.models import Account, Contact, ContactIdentity, Item
 class LedgerLookups:
     """Answers from the organization's ledger; accounts are read once, the rest on demand."""
 
-    def __init__(self, organization: Organization) -> None:
+    def __init__(self, organization: Organization, there: AccountsThere) -> None:
         self.organization = organization
+        self._there = there
         self._contacts: dict[tuple[str, str], str | None] = {}
         self._items: dict[str, str | None] = {}
 
@@ -33,6 +35,9 @@ class LedgerLookups:
     def account(self, by: str, value: str) -> str | None:
         """The account's code by code, name or role."""
         return self._accounts.get((by, value.casefold()))
+
+    def account_there(self, at: str) -> str:
+        return self._there.code(at)
 
     @cached_property
     def _accounts(self) -> dict[tuple[str, str], str]:

@@ -45,6 +45,9 @@ class NoLookups:
     def account(self, by: str, value: str) -> str | None:
         return None
 
+    def account_there(self, at: str) -> str:
+        raise Unusable(f"The books have no account for {at}")
+
 
 @dataclass(frozen=True, slots=True)
 class MappingContext:

@@ -67,6 +67,7 @@ def _keep(integration: Integration, found: Mapping[tuple[str, str], Named], kind
             name=one.name[:240],
             group=one.group[:120],
             code=one.code[:60],
+            account=one.account[:120],
             active=one.active,
             listed_at=now,
         )
@@ -76,7 +77,7 @@ def _keep(integration: Integration, found: Mapping[tuple[str, str], Named], kind
         rows,
         update_conflicts=True,
         unique_fields=["integration", "what", "external_id"],
-        update_fields=["name", "group", "code", "active", "listed_at"],
+        update_fields=["name", "group", "code", "account", "active", "listed_at"],
         batch_size=500,
     )
     gone = Listed.objects.filter(integration=integration, what__in=list(kinds), listed_at__lt=now)

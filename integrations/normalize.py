@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from django.utils import timezone
 
 from integrations import registry
+from integrations.facing import AccountsThere
 from integrations.lookups import LedgerLookups
 from integrations.mapping import CompiledMapping, MappingContext, compile_mapping
 from integrations.models import MappingVersion, Quarantine, RawRecord, Stream, SyncRun
@@ -99,7 +100,7 @@ def context(stream: Stream) -> MappingContext:
         timezone=organization.timezone,
         currency=organization.base_currency,
         settings=registry.connector(stream.integration).with_defaults(stream.integration.settings),
-        lookups=LedgerLookups(organization),
+        lookups=LedgerLookups(organization, AccountsThere(stream.integration)),
     )
 
 

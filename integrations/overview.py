@@ -160,7 +160,7 @@ def _stream_spec(stream: Stream) -> StreamSpec | None:
 
 def _place(row: StreamRow) -> int:
     spec = connectors.get(row.stream.integration.connector)
-    return [stream.key for stream in spec.streams].index(row.stream.key)
+    return [stream.key for stream in spec.all_streams].index(row.stream.key)
 
 
 def _add_runs(rows: Sequence[StreamRow]) -> None:

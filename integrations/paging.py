@@ -158,6 +158,32 @@ class InQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class InQueries:
+    """Several query texts, one after the other, as one list: `{position}` and `{size}` in each are where its
+    page begins and how long it is. A position is `2:501`: in the third text, from the 501st on."""
+
+    texts: tuple[str, ...]
+    size: int
+    param: str = "query"
+    first: int = 1
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        number, start = self._place(position)
+        text = self.texts[number].replace("{position}", str(start)).replace("{size}", str(self.size))
+        return {self.param: text}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        number, start = self._place(position)
+        if len(answer.records) >= self.size:
+            return f"{number}:{start + len(answer.records)}"
+        return f"{number + 1}:{self.first}" if number + 1 < len(self.texts) else None
+
+    def _place(self, position: Position | None) -> tuple[int, int]:
+        number, _, start = str(position or f"0:{self.first}").partition(":")
+        return int(number), int(start)
+
+
+@dataclass(frozen=True, slots=True)
 class LinkHeader:
     """The `Link` header's rel="next" is the address of the next page (RFC 8288)."""
 

@@ -81,7 +81,10 @@ def parcel(takes: Destination, delivery: Delivery, names: NamesThere) -> Parcel:
 
 
 def standing(delivery: Delivery) -> Made | None:
-    """What earlier deliveries of the same document left over there; None where nothing stands."""
+    """What earlier deliveries of the same document left over there; None where nothing stands, or where it is
+    made anew whatever stood there."""
+    if delivery.action == Delivery.Action.CREATE:
+        return None
     return links.standing(
         delivery.integration, delivery.document, summary=delivery.summary, revision__lt=delivery.revision
     )

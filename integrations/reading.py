@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from integrations import answers
 from integrations.answers import Moved, TooDear, TooMany
-from integrations.paging import MAX_PAGES, Answer, GraphQL, Guard, LinkHeader, Position
-from integrations.records import MISBUILT, Record, dig, put
+from integrations.paging import MAX_PAGES, Answer, GraphQL, Guard, InQueries, LinkHeader, Params, Position
+from integrations.records import MISBUILT, Record, dig, fill, put
 from integrations.spec import (
     Bookmark,
     Children,
@@ -186,7 +186,7 @@ class Reader:
         start, values = _span(stream, state)
         url = _address(read, position)
         while True:
-            asked = {**start, **read.paginator.params(position, size)}
+            asked = {**start, **_page_params(read, position, size, values)}
             try:
                 return self._ask(read, values, asked, purpose=stream.key, url=url, cost=cost), size
             except TooDear as error:
@@ -239,6 +239,16 @@ def _named(stream: Stream, children: Children, record: Record) -> Mapping[str, s
         return {"id": stream.identity(record), **children.values(record)} if children.when(record) else None
     except MISBUILT:
         return None
+
+
+def _page_params(
+    read: Read, position: Position | None, size: int | None, values: Mapping[str, str]
+) -> Params:
+    """The paginator's parameters; only query texts of our own hold `{start}` and `{end}`."""
+    asked = read.paginator.params(position, size)
+    if isinstance(read.paginator, InQueries):
+        return {name: fill(str(text), values) for name, text in asked.items()}
+    return asked
 
 
 def _read(stream: Stream) -> Read:

@@ -457,8 +457,14 @@ class Connector:
     destination: Destination | None = None
     docs_url: str = ""
 
+    @property
+    def all_streams(self) -> tuple[Stream, ...]:
+        """Those a person chooses, and the one that lists what stands at a destination."""
+        books = self.destination.books if self.destination else None
+        return (*self.streams, books.stream) if books else self.streams
+
     def stream(self, key: str) -> Stream:
-        return next(stream for stream in self.streams if stream.key == key)
+        return next(stream for stream in self.all_streams if stream.key == key)
 
     def setting(self, name: str) -> Setting:
         return next(setting for setting in self.settings if setting.name == name)

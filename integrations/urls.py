@@ -66,6 +66,11 @@ _destination = [
         destination.delivery_dismissal,
         name="delivery_dismissal",
     ),
+    path(
+        "integrations/<int:pk>/deliveries/<int:delivery_pk>/replacement/",
+        destination.delivery_replacement,
+        name="delivery_replacement",
+    ),
 ]
 _uploads = [
     path("integrations/<int:pk>/files/", uploads.uploads, name="uploads"),

@@ -16,11 +16,24 @@ from integrations.models.intake import (
     Upload,
     WebhookEvent,
 )
-from integrations.models.outbox import Delivery, DeliveryLink, Difference, Listed, NameMap, Route
+from integrations.models.outbox import (
+    Comparison,
+    Counterpart,
+    CounterpartLine,
+    Delivery,
+    DeliveryLink,
+    Difference,
+    Listed,
+    NameMap,
+    Route,
+)
 
 __all__ = [
     "AlertChannel",
     "ApiCall",
+    "Comparison",
+    "Counterpart",
+    "CounterpartLine",
     "Delivery",
     "DeliveryLink",
     "Difference",

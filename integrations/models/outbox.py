@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from integrations.models.intake import ApiCall, Integration
+from integrations.models.intake import ApiCall, Integration, SyncRun
 
 USER = settings.AUTH_USER_MODEL
 
@@ -50,8 +50,11 @@ class Listed(models.Model):
     name = models.CharField(max_length=240)
     group = models.CharField(max_length=120, blank=True)
     code = models.CharField(max_length=60, blank=True)
+    account = models.CharField(max_length=120, blank=True, help_text="Of an item: the account it books to")
     active = models.BooleanField(default=True)
     listed_at = models.DateTimeField(default=timezone.now)
+    # The account of ours that documents of theirs on it are booked to, where no name says it the other way.
+    ours = models.CharField(max_length=20, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -125,6 +128,10 @@ class Delivery(models.Model):
     external_version = models.CharField(max_length=60, blank=True)
     external_number = models.CharField(max_length=60, blank=True)
     adopted = models.BooleanField(default=False, help_text="Found there when asked, not answered to us")
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="Of what we left there")
+    # People changed what stands there: the version we held back from, and the one a person let us replace.
+    held_version = models.CharField(max_length=60, blank=True)
+    allowed_version = models.CharField(max_length=60, blank=True)
     error = models.CharField(max_length=1000, blank=True)
     call = models.ForeignKey(ApiCall, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
@@ -174,8 +181,100 @@ class DeliveryLink(models.Model):
         return f"{self.delivery} settles {self.document}"
 
 
+class Counterpart(models.Model):
+    """A document as it stands over there, ours or another's, as last listed; amounts in minor units."""
+
+    class State(models.TextChoices):
+        STANDING = "standing", "Stands there"
+        VOID = "void", "Voided"
+        GONE = "gone", "Deleted"
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="counterparts")
+    external_id = models.CharField(max_length=120)
+    kind = models.CharField(max_length=40)
+    version = models.CharField(max_length=60, blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.STANDING)
+    number = models.CharField(max_length=120, blank=True)
+    reference = models.CharField(max_length=40, blank=True, help_text="Ours, where it carries one")
+    ours = models.BooleanField(help_text="Delivered by us, or it carries our reference")
+    day = models.DateField(null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    amount = models.BigIntegerField(null=True, blank=True)
+    contact = models.CharField(max_length=240, blank=True)
+    note = models.CharField(max_length=300, blank=True)
+    fingerprint = models.CharField(max_length=64)
+    changed_at = models.DateTimeField(null=True, blank=True)
+    changed_by = models.CharField(max_length=120, blank=True)
+    listed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["integration", "external_id"], name="one_counterpart_an_id"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["integration", "ours", "state"], name="counterpart_state")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number or self.external_id.partition(':')[2] or self.external_id}"
+
+
+class CounterpartLine(models.Model):
+    """Where a counterpart is booked over there: `at` as standing.At says it, debits positive, minor units."""
+
+    counterpart = models.ForeignKey(Counterpart, on_delete=models.CASCADE, related_name="lines")
+    at = models.CharField(max_length=240)
+    amount = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return self.at
+
+
+class Comparison(models.Model):
+    """One comparison of both sides: the row is the job. Scheduled ones have the day they are of."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        READING = "reading", "Reading what changed there"
+        ASKING = "asking", "Asking for what we know of"
+        DONE = "done", "Compared"
+        FAILED = "failed", "Failed"
+
+    OPEN = (State.QUEUED, State.READING, State.ASKING)
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="comparisons")
+    day = models.DateField(null=True, blank=True)
+    requested_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
+    run = models.ForeignKey(SyncRun, on_delete=models.SET_NULL, null=True, related_name="+")
+    checkpoint = models.JSONField(default=dict, blank=True, help_text="What has been asked for")
+    attempts = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(null=True, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    lease = models.CharField(max_length=40, blank=True)
+    checked = models.PositiveIntegerField(default=0)
+    missing = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    foreign = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=1000, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["integration"],
+                condition=Q(state__in=["queued", "reading", "asking"]),
+                name="one_open_comparison",
+            ),
+            models.UniqueConstraint(fields=["integration", "day"], name="one_comparison_a_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Comparison {self.pk} of {self.integration}"
+
+
 class Difference(models.Model):
-    """Something the daily comparison found on one side only, or not alike; closed when it is gone."""
+    """Something a comparison found on one side only, or not alike; closed when it is gone, or when a person
+    accepts it as it is: then it stays closed as long as the same words describe it."""
 
     class Kind(models.TextChoices):
         MISSING = "missing", "Missing over there"
@@ -185,10 +284,24 @@ class Difference(models.Model):
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="differences")
     kind = models.CharField(max_length=8, choices=Kind)
     document = models.ForeignKey("ledger.Document", on_delete=models.CASCADE, null=True, related_name="+")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, null=True, related_name="+")
+    counterpart = models.ForeignKey(Counterpart, on_delete=models.CASCADE, null=True, related_name="+")
     external_id = models.CharField(max_length=120, blank=True)
-    what = models.CharField(max_length=300, help_text="In words")
+    what = models.CharField(max_length=600, help_text="In words")
     found_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["integration", "closed_at"], name="difference_open")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["integration", "kind", "external_id"],
+                condition=Q(closed_at__isnull=True),
+                name="one_open_difference",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.what

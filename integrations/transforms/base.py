@@ -53,6 +53,10 @@ class Lookups(Protocol):
 
     def account(self, by: str, value: str) -> str | None: ...
 
+    def account_there(self, at: str) -> str:
+        """Our account for a place of theirs (standing.At); raises Unusable in words with what to do."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TransformContext:

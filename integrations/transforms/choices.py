@@ -41,6 +41,10 @@ def _default(params: Params, context: TransformContext) -> Apply:
     return apply
 
 
+def _default_currency(params: Params, context: TransformContext) -> Apply:
+    return _default({"value": context.settings.get("currency")}, context)
+
+
 def _setting(params: Params, context: TransformContext) -> Apply:
     setting = context.settings.get(params["name"])
     return lambda value, scope: setting
@@ -95,6 +99,14 @@ def _lookup(what: str) -> Make:
     return make
 
 
+def _account_there(params: Params, context: TransformContext) -> Apply:
+    def apply(value: Any, scope: object) -> str | None:
+        text = to_text(value)
+        return None if text is None else context.lookups.account_there(text)
+
+    return apply
+
+
 def _found(found: str | None, what: str, text: str) -> str:
     if found is None:
         raise Unusable(f"The books have no {what} {quote(text)}")
@@ -133,6 +145,14 @@ TRANSFORMS: Final = (
         "Gives a value where the record has none.",
         _default,
         params=(Param("value", "value", "Value", required=True),),
+        takes_nothing=True,
+        supplies=True,
+    ),
+    Transform(
+        "default_currency",
+        "Currency of the books",
+        "Gives the currency of your books where the record has none.",
+        _default_currency,
         takes_nothing=True,
         supplies=True,
     ),
@@ -203,6 +223,14 @@ TRANSFORMS: Final = (
         _lookup("account"),
         params=(_by("code", "name", "role"),),
         accepts=("text", "number"),
+        gives="text",
+    ),
+    Transform(
+        "lookup_account_there",
+        "Our account for theirs",
+        "Finds what an account over there is called in your books, by the page of names.",
+        _account_there,
+        accepts=("text",),
         gives="text",
     ),
 )

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import delivery, links, naming, outbox, register, registry
+from integrations import delivery, links, naming, outbox, redelivery, register, registry
 from integrations.destination import Destination
 from integrations.models import Delivery, Integration, Route
 from integrations.views.lookup import find_integration
@@ -196,7 +196,7 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
             if changed:
                 record(request, "destination.names_changed", integration, after=changed)
         failed = list(_failed(integration).values_list("pk", flat=True)[:MOST_AT_ONCE]) if changed else []
-        again = delivery.retry(failed, integration)
+        again = redelivery.retry(failed, integration)
         messages.success(request, _saved_words(len(changed), again))
         return redirect("integrations:names", request.organization.slug, pk)
     listed = integration.listed.filter(active=True).order_by("what", "group", "code", "name")
@@ -291,7 +291,7 @@ def delivery_tries(request: OrgRequest, pk: int) -> HttpResponse:
     if "delivery" in request.POST:
         rows = rows.filter(pk=get_object_or_404(rows, pk=_number(request.POST["delivery"])).pk)
     with transaction.atomic():
-        count = delivery.retry(list(rows.values_list("pk", flat=True)[:MOST_AT_ONCE]), integration)
+        count = redelivery.retry(list(rows.values_list("pk", flat=True)[:MOST_AT_ONCE]), integration)
         if count:
             record(request, "delivery.retried", integration, after={"deliveries": count})
     messages.success(request, _again_words(count) if count else "No delivery has failed.")
@@ -311,6 +311,24 @@ def delivery_dismissal(request: OrgRequest, pk: int, delivery_pk: int) -> HttpRe
         ):
             record(request, "delivery.left_out", row, before={"error": row.error})
     messages.success(request, "Left out. A later change of the document is delivered again.")
+    return redirect("integrations:deliveries", request.organization.slug, pk)
+
+
+@require_POST
+@member("approver")
+def delivery_replacement(request: OrgRequest, pk: int, delivery_pk: int) -> HttpResponse:
+    """Send ours over what people changed there: a delivery that was held for it goes on, with a reason."""
+    integration, _ = find_destination(request, pk)
+    row = get_object_or_404(_failed(integration).exclude(held_version=""), pk=delivery_pk)
+    reason = request.POST.get("reason", "").strip()[:300]
+    if not reason:
+        messages.error(request, "Say why ours is to stand. Nothing was changed.")
+        return redirect("integrations:deliveries", request.organization.slug, pk)
+    with transaction.atomic():
+        if redelivery.replace_theirs(row):
+            before = {"version": row.held_version, "error": row.error}
+            record(request, "delivery.replaced_theirs", row, before=before, after={"reason": reason})
+    messages.success(request, "Ours is sent. Should they change it once more before, it is held again.")
     return redirect("integrations:deliveries", request.organization.slug, pk)
 
 

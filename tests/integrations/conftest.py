@@ -34,5 +34,6 @@ def destination(organization: Organization, tiny_books: TinyBooks) -> Integratio
     )
     Integration.objects.filter(pk=made.pk).update(state=Integration.State.ACTIVE)
     Route.objects.create(destination=made, source=source, start_date=DAY)
-    NameMap.objects.create(integration=made, what="account", ours="1100", theirs="a1")
+    for ours, theirs in (("1100", "a1"), ("4000", "a2")):
+        NameMap.objects.create(integration=made, what="account", ours=ours, theirs=theirs)
     return made

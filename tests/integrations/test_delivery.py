@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integrations import connectors, delivery, outbox
+from integrations import connectors, delivery, outbox, redelivery
 from integrations.models import Delivery, Incident, Integration, NameMap, Route
 from ledgerhub.ledger import documents, posting
 from tests.integrations.delivering import deliver, sell
@@ -113,7 +113,7 @@ def test_a_name_nobody_chose_is_said_on_the_document(destination: Integration, t
     )
     assert Incident.objects.get().message.startswith("Tiny Books: 1 document could not be delivered.")
     NameMap.objects.create(integration=destination, what="account", ours="1100", theirs="a1")
-    assert delivery.retry([row.pk], destination) == 1
+    assert redelivery.retry([row.pk], destination) == 1
     assert (deliver(destination), len(tiny_books.standing())) == (["delivered"], 1)
     assert Incident.objects.filter(closed_at__isnull=True).count() == 0
 

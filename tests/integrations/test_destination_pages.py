@@ -48,6 +48,7 @@ def test_pages_are_for_members(
 ACTS = {
     "routes": "approver", "names": "approver", "name_lists": "bookkeeper",
     "delivery_tries": "bookkeeper", "delivery_dismissal": "approver",
+    "delivery_replacement": "approver",
 }  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def test_acts_need_their_role(
     name: str,
     role: str,
 ) -> None:
-    more = [1] if name == "delivery_dismissal" else []
+    more = [1] if name in ("delivery_dismissal", "delivery_replacement") else []
     page = url(name, destination.pk, *more)
     weaker = viewer if role == "bookkeeper" else bookkeeper
     assert signed_in(weaker).post(page).status_code == 403
@@ -187,6 +188,32 @@ def test_a_failed_delivery_is_tried_again_or_left_out(
     assert deliver(destination) == ["dismissed", "delivered"]
     assert AuditEvent.objects.filter(action__startswith="delivery.").count() == 2
     assert client.post(url("delivery_dismissal", destination.pk, second.pk)).status_code == 404
+
+
+def test_what_people_changed_there_is_replaced_only_with_a_reason(
+    destination: Integration,
+    tiny_books: TinyBooks,
+    approver: User,
+    signed_in: SignedIn,
+) -> None:
+    sell(destination)
+    deliver(destination)
+    tiny_books.docs["d1"].update(note="by hand", version=2)
+    sell(destination, 9900)
+    assert deliver(destination) == ["delivered", "failed"]
+    first, held = Delivery.objects.order_by("pk")
+    client = signed_in(approver)
+    assert "Replace theirs" in client.get(url("deliveries", destination.pk)).content.decode()
+    page = url("delivery_replacement", destination.pk, held.pk)
+    assert words(client.post(page)) == ["Say why ours is to stand. Nothing was changed."]
+    assert deliver(destination) == ["delivered", "failed"]
+    assert client.post(page, {"reason": "typed wrongly"}).status_code == 302
+    assert deliver(destination) == ["delivered", "delivered"]
+    assert tiny_books.standing()[0][1] == 9900
+    event = AuditEvent.objects.get(action="delivery.replaced_theirs")
+    assert (event.before["version"], event.after) == ("2", {"reason": "typed wrongly"})
+    assert client.post(page, {"reason": "again"}).status_code == 404
+    assert client.post(url("delivery_replacement", destination.pk, first.pk)).status_code == 404
 
 
 def test_queries_do_not_grow_with_the_deliveries(

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from integrations import delivery, links, outbox
+from integrations import links, outbox, redelivery
 from integrations.models import Delivery, Integration, NameMap, Route
 from integrations.sandbox.quickbooks_books import Record
 from ledgerhub.access.models import User
@@ -205,6 +205,6 @@ def test_a_void_that_failed_holds_up_what_is_made_in_its_stead(there: There) -> 
     assert deliver(there.integration) == ["delivered", "failed", "planned"]
     assert len(there.books.standing()) == 1
     failed = list(Delivery.objects.filter(state="failed").values_list("pk", flat=True))
-    assert delivery.retry(failed, there.integration) == 1
+    assert redelivery.retry(failed, there.integration) == 1
     assert deliver(there.integration) == ["delivered"] * 3
     assert there_is(there, "SalesReceipt")["TotalAmt"] == 108.5

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 
-from integrations import naming, oauth
+from integrations import naming, oauth, redelivery
 from integrations.client import Client
 from integrations.connection import TokenRow, connect
 from integrations.connectors.quickbooks import connector
@@ -91,17 +91,77 @@ def test_changes_and_withdrawals(there: There) -> None:
     assert (receipt["TotalAmt"], receipt["SyncToken"]) == (0, "2")
 
 
-def test_what_people_changed_there_is_read_again_before_a_change(there: There) -> None:
+def test_what_people_changed_there_is_not_overwritten(there: There) -> None:
+    """It is held and put to a person; who lets it be replaced lets that very version be replaced."""
     sold = sell(there.integration)
     deliver(there.integration)
-    [receipt] = there.books.standing("SalesReceipt")
-    there.books.change("SalesReceipt", {**receipt, "CustomerMemo": {"value": "by hand"}, "sparse": True})
+    edit(there, CustomerMemo={"value": "by hand"})
     sell(there.integration, 9900)
-    assert deliver(there.integration) == ["delivered", "uncertain"]
-    assert "Stale Object" in Delivery.objects.get(revision=2).error
+    assert deliver(there.integration) == ["delivered", "failed"]
+    held = Delivery.objects.get(revision=2)
+    assert (held.held_version, held.allowed_version) == ("1", "")
+    assert held.error.startswith("Somebody changed it over there since we delivered it: it says 108.50 USD")
+    assert there.standing() == [(f"LH-{sold.pk}-1", 108.5)]
+    redelivery.retry([held.pk], there.integration)
+    assert deliver(there.integration) == ["delivered", "failed"], "trying again is no permission"
+    assert redelivery.replace_theirs(held)
+    edit(there, CustomerMemo={"value": "by hand, again"})
+    assert deliver(there.integration) == ["delivered", "failed"], "another version than the one allowed"
+    assert redelivery.replace_theirs(held)
+    assert deliver(there.integration) == ["delivered"] * 2
+    assert there.standing() == [(f"LH-{sold.pk}-1", 99.0)]
+    row = Delivery.objects.get(revision=2)
+    assert (row.external_version, row.held_version) == ("3", "")
+    assert not redelivery.replace_theirs(held)
+
+
+def test_a_document_people_changed_is_not_taken_back_by_us(there: There) -> None:
+    sold = sell(there.integration)
+    deliver(there.integration)
+    edit(there, TxnDate="2026-03-09")
+    documents.withdraw([sold])
+    posting.post_document(sold, None)
+    assert deliver(there.integration) == ["delivered", "failed"]
+    assert there.standing() == [(f"LH-{sold.pk}-1", 108.5)]
+
+
+def test_what_moves_on_without_anybody_changing_it_is_changed_as_ever(there: There) -> None:
+    """A payment applied to an invoice there makes a new version of it: nobody edited it."""
+    sold = sell(there.integration, status="open", tenders=[])
+    deliver(there.integration)
+    edit(there, "Invoice", Balance=0, LinkedTxn=[{"TxnId": "1", "TxnType": "Payment"}])
+    sell(there.integration, 9900, status="open", tenders=[])
+    assert deliver(there.integration) == ["delivered"] * 2
+    assert there.standing() == [(f"LH-{sold.pk}-1", 99.0)]
+
+
+def test_a_change_of_what_was_deleted_there_is_put_to_a_person(there: There) -> None:
+    sell(there.integration)
+    deliver(there.integration)
+    [receipt] = there.books.standing("SalesReceipt")
+    there.books.delete("SalesReceipt", receipt)
+    sell(there.integration, 9900)
+    assert deliver(there.integration) == ["delivered", "failed"]
+    assert Delivery.objects.get(revision=2).error.startswith("It is not there any more")
+
+
+@pytest.mark.parametrize("fault", ["truncated", "status"])
+def test_a_change_whose_answer_is_lost_is_made_once(there: There, fault: str) -> None:
+    sold = sell(there.integration)
+    deliver(there.integration)
+    sell(there.integration, 9900)
+    there.fail(fault, "/v3/company/9130347957983546/salesreceipt", status=502, skip=1)
+    deliver(there.integration)
     assert deliver(there.integration, later=True) == ["delivered"] * 2
     assert there.standing() == [(f"LH-{sold.pk}-1", 99.0)]
-    assert Delivery.objects.get(revision=2).external_version == "2"
+    [receipt] = there.books.standing("SalesReceipt")
+    assert receipt["SyncToken"] == "1"
+
+
+def edit(there: There, name: str = "SalesReceipt", **fields: Any) -> None:
+    """Somebody changes the one document of the kind over there."""
+    [row] = there.books.standing(name)
+    there.books.change(name, {**row, **fields, "sparse": True})
 
 
 def test_an_invoice_paid_later_becomes_another_document(there: There) -> None:

@@ -17,7 +17,8 @@ NEW_YORK = "America/New_York"
 CLOSED_LIST = (
     "as_is iso_date epoch_date iso_instant epoch_instant date_format decimal minor_units map_values constant "
     "default setting join split extract replace upper lower trim sum count first last multiply divide add "
-    "subtract negate absolute round when lookup_contact lookup_item lookup_account"
+    "subtract negate absolute round when lookup_contact lookup_item lookup_account default_currency "
+    "lookup_account_there"
 )
 
 
@@ -26,6 +27,9 @@ class Books:
 
     def contact(self, by: str, value: str) -> str | None:
         return {("email", "ann@x.test"): "7"}.get((by, value))
+
+    def account_there(self, at: str) -> str:
+        return at.removeprefix("account:")
 
     def item(self, by: str, value: str) -> str | None:
         return {("sku", "M1"): "item-1"}.get((by, value))

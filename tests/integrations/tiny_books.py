@@ -7,6 +7,7 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from pytest_httpserver import HTTPServer
@@ -14,6 +15,7 @@ from werkzeug import Request, Response
 
 from integrations.destination import Batch, Destination, Listing, Made, Named, Parcel, Refused, Takes, Write
 from integrations.spec import Bearer, Connector, Limits, Read, Setting, Test
+from integrations.standing import At, Standing
 
 
 def _body(parcel: Parcel) -> dict[str, Any]:
@@ -24,7 +26,24 @@ def _body(parcel: Parcel) -> dict[str, Any]:
 
 
 def _made(answer: Mapping[str, Any]) -> Made:
-    return Made(str(answer["id"]), str(answer["version"]), answer["ref"])
+    return Made(str(answer["id"]), str(answer["version"]), answer["ref"], _stands(answer))
+
+
+def _stands(doc: Mapping[str, Any]) -> Standing | None:
+    """Its total stands on its account and, turned, on a2; a document without accounts does not say."""
+    if "account" not in doc:
+        return None
+    total = Decimal(doc["total"]) / 100
+    lines = (At(f"account:{doc['account']}", total), At("account:a2", -total))
+    return Standing(
+        doc["id"],
+        "Doc",
+        str(doc["version"]),
+        currency="USD",
+        amount=total,
+        note=doc.get("note", ""),
+        lines=lines,
+    )
 
 
 def _found(answer: Any, parcel: Parcel) -> Made | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.connectors.quickbooks.books import BOOKS, COMPANY
 from integrations.connectors.quickbooks.documents import ITEMS
 from integrations.connectors.quickbooks.faults import understand
-from integrations.connectors.quickbooks.sending import BATCH, COMPANY, CONTACT, TAKES
+from integrations.connectors.quickbooks.sending import BATCH, CONTACT, TAKES
 from integrations.destination import Destination, Listing, Named, Need, What
 from integrations.paging import InQuery
 from integrations.records import dig
@@ -39,6 +40,7 @@ def listing(what: What, label: str, name: str, group: str = "", code: str = "") 
             str(row.get(group) or ""),
             str(row.get(code) or ""),
             row.get("Active") is not False,
+            str(dig(dict(row), "IncomeAccountRef.value") or ""),
         )
 
     text = f"select * from {name} startposition {{start}} maxresults {{size}}"
@@ -108,6 +110,7 @@ connector = Connector(
         at_once=4,
         batch=BATCH,
         settles={"Invoice": "Payment", "Bill": "BillPayment"},
+        books=BOOKS,
     ),
     docs_url="https://developer.intuit.com/app/developer/qbo/docs",
 )

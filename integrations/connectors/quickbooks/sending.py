@@ -6,13 +6,13 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.connectors.quickbooks.books import COMPANY, NUMBERS, is_void, stands
 from integrations.connectors.quickbooks.documents import LABELS, body, entities, entity
 from integrations.connectors.quickbooks.faults import split
 from integrations.destination import Batch, Made, Parcel, Takes, Write
 from integrations.records import dig
 from integrations.spec import Read
 
-COMPANY = "/v3/company/{realm}"
 LONGEST_NAME = 100
 # Those that QuickBooks can void; the others are deleted.
 VOIDED: Mapping[str, Mapping[str, str]] = {
@@ -20,7 +20,6 @@ VOIDED: Mapping[str, Mapping[str, str]] = {
     "SalesReceipt": {"operation": "update", "include": "void"},
     "Payment": {"operation": "update", "include": "void"},
 }
-NUMBERS: Mapping[str, str] = {"Payment": "PaymentRefNum"}
 NEAR = dt.timedelta(days=31)
 
 
@@ -72,7 +71,8 @@ def made(answer: Any) -> Made:
 
 def _made(name: str, record: Mapping[str, Any]) -> Made:
     number = record.get(NUMBERS.get(name, "DocNumber")) or ""
-    return Made(f"{name}:{record['Id']}", str(record.get("SyncToken") or ""), str(number))
+    version = str(record.get("SyncToken") or "")
+    return Made(f"{name}:{record['Id']}", version, str(number), stands(name, record))
 
 
 def find(parcel: Parcel) -> Read:
@@ -104,7 +104,7 @@ def _query(name: str, parcels: list[Parcel]) -> str:
 
 def found(answer: Any, parcel: Parcel) -> Made | None:
     """Ours among what was found, unless it is voided; deleted ones are not there any more."""
-    rows = [(name, row) for name, row in _rows(answer) if _is_ours(name, row, parcel) and not _is_void(row)]
+    rows = [(name, row) for name, row in _rows(answer) if _is_ours(name, row, parcel) and _stands(row)]
     return _made(*rows[0]) if rows else None
 
 
@@ -115,19 +115,16 @@ def _rows(answer: Any) -> list[tuple[str, Mapping[str, Any]]]:
     return [(name, row) for each in lists for name in each if name in _NAMES for row in each[name]]
 
 
+def _stands(row: Mapping[str, Any]) -> bool:
+    return row.get("status") != "Deleted" and not is_void(row)
+
+
 def _is_ours(name: str, row: Mapping[str, Any], parcel: Parcel) -> bool:
     if parcel.made is not None and parcel.made.id:
         return f"{name}:{row['Id']}" == parcel.made.id
     if name == "Transfer":
         return f"({parcel.reference})" in str(row.get("PrivateNote") or "")
     return bool(row.get(NUMBERS.get(name, "DocNumber")) == parcel.reference)
-
-
-def _is_void(row: Mapping[str, Any]) -> bool:
-    """A voided document keeps its number; its amounts are zero and its note says so."""
-    return row.get("status") == "Deleted" or (
-        not row.get("TotalAmt") and str(row.get("PrivateNote") or "").startswith("Voided")
-    )
 
 
 _NAMES = frozenset(
