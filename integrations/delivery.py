@@ -15,12 +15,12 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import alerts, facing, holding, links, outbox, parcels, recipients
+from integrations import alerts, facing, holding, links, outbox, parcels, recipients, revisions
 from integrations.answers import Busy, Invalid, Moved, NotFound
 from integrations.client import Client
 from integrations.connection import Calls, connect
 from integrations.destination import Destination, LeftOut, Made, Parcel, Preparation, Refused, Takes, Write
-from integrations.models import ApiCall, Delivery, Integration, Route
+from integrations.models import ApiCall, Delivery, Integration
 from integrations.parcels import NamesThere
 from integrations.payloads import canonical, digest_of
 from integrations.spec import Read
@@ -162,9 +162,8 @@ def _due(integration: Integration, takes: Destination) -> QuerySet[Delivery]:
     now = timezone.now()
     unsettled = Q(state__in=Delivery.OPEN) | Q(state=Delivery.State.FAILED, action=Delivery.Action.VOID)
     earlier = Delivery.objects.filter(
+        Q(document=OuterRef("document")) | Q(summary=OuterRef("summary")),
         integration=OuterRef("integration"),
-        document=OuterRef("document"),
-        summary=OuterRef("summary"),
         revision__lt=OuterRef("revision"),
     ).filter(unsettled)
     # What may have arrived is asked for at once, whatever it settles.
@@ -195,8 +194,8 @@ def _claim(van: Van, count: int) -> list[Delivery]:
         Delivery.objects.filter(pk__in=ids).update(
             lease=lease, leased_until=now + LEASE, attempts=F("attempts") + 1
         )
-    rows = Delivery.objects.filter(lease=lease, pk__in=ids).select_related("document__contact", "integration")
-    return list(rows.order_by("pk"))
+    rows = Delivery.objects.filter(lease=lease, pk__in=ids).order_by("pk")
+    return list(rows.select_related("document__contact", "summary__source", "summary__payout", "integration"))
 
 
 def _settle(
@@ -243,7 +242,7 @@ def _deliver(van: Van, delivery: Delivery) -> None:
         parcel = replace(parcel, made=holding.to_change(delivery, parcel, found))
     write = _write(takes, delivery, parcel)
     if write is None:
-        _replace(delivery)
+        revisions.replace(delivery)
         _deliver(van, delivery)
         return
     if delivery.action == Delivery.Action.VOID and (words := outbox.freed(delivery)):
@@ -277,27 +276,6 @@ def _write(takes: Takes, delivery: Delivery, parcel: Parcel) -> Write | None:
             f"A {takes.label.lower()} cannot be taken back by us: do it there, then leave it out."
         )
     return make(parcel)
-
-
-def _replace(delivery: Delivery) -> None:
-    """The change becomes a void, and after it comes a creation."""
-    create, void = Delivery.Action.CREATE, Delivery.Action.VOID
-    with transaction.atomic():
-        # Nobody plans meanwhile.
-        list(Route.objects.select_for_update().filter(destination=delivery.integration))
-        later = Delivery.objects.filter(
-            integration=delivery.integration, document=delivery.document, revision__gt=delivery.revision
-        )
-        if following := later.filter(state__in=Delivery.OPEN).order_by("revision").first():
-            Delivery.objects.filter(pk=following.pk, action=Delivery.Action.UPDATE).update(action=create)
-        elif delivery.document is not None:
-            last = later.order_by("-revision").first() or delivery
-            mark = delivery.payment_mark
-            outbox.delivery_of(
-                delivery.integration, delivery.document, create, last.revision + 1, mark=mark
-            ).save()
-        Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease).update(action=void)
-    delivery.action = void
 
 
 def _key(delivery: Delivery, parcel: Parcel) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from integrations.spec import Read
 
 What = Literal["account", "tax", "contact", "item", "bank"]
+Mode = Literal["each", "daily", "payout"]
 
 
 class Made(NamedTuple):
@@ -198,13 +199,14 @@ class Preparation:
 class Destination:
     """What a system takes: `takes` by kind; the idempotency key goes into the header or the parameter named;
     `contact` makes a party that is not there yet (a name that is taken is tried with a suffix), `nobody` is
-    the name of the one for documents without any; `needs` are names to choose beside those of our accounts,
-    `items`: the roles of accounts that need an item, too; `at_once`: how many requests may be under way
-    together; `books`: how what stands there is seen, where it can be. One that does not `keep_books` (a CRM)
-    needs no names for accounts and takes no summaries. `makes_contacts`: the setting without which a contact
-    that is not there is not made, and what is with them left out. `settles`: what can be settled there ->
-    what settles it ("Invoice": "Payment"), where ids begin with the entity (`Invoice:129`); a payment then
-    waits for its invoice and is applied to it."""
+    the name of the one for summaries and for documents without any; `needs` are names to choose beside those
+    of our accounts, `items`: the roles of accounts that need an item; `at_once`: how many requests may be
+    under way together; `books`: how what stands there is seen, where it can be; `modes`: how documents may go
+    out there, one by one or summed up. One that does not `keep_books` (a CRM) needs no names for accounts and
+    takes no summaries. `makes_contacts`: the setting without which a contact that is not there is not made,
+    and what is with them left out. `settles`: what can be settled there -> what settles it ("Invoice":
+    "Payment"), where ids begin with the entity (`Invoice:129`); a payment then waits for its invoice and is
+    applied to it."""
 
     takes: tuple[Takes, ...]
     listings: tuple[Listing, ...] = ()
@@ -221,6 +223,12 @@ class Destination:
     makes_contacts: str = ""
     preparation: Preparation | None = None
     settles: Mapping[str, str] = field(default_factory=dict)
+    modes: tuple[Mode, ...] = ("each", "daily", "payout")
+
+    @property
+    def usable_modes(self) -> tuple[Mode, ...]:
+        """Summaries are journal entries: who takes none of these takes documents one by one."""
+        return self.modes if self.keeps_books and self.of("journal_entry") else ("each",)
 
     @property
     def wants_names(self) -> bool:

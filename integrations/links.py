@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, prefetch_related_objects
 
 from integrations.destination import Destination, Link, Made
-from integrations.models import Delivery, DeliveryLink, Integration, Route
+from integrations.models import Delivery, DeliveryLink, Integration, Route, Summed
 from ledgerhub.ledger.models import Allocation, Document, Entry, Posting
 
 # In which account what a document settles was open, and the field of its draft that names it.
@@ -125,7 +125,12 @@ def held_up(takes: Destination) -> Exists:
         document=OuterRef("document"), reverses__isnull=True, reversed_by__isnull=True
     )
     kinds = [one.kind for one in takes.takes]
-    unplanned = ~Exists(there) & Q(document__kind__in=kinds) & Exists(route) & Exists(standing)
+    # What goes out summed up never stands there by itself.
+    summed = Summed.objects.filter(
+        integration=OuterRef("delivery__integration"), document=OuterRef("document")
+    )
+    expected = Q(document__kind__in=kinds) & Exists(route) & Exists(standing)
+    unplanned = ~Exists(there) & ~Exists(summed) & expected
     return Exists(
         DeliveryLink.objects.filter(delivery=OuterRef("pk"))
         .filter(Exists(coming) | unplanned)

@@ -1,18 +1,16 @@
-"""Planning what goes out: a delivery for each revision of each document on a route; sends nothing."""
+"""Planning what goes out: a delivery for each revision of what is on a route; sends nothing."""
 
 from __future__ import annotations
 
 import datetime as dt
-import uuid
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from integrations import links, registry
+from integrations import links, registry, revisions, summing
 from integrations.destination import Destination
 from integrations.models import Delivery, Integration, Route
 from ledgerhub.core.errors import ConfigError
@@ -22,7 +20,6 @@ from ledgerhub.ledger.models import ContactIdentity, Document, Entry
 MOST_AT_ONCE = 500
 # Documents changed this long before the last look are looked at again: transactions overlap.
 OVERLAP = dt.timedelta(minutes=10)
-SPACE = uuid.UUID("6d6e8a8e-2f0b-5d0c-9a6b-5c1f3f6f2a41")
 
 
 def destination(integration: Integration) -> Destination:
@@ -33,14 +30,26 @@ def destination(integration: Integration) -> Destination:
     return spec.destination
 
 
+class Planned(NamedTuple):
+    """What one look at a route gave: deliveries of documents, and entries that go out summed up."""
+
+    deliveries: int
+    entries: int
+
+
 def plan(integration: Integration) -> int:
-    """Deliveries for what changed since the last look, route by route; how many. Runs twice without harm."""
-    routes = Route.objects.filter(destination=integration, enabled=True).select_related("source")
-    return sum(plan_route(route) for route in routes)
+    """Deliveries for what changed since the last look, route by route, then for what is summed up; how much
+    there was to do. Runs twice without harm."""
+    takes = destination(integration)
+    routes = Route.objects.filter(destination=integration, enabled=True)
+    found = [plan_route(route) for route in routes.select_related("source").prefetch_related("switches")]
+    # What is summed up goes out once all of it is there.
+    whole = all(one.entries < summing.MOST_AT_ONCE for one in found)
+    return sum(map(sum, found)) + (summing.plan(integration, takes) if whole else 0)
 
 
-def plan_route(route: Route) -> int:
-    """Deliveries of one route, MOST_AT_ONCE at a time: look again until it gives fewer."""
+def plan_route(route: Route) -> Planned:
+    """One route, so much at a time: look again until it gives less."""
     began = timezone.now()
     takes = destination(route.destination)
     with transaction.atomic():
@@ -49,9 +58,10 @@ def plan_route(route: Route) -> int:
         documents = list(_changed(route, takes)[:MOST_AT_ONCE])
         fresh = [row for document in documents for row in _deliveries(route, takes, document)]
         links.attach(takes, Delivery.objects.bulk_create(fresh))
-        if len(documents) < MOST_AT_ONCE:
+        entries = summing.collect(route)
+        if len(documents) < MOST_AT_ONCE and entries < summing.MOST_AT_ONCE:
             Route.objects.filter(pk=route.pk).update(looked_until=began - OVERLAP)
-    return len(fresh)
+    return Planned(len(fresh), entries)
 
 
 def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
@@ -64,9 +74,11 @@ def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
         organization_id=route.destination.organization_id,
         source=route.source,
         kind__in=[one.kind for one in takes.takes],
-        date__gte=route.start_date,
     )
     known_now = _left_out(route, takes)
+    # What has gone out by itself stays on that way, whatever date or mode it gets.
+    fresh_ones = Q(date__gte=route.start_date) & ~Exists(summing.summed(route)) & summing.by_itself(route)
+    rows = rows.filter(Exists(planned) | fresh_ones)
     if route.looked_until is not None:
         rows = rows.filter(_recent(route, takes) | Q(pk__in=known_now))
     rows = invoice_payments.annotated(rows) if takes.follows else rows.annotate(payment_mark=Value(""))
@@ -120,45 +132,15 @@ def _left_out(route: Route, takes: Destination) -> QuerySet[Delivery, int]:
 
 
 def _deliveries(route: Route, takes: Destination, document: Any) -> list[Delivery]:
-    """What has to happen over there: create, change (or void and create again), or void."""
-    failed = Delivery.objects.filter(
-        integration=route.destination, document=document, state=Delivery.State.FAILED
-    )
-    # What was tried more than once may have arrived: it is asked for before anything new is sent.
-    lost = failed.filter(attempts__gt=1)
-    known = document.there != Delivery.Action.VOID or lost.filter(action=Delivery.Action.CREATE).exists()
-    lost.update(state=Delivery.State.UNCERTAIN, attempts=1, not_before=None, error="", finished_at=None)
-    failed.update(state=Delivery.State.DISMISSED, error="Replaced: the document changed.")
-    one = takes.of(document.kind)
-    if not document.standing:
-        actions: Sequence[str] = [Delivery.Action.VOID] if known else []
-    elif not known:
-        actions = [Delivery.Action.CREATE]
-    elif one is not None and one.update is not None:
-        actions = [Delivery.Action.UPDATE]
-    else:
-        actions = [Delivery.Action.VOID, Delivery.Action.CREATE]
-    first = (document.revision or 0) + 1
-    return [
-        delivery_of(route.destination, document, action, first + position, mark=document.payment_mark)
-        for position, action in enumerate(actions)
-    ]
-
-
-def delivery_of(
-    integration: Integration, document: Document, action: str, revision: int, *, mark: str = ""
-) -> Delivery:
-    name = f"{integration.pk}:{document.pk}:{revision}"
-    return Delivery(
-        integration=integration,
-        document=document,
-        kind=document.kind,
-        revision=revision,
-        action=action,
+    return revisions.deliveries(
+        route.destination,
+        document,
+        takes.of(document.kind),
         content_hash=document.content_hash,
-        payment_mark=mark,
-        reference=f"LH-{document.pk}-{revision}",
-        key=uuid.uuid5(SPACE, name),
+        mark=document.payment_mark,
+        stands=document.standing,
+        there=document.there != Delivery.Action.VOID,
+        last=document.revision or 0,
     )
 
 
@@ -192,7 +174,7 @@ def _plan_again(integration: Integration, document: Document) -> None:
     if Entry.objects.filter(document=document, reverses__isnull=True, reversed_by__isnull=True).exists():
         actions.append(Delivery.Action.CREATE)
     fresh = [
-        delivery_of(integration, document, action, last + position)
+        revisions.delivery_of(integration, document, action, last + position, document.content_hash)
         for position, action in enumerate(actions, start=1)
     ]
     links.attach(destination(integration), Delivery.objects.bulk_create(fresh))

@@ -1,16 +1,17 @@
-"""A delivery becomes a parcel: the document, what it posted, and the names over there."""
+"""A delivery becomes a parcel: the document or the summary, what it posted, and the names over there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from integrations import links, registry
-from integrations.destination import Destination, JournalLine, Made, Parcel, Party, What
-from integrations.models import Delivery, Integration, Listed, NameMap
+from integrations import links, registry, revisions, summing
+from integrations.destination import Destination, JournalLine, Link, Made, Parcel, Party, What
+from integrations.models import Delivery, Integration, Listed, NameMap, Summary
 from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.ledger import drafts, invoice_payments
 from ledgerhub.ledger.models import Account, ContactIdentity, Document, Posting
+from ledgerhub.ledger.payment_state import PaymentState
 
 _WORDS: Mapping[str, str] = {
     "account": "account",
@@ -60,24 +61,48 @@ class NamesThere:
 
 
 def parcel(takes: Destination, delivery: Delivery, names: NamesThere) -> Parcel:
-    """The parcel of a document's delivery, all but the contact's id."""
-    document = delivery.document
-    if document is None:
-        raise AssertionError(f"delivery {delivery.pk} is of a summary")
+    """The parcel of a document's or a summary's delivery, all but the contact's id."""
     spec = registry.connector(delivery.integration)
-    settled = links.links_of(takes, delivery)
+    summary = delivery.summary
+    said = _of_summary(delivery, summary, takes) if summary else _of_document(delivery, takes)
     return Parcel(
         reference=_reference(delivery),
-        draft=_draft(document),
-        journal=_journal(document),
+        draft=said.draft,
+        journal=said.journal,
         settings=spec.with_defaults(delivery.integration.settings),
         names=names,
-        party=_party(document, [one for _, one in settled], known_by=registry.scope(delivery.integration)),
+        party=said.party,
         made=standing(delivery),
-        paid=invoice_payments.of(document) if document.kind in takes.follows else None,
-        links=tuple(link for link, _ in settled),
+        paid=said.paid,
+        links=said.links,
         applied=links.applied(takes, delivery),
     )
+
+
+class _Said(NamedTuple):
+    """What a document or a summary says, wherever it goes."""
+
+    draft: dict[str, Any]
+    journal: tuple[JournalLine, ...]
+    party: Party | None
+    paid: PaymentState | None = None
+    links: tuple[Link, ...] = ()
+
+
+def _of_document(delivery: Delivery, takes: Destination) -> _Said:
+    document = delivery.document
+    if document is None:
+        raise AssertionError(f"delivery {delivery.pk} is of nothing")
+    settled = links.links_of(takes, delivery)
+    party = _party(document, [one for _, one in settled], known_by=registry.scope(delivery.integration))
+    paid = invoice_payments.of(document) if document.kind in takes.follows else None
+    return _Said(_draft(document), _journal(document), party, paid, tuple(link for link, _ in settled))
+
+
+def _of_summary(delivery: Delivery, summary: Summary, takes: Destination) -> _Said:
+    """As it was planned: what has come since goes with the next revision."""
+    journal = summing.lines(summary, upto=delivery.revision)
+    return _Said(_summary_draft(summary, delivery), journal, _stand_in(journal, takes))
 
 
 def standing(delivery: Delivery) -> Made | None:
@@ -123,6 +148,27 @@ def _journal(document: Document) -> tuple[JournalLine, ...]:
     return tuple(
         JournalLine(*row) for row in rows.order_by("entry_id", "-amount", "pk").values_list(*columns)
     )
+
+
+def _summary_draft(summary: Summary, delivery: Delivery) -> dict[str, Any]:
+    count = summing.documents(summary, upto=delivery.revision).count()
+    return {
+        "kind": revisions.SUMMARY_KIND,
+        "external_id": delivery.reference,
+        "number": str(summary),
+        "date": summary.day,
+        "currency": summary.currency,
+        "memo": "1 document" if count == 1 else f"{count} documents",
+    }
+
+
+def _stand_in(journal: tuple[JournalLine, ...], takes: Destination) -> Party | None:
+    """Whom a summary is with where it books to what customers owe, or what is owed to suppliers: one
+    customer or supplier over there stands for all."""
+    roles = {line.role for line in journal}
+    if not takes.nobody or not roles & {"receivable", "payable"}:
+        return None
+    return nobody("invoice" if "receivable" in roles else "bill", takes.nobody)
 
 
 def _party(document: Document, settled: Sequence[Document], *, known_by: str) -> Party | None:

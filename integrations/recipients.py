@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from integrations import outbox, parcels
+from integrations import parcels, revisions
 from integrations.answers import NotFound, Taken
 from integrations.client import Client
 from integrations.destination import Destination, LeftOut, Made, Parcel, Party, Takes
@@ -63,7 +63,7 @@ def _there(
             label = client.connector.label
             words = f"{party.name} is not a contact in {label}, and contacts are not made there."
             raise LeftOut(words)
-        key = uuid.uuid5(outbox.SPACE, f"{integration.pk}:contact:{party.key}:{name}")
+        key = uuid.uuid5(revisions.SPACE, f"{integration.pk}:contact:{party.key}:{name}")
         try:
             return one.made(client.write(one.create(asked), key=str(key)))
         except Taken:

@@ -1,4 +1,4 @@
-"""The tables of integrations: what comes in (intake), what goes out (outbox)."""
+"""The tables of integrations: what comes in (intake), what goes out (outbox, summaries)."""
 
 from integrations.models.intake import (
     AlertChannel,
@@ -24,9 +24,11 @@ from integrations.models.outbox import (
     DeliveryLink,
     Difference,
     Listed,
+    ModeSwitch,
     NameMap,
     Route,
 )
+from integrations.models.summaries import Summary, Summed
 
 __all__ = [
     "AlertChannel",
@@ -41,6 +43,7 @@ __all__ = [
     "Integration",
     "Listed",
     "MappingVersion",
+    "ModeSwitch",
     "NameMap",
     "Quarantine",
     "RateBucket",
@@ -49,6 +52,8 @@ __all__ = [
     "Secret",
     "StatementLayout",
     "Stream",
+    "Summary",
+    "Summed",
     "SyncRun",
     "Upload",
     "WebhookEvent",

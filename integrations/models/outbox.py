@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import datetime as dt
+from typing import ClassVar, NamedTuple
 
 from django.conf import settings
 from django.db import models
@@ -10,6 +11,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from integrations.models.intake import ApiCall, Integration, SyncRun
+from integrations.models.summaries import Summary
+from ledgerhub.ledger.models import Document
 
 USER = settings.AUTH_USER_MODEL
 
@@ -24,7 +27,7 @@ class Route(models.Model):
 
     destination = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="routes")
     source = models.ForeignKey("ledger.Source", on_delete=models.PROTECT, related_name="+")
-    mode = models.CharField(max_length=6, choices=Mode, default=Mode.EACH)
+    mode = models.CharField(max_length=6, choices=Mode, default=Mode.EACH, help_text="Until the first switch")
     start_date = models.DateField(help_text="Documents before it stay here")
     enabled = models.BooleanField(default=True)
     # Documents changed before it have been looked at.
@@ -39,6 +42,45 @@ class Route(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} to {self.destination}"
+
+    def spans(self) -> list[Span]:
+        """How its documents go out by their date, from the start on; the first has no beginning, so that
+        a document that is dated back later stays on its way."""
+        found = [Span(None, None, self.mode)]
+        for switch in sorted(self.switches.all(), key=lambda one: one.from_date):
+            found[-1] = found[-1]._replace(until=switch.from_date)
+            found.append(Span(switch.from_date, None, switch.mode))
+        return found
+
+    def mode_on(self, day: dt.date) -> str:
+        """How a document of that date goes out."""
+        return next(span.mode for span in reversed(self.spans()) if span.since is None or day >= span.since)
+
+
+class Span(NamedTuple):
+    """Documents dated from `since` until before `until` go out in one mode."""
+
+    since: dt.date | None
+    until: dt.date | None
+    mode: str
+
+
+class ModeSwitch(models.Model):
+    """From a day on a route's documents go out another way; what has gone out already stays as it went."""
+
+    route = models.ForeignKey(Route, on_delete=models.CASCADE, related_name="switches")
+    mode = models.CharField(max_length=6, choices=Route.Mode)
+    from_date = models.DateField()
+    chosen_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    chosen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["route", "from_date"], name="one_switch_a_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_mode_display()} from {self.from_date}"
 
 
 class Listed(models.Model):
@@ -110,7 +152,9 @@ class Delivery(models.Model):
     document = models.ForeignKey(
         "ledger.Document", on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries"
     )
-    summary = models.CharField(max_length=120, blank=True, help_text="Its source and day or payout")
+    summary = models.ForeignKey(
+        Summary, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries"
+    )
     kind = models.CharField(max_length=20)
     revision = models.PositiveIntegerField(default=1)
     action = models.CharField(max_length=6, choices=Action, default=Action.CREATE)
@@ -142,7 +186,8 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(document__isnull=False, summary="") | (Q(document__isnull=True) & ~Q(summary="")),
+                condition=Q(document__isnull=False, summary__isnull=True)
+                | Q(document__isnull=True, summary__isnull=False),
                 name="delivery_is_of_a_document_or_a_summary",
             ),
             models.UniqueConstraint(
@@ -152,7 +197,7 @@ class Delivery(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["integration", "summary", "revision"],
-                condition=~Q(summary=""),
+                condition=Q(summary__isnull=False),
                 name="one_delivery_a_summary_revision",
             ),
         ]
@@ -162,7 +207,15 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display()} {self.document or self.summary}"
+        return f"{self.get_action_display()} {self.subject}"
+
+    @property
+    def subject(self) -> Document | Summary:
+        """What it delivers."""
+        found = self.document or self.summary
+        if found is None:
+            raise AssertionError(f"delivery {self.pk} is of nothing")
+        return found
 
 
 class DeliveryLink(models.Model):

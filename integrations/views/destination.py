@@ -90,11 +90,15 @@ def routes(request: OrgRequest, pk: int) -> HttpResponse:
         "spec": registry.connector(integration),
         "takes": takes,
         "rows": _route_rows(request, integration, problems),
-        "modes": Route.Mode.choices if takes.keeps_books else [],
+        "modes": _modes(takes) if takes.keeps_books else [],
         "may_change": may_change,
         "tabs": tabs(request, integration, takes, "routes"),
     }
     return render(request, "integrations/routes.html", context, status=422 if problems else 200)
+
+
+def _modes(takes: Destination) -> list[tuple[str, str]]:
+    return [(mode, Route.Mode(mode).label) for mode in takes.usable_modes]
 
 
 def _sources(request: OrgRequest, integration: Integration) -> list[Source]:
@@ -158,8 +162,7 @@ def parse_day(text: str) -> dt.date | None:
 
 def _switch_on(request: OrgRequest, integration: Integration, source: Source, start: dt.date) -> None:
     mode = request.POST.get(f"mode-{source.pk}", "")
-    may_sum_up = outbox.destination(integration).keeps_books
-    mode = mode if may_sum_up and mode in Route.Mode.values else Route.Mode.EACH
+    mode = mode if mode in outbox.destination(integration).usable_modes else Route.Mode.EACH
     route, fresh = Route.objects.get_or_create(
         destination=integration,
         source=source,

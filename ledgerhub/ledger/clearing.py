@@ -235,6 +235,37 @@ def _settled_around(clearing: Account, items: Sequence[Item], payouts: Sequence[
     return whole
 
 
+class Settling(NamedTuple):
+    """A payout that settles a document, and the ids by which its items name that or a payment of it."""
+
+    payout: Document
+    names: frozenset[str]
+
+
+def settling(clearing: Account, documents: Collection[int]) -> dict[int, list[Settling]]:
+    """Document id -> the booked payouts that settle it, the earliest first; those without are left out."""
+    names = {tender.external_id for tender in _tenders(clearing, documents)}
+    names.update(Document.objects.filter(pk__in=documents).values_list("external_id", flat=True))
+    ids = {item.payout_id for item in _items_naming(clearing, names)}
+    payouts = list(Document.objects.filter(pk__in=ids).defer("data").order_by("date", "pk"))
+    checks = check_payouts(clearing, payouts)
+    found: dict[int, list[Settling]] = defaultdict(list)
+    for payout in payouts:
+        for document, said in _names_used(checks[payout.pk]).items():
+            if document in documents:
+                found[document].append(Settling(payout, frozenset(said)))
+    return found
+
+
+def _names_used(check: PayoutCheck) -> dict[int, set[str]]:
+    items = {item.line_id: item for item in check.items}
+    found: dict[int, set[str]] = defaultdict(set)
+    for line_id, documents in check.documents.items():
+        for document in documents:
+            found[document] |= {items[line_id].external_id, items[line_id].source}
+    return found
+
+
 def _named(clearing: Account, names: Collection[str]) -> list[int]:
     """Documents that bear one of these ids, or of which a payment does."""
     found: set[int] = set()

@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
 
 from integrations import delivery
 from integrations.models import Delivery, Integration
+from ledgerhub.access.models import Organization
 from ledgerhub.ledger import documents, posting
 from ledgerhub.ledger.documents import Incoming
 from ledgerhub.ledger.models import Document, Source
-from tests.ledger.drafts import DAY, invoice
+from tests.ledger.drafts import DAY, document, invoice, payout
+
+
+def store(
+    organization: Organization, draft: Mapping[str, Any], *, source: str = "shop", output: str = ""
+) -> Document:
+    """A document of a source, stored and posted as a sync does."""
+    came_from, _ = Source.objects.get_or_create(
+        organization=organization, key=source, defaults={"label": source.capitalize()}
+    )
+    incoming = Incoming(output or draft["kind"], dict(draft))
+    [stored] = documents.store(organization, came_from, [incoming], scope=source)
+    posting.post_document(stored.document, dict(draft))
+    return stored.document
 
 
 def sell(integration: Integration, total: int = 10850, *, id: str = "5001", **changes: Any) -> Document:
-    """An invoice of the shop, stored and posted as a sync does."""
+    """An invoice of the shop, paid by card on its day, stored and posted as a sync does."""
+    day = changes.get("date", DAY)
     rows = [{"description": "Mug", "amount": total}]
-    tenders = [{"external_id": f"t{id}", "gateway": "stripe", "amount": total, "date": DAY}]
+    tenders = [{"external_id": f"t{id}", "gateway": "stripe", "amount": total, "date": day}]
     usual = {"external_id": id, "number": id, "total": total, "tax": 0, "lines": rows, "tenders": tenders}
     return book(integration, invoice(**{**usual, **changes}))
 
 
 def book(integration: Integration, draft: dict[str, Any]) -> Document:
-    """Any document of the shop, stored and posted."""
-    source = Source.objects.get(key="shop")
-    incoming = [Incoming(draft["kind"], draft)]
-    [stored] = documents.store(integration.organization, source, incoming, scope="shop")
-    posting.post_document(stored.document, draft)
-    return stored.document
+    """Any document of the shop."""
+    return store(integration.organization, draft)
+
+
+def pay_out(integration: Integration, *sales: Document, day: dt.date = DAY, id: str = "po1") -> Document:
+    """A payout of the processor that settles these sales, with a fee of 30 for each, booked as well."""
+    organization = integration.organization
+    items = []
+    for sale in sales:
+        fee = document("fee", external_id=f"b{sale.external_id}", total=30, gateway="stripe", date=day,
+                       source=f"t{sale.external_id}", category="", currency=sale.currency)  # fmt: skip
+        store(organization, fee, source="balance")
+        items.append({"external_id": f"b{sale.external_id}", "category": "charge", "amount": sale.total,
+                      "fee": 30, "net": sale.total - 30, "source": f"t{sale.external_id}"})  # fmt: skip
+    total = sum(item["net"] for item in items)
+    draft = payout(external_id=id, number=id, total=total, date=day, items=items)
+    return store(organization, draft, source="payouts")
 
 
 def withdraw(document: Document) -> None:

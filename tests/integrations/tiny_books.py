@@ -6,7 +6,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -61,6 +61,33 @@ INVOICE = Takes(
     update=lambda parcel: Write(f"/docs/{parcel.made.id}", _body(parcel) | {"version": parcel.made.version}),  # type: ignore[union-attr]
     void=lambda parcel: Write(f"/docs/{parcel.made.id}", method="DELETE"),  # type: ignore[union-attr]
 )
+
+
+def _journal_body(parcel: Parcel) -> dict[str, Any]:
+    """Names of theirs stand for the accounts, so that one that nobody chose is missed."""
+    lines = [[parcel.names("account", line.account), line.amount] for line in parcel.journal]
+    total = sum(line.amount for line in parcel.journal if line.amount > 0)
+    return {
+        "ref": parcel.reference, "total": total, "lines": lines, "who": parcel.contact,
+        "day": str(parcel.draft["date"]), "words": f"{parcel.draft['number']}: {parcel.draft.get('memo')}",
+        "currency": parcel.draft["currency"],
+    }  # fmt: skip
+
+
+JOURNAL = Takes(
+    kind="journal_entry",
+    label="Journal entry",
+    create=lambda parcel: Write("/docs", _journal_body(parcel)),
+    made=_made,
+    find=lambda parcel: Read("/docs", {"ref": parcel.reference}),
+    found=_found,
+    update=lambda parcel: Write(
+        f"/docs/{parcel.made.id}",  # type: ignore[union-attr]
+        {**_journal_body(parcel), "version": parcel.made.version},  # type: ignore[union-attr]
+    ),
+    void=INVOICE.void,
+)
+PAYOUT = replace(JOURNAL, kind="payout", label="Payout")
 CONTACT = Takes(
     kind="contact",
     label="Contact",
@@ -92,12 +119,13 @@ def connector(*, batch: Batch | None = None) -> Connector:
         test=Test(Read("/me"), lambda answer, settings: "Connected."),
         advice={401: "Make a new key."},
         destination=Destination(
-            takes=(INVOICE,),
+            takes=(INVOICE, JOURNAL, PAYOUT),
             listings=(
                 Listing("account", "Accounts", Read("/accounts", records="accounts"),
                         lambda row: Named(row["id"], row["name"], row["type"])),
             ),
             contact=CONTACT,
+            nobody="Somebody",
             key_header="Idempotency-Key",
             batch=batch,
         ),
