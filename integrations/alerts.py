@@ -59,18 +59,32 @@ def raise_incident(integration: Integration, *, key: str, message: str) -> None:
 
 
 def open_incident(
-    organization: Organization, *, key: str, message: str, integration: Integration | None = None
+    organization: Organization,
+    *,
+    key: str,
+    message: str,
+    integration: Integration | None = None,
+    once: bool = False,
+    page: str = "",
 ) -> None:
     try:
         with transaction.atomic():
             incident = Incident.objects.create(
-                organization=organization, integration=integration, key=key, message=message[:1000]
-            )
+                organization=organization, integration=integration, key=key, message=message[:1000],
+                once=once, page=page,
+            )  # fmt: skip
             _enqueue(incident)
     except IntegrityError:
         Incident.objects.filter(organization=organization, key=key, closed_at__isnull=True).update(
             message=message[:1000]
         )
+
+
+def happened(organization_id: int, message: str, *, page: str) -> None:
+    """Have something told that is over as soon as it is known; the same twice is told once while it waits."""
+    key = f"once:{hashlib.sha256(f'{page} {message}'.encode()).hexdigest()}"
+    organization = Organization.objects.get(pk=organization_id)
+    open_incident(organization, key=key, message=message, once=True, page=page)
 
 
 def recover(integration: Integration, *, key: str) -> None:
@@ -136,7 +150,8 @@ def _tell(incident: Incident) -> bool:
         return True
     done = _send(incident, recovered=recovered) or now - since > GIVE_UP_AFTER
     if done:
-        Incident.objects.filter(pk=incident.pk).update(**{column: now})
+        over = {"closed_at": now, "recovery_told_at": now} if incident.once else {}
+        Incident.objects.filter(pk=incident.pk).update(**{column: now}, **over)
     return done
 
 
@@ -211,7 +226,8 @@ def _mail(channel: AlertChannel, incident: Incident, *, recovered: bool) -> None
     since = (incident.closed_at if recovered else None) or incident.opened_at
     local = since.astimezone(incident.organization.zone)
     when = f"{local:%Y-%m-%d %H:%M} ({local.tzname()})"
-    body = f"{incident.message}\n\n{what} since {when}.\n\n{_link(incident)}\n"
+    since_when = f"It happened at {when}." if incident.once else f"{what} since {when}."
+    body = f"{incident.message}\n\n{since_when}\n\n{_link(incident)}\n"
     send_mail(f"[LedgerHub] {what}: {about}", body, None, [channel.target])
 
 
@@ -262,8 +278,10 @@ def _key(secret: str) -> bytes:
 
 
 def _link(incident: Incident) -> str:
-    """Where to look: the integration, or the list of alerts."""
+    """Where to look: its page, the integration, or the list of alerts."""
     slug = incident.organization.slug
+    if incident.page:
+        return f"{settings.PUBLIC_URL}{incident.page}"
     if incident.integration is None:
         return f"{settings.PUBLIC_URL}{reverse('integrations:alerts', args=[slug])}"
     path = reverse("integrations:integration", args=[slug, incident.integration.pk])

@@ -22,6 +22,7 @@ SCHEDULES = {
     "integrations.tasks.minute": {"schedule_type": Schedule.MINUTES, "minutes": 1},
     "integrations.tasks.nightly": {"schedule_type": Schedule.CRON, "cron": "10 3 * * *"},
 }
+TELLS = ["integrations.tasks.tell_once"]
 
 
 def sweep() -> None:

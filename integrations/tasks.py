@@ -26,6 +26,11 @@ def tell_incident(incident_id: int) -> None:
     alerts.tell(incident_id)
 
 
+def tell_once(organization_id: int, message: str, page: str) -> None:
+    heartbeat.beat()
+    alerts.happened(organization_id, message, page=page)
+
+
 def minute() -> None:
     """Every minute: the sign of life that the supervisor waits for, then whatever is due."""
     heartbeat.beat()

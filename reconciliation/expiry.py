@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
 from ledgerhub.access.audit import record
+from ledgerhub.core import schedules
 from reconciliation.models import Confirmation, Match, Rule, RuleVersion
 from reconciliation.rules import EXPIRES_ABOVE, EXPIRES_AT, LAST_DECIDED, expires
 
@@ -60,6 +62,15 @@ def _expire(version: RuleVersion, overturned: int, seen: int) -> None:
         after={"state": version.state, "reason": version.end_reason},
         organization=version.rule.organization,
         label=LABEL,
+    )
+    schedules.tell(
+        version.rule.organization_id,
+        f"The rule “{version.rule}” has expired: {version.end_reason[:1].lower()}{version.end_reason[1:]} "
+        "It does nothing until somebody changes it or puts it in force again.",
+        page=reverse(
+            "reconciliation:rule_version",
+            args=[version.rule.organization.slug, version.rule_id, version.number],
+        ),
     )
 
 

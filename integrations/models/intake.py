@@ -386,7 +386,8 @@ class StatementLayout(models.Model):
 
 
 class Incident(models.Model):
-    """Something that went wrong for good, told once, and its recovery."""
+    """Something that went wrong for good, told once, and its recovery; or (`once`) something that happened,
+    which is over when it has been told."""
 
     organization = models.ForeignKey("access.Organization", on_delete=models.PROTECT, related_name="+")
     integration = models.ForeignKey(
@@ -394,6 +395,8 @@ class Incident(models.Model):
     )
     key = models.CharField(max_length=120, help_text="Same key, same incident")
     message = models.CharField(max_length=1000)
+    once = models.BooleanField(default=False)
+    page = models.CharField(max_length=200, blank=True, help_text="Path of where to look")
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
     told_at = models.DateTimeField(null=True, blank=True)

@@ -107,7 +107,7 @@ def _said(channel: AlertChannel) -> dict[str, Any]:
 
 def _shown(request: OrgRequest, incident: Incident) -> dict[str, Any]:
     """An open incident and where to look into it."""
-    url = ""
+    url = incident.page
     if incident.integration_id is not None:
         url = links.page(request.organization, "integrations:integration", incident.integration_id)
     return {"incident": incident, "url": url}

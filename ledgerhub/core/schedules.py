@@ -1,4 +1,4 @@
-"""What every app's `sweep` module asks of the job queue: static schedules, and jobs that follow news."""
+"""What every app's `sweep` module asks of the job queue: static schedules, jobs that follow news, telling."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ def follow() -> None:
     for module in _sweeps():
         for func in getattr(module, "FOLLOWS_NEWS", ()):
             async_task(func)
+
+
+def tell(organization_id: int, message: str, *, page: str) -> None:
+    """Have the people who look after an organization told that something happened; `page` is the path of
+    where to look. Queued as `follow` does, for the app that knows by which ways they are told."""
+    for module in _sweeps():
+        for func in getattr(module, "TELLS", ()):
+            async_task(func, organization_id, message, page)
 
 
 def declared() -> Iterator[tuple[str, dict[str, Any]]]:

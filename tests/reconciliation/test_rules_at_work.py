@@ -6,8 +6,11 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
+from django.core import mail
 from django_q.models import OrmQ
 
+from integrations import sweep
+from integrations.models import AlertChannel, Incident
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.ledger.models import Account, Entry
 from reconciliation import applying, approving, decisions, runs
@@ -300,6 +303,28 @@ def test_a_bank_rule_overturned_often_expires(bank: Account, fees: Account, appr
     assert proposed() == []
     event = AuditEvent.objects.get(action="rule.expired")
     assert (event.actor, event.after["reason"]) == (None, version.end_reason)
+
+
+def test_an_expiry_is_told_once_by_the_ways_of_alerts(bank: Account, fees: Account, approver: User) -> None:
+    version = fee_rule(fees)
+    AlertChannel.objects.create(organization=bank.organization, kind="email", target="books@example.com")
+    for number in range(3):
+        make_line(bank, -100 - number, description="SERVICE CHARGE")
+    runs.propose(bank)
+    for made in Match.objects.filter(method="rule").order_by("pk"):
+        decisions.reject(made, user=approver)
+    drain()
+    [message] = mail.outbox
+    assert message.to == ["books@example.com"]
+    assert message.body.startswith(
+        f"The rule “{version.rule}” has expired: people overturned 3 of its last 3 matches. It does nothing"
+    )
+    assert f"/o/corner-shop/reconcile/rules/{version.rule_id}/versions/1/" in message.body
+    incident = Incident.objects.get()
+    assert None not in (incident.told_at, incident.closed_at, incident.recovery_told_at)
+    sweep.sweep()
+    drain()
+    assert len(mail.outbox) == 1
 
 
 def test_an_approval_rule_expires_too_and_a_rejection_taken_back_does_not_count(
