@@ -8,18 +8,26 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import alerts, facing, holding, links, outbox, parcels, recipients, revisions
+from integrations import alerts, facing, holding, leases, outbox, parcels, recipients, revisions
 from integrations.answers import Busy, Invalid, Moved, NotFound
 from integrations.client import Client
 from integrations.connection import Calls, connect
-from integrations.destination import Destination, LeftOut, Made, Parcel, Preparation, Refused, Takes, Write
+from integrations.destination import (
+    Batch,
+    Destination,
+    LeftOut,
+    Made,
+    Parcel,
+    Preparation,
+    Refused,
+    Takes,
+    Write,
+)
 from integrations.models import ApiCall, Delivery, Integration
 from integrations.parcels import NamesThere
 from integrations.payloads import canonical, digest_of
@@ -30,9 +38,7 @@ from ledgerhub.core.errors import LedgerHubError, RecordError, TransientError
 log = logging.getLogger(__name__)
 
 SLICE_SECONDS = 40.0
-LEASE = dt.timedelta(minutes=4)
 MAX_ATTEMPTS = 12
-WAITING = (Delivery.State.PLANNED, Delivery.State.UNCERTAIN)
 FIRST_ASK = 5.0  # seconds before we ask for what may have arrived: lists lag behind writes
 
 
@@ -73,7 +79,7 @@ def enqueue(integration: Integration) -> None:
 
 
 def is_due(integration: Integration) -> bool:
-    return _due(integration, outbox.destination(integration)).exists()
+    return leases.due(integration, outbox.destination(integration)).exists()
 
 
 def run_slice(integration_id: int) -> None:
@@ -114,7 +120,7 @@ def _recovered(integration: Integration, *, since: dt.datetime) -> None:
 def _round(van: Van) -> bool:
     """Send one batch, or one delivery; False when nothing is due."""
     batch = van.takes.batch
-    claimed = _claim(van, batch.size if batch else 1)
+    claimed = leases.claim(van.integration, van.takes, batch.size if batch else 1)
     new = [one for one in claimed if one.action == Delivery.Action.CREATE]
     fresh = [one for one in new if one.attempts == 1]
     lost = [one for one in new if one.attempts > 1]
@@ -130,16 +136,8 @@ def _round(van: Van) -> bool:
             if delivery not in together and delivery not in handled:
                 _send_alone(van, delivery)
     finally:
-        _let_go(claimed)
+        leases.let_go(claimed)
     return bool(claimed)
-
-
-def _let_go(claimed: Sequence[Delivery]) -> None:
-    """What was taken and not sent, because we had to stop, is free again as if it had not been taken."""
-    for lease in {delivery.lease for delivery in claimed}:
-        Delivery.objects.filter(lease=lease, state__in=WAITING).update(
-            lease="", leased_until=None, attempts=F("attempts") - 1
-        )
 
 
 def _prepare(van: Van, preparation: Preparation) -> None:
@@ -153,65 +151,6 @@ def _prepare(van: Van, preparation: Preparation) -> None:
     except LedgerHubError as error:
         _needs_a_person(van, str(error))
         raise _Stop from None
-
-
-# ── holding ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _due(integration: Integration, takes: Destination) -> QuerySet[Delivery]:
-    now = timezone.now()
-    unsettled = Q(state__in=Delivery.OPEN) | Q(state=Delivery.State.FAILED, action=Delivery.Action.VOID)
-    earlier = Delivery.objects.filter(
-        Q(document=OuterRef("document")) | Q(summary=OuterRef("summary")),
-        integration=OuterRef("integration"),
-        revision__lt=OuterRef("revision"),
-    ).filter(unsettled)
-    # What may have arrived is asked for at once, whatever it settles.
-    ready = ~Q(state=Delivery.State.PLANNED) | ~links.held_up(takes)
-    return (
-        Delivery.objects.filter(integration=integration, state__in=Delivery.OPEN)
-        .filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
-        .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
-        .filter(~Exists(earlier))
-        .filter(ready if takes.settles else Q())
-        .order_by("pk")
-    )
-
-
-def _claim(van: Van, count: int) -> list[Delivery]:
-    """Take up to `count` deliveries: the attempt and the lease are committed before anything is sent."""
-    now, lease = timezone.now(), uuid.uuid4().hex
-    with transaction.atomic():
-        Integration.objects.select_for_update().get(pk=van.integration.pk)
-        held = Delivery.objects.filter(integration=van.integration, leased_until__gt=now)
-        if held.values("lease").distinct().count() >= van.takes.at_once:
-            return []
-        ids = list(_due(van.integration, van.takes).values_list("pk", flat=True)[:count])
-        # Whoever was sending it is gone.
-        Delivery.objects.filter(pk__in=ids, state=Delivery.State.SENDING).update(
-            state=Delivery.State.UNCERTAIN
-        )
-        Delivery.objects.filter(pk__in=ids).update(
-            lease=lease, leased_until=now + LEASE, attempts=F("attempts") + 1
-        )
-    rows = Delivery.objects.filter(lease=lease, pk__in=ids).order_by("pk")
-    return list(rows.select_related("document__contact", "summary__source", "summary__payout", "integration"))
-
-
-def _settle(
-    delivery: Delivery, state: str, *, error: str = "", wait: float | None = None, **changes: Any
-) -> None:
-    """Write what became of it and let go, if it is still ours."""
-    now = timezone.now()
-    Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease).update(
-        state=state,
-        error=error[:1000],
-        lease="",
-        leased_until=None,
-        not_before=now + dt.timedelta(seconds=wait) if wait is not None else None,
-        finished_at=now if state not in Delivery.OPEN else None,
-        **changes,
-    )
 
 
 # ── one ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -294,7 +233,7 @@ def _commit_sending(van: Van, pairs: Sequence[tuple[Delivery, Write]]) -> None:
             ours = Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease, leased_until__gt=now)
             if not ours.update(
                 state=Delivery.State.SENDING,
-                leased_until=now + LEASE,
+                leased_until=now + leases.LEASE,
                 request_hash=digest_of(canonical(write.body)),
             ):
                 raise _Stop
@@ -306,7 +245,7 @@ def _done(
     """`call` is the one it shared with others, where that is kept already."""
     with transaction.atomic():
         call = van.calls.save() or call
-        _settle(
+        leases.settle(
             delivery,
             Delivery.State.DELIVERED,
             external_id=made.id[:120],
@@ -367,10 +306,14 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
             pairs.append((delivery, takes.create(parcel)))
         except LedgerHubError as error:
             _failed(van, delivery, error)
-    if not pairs:
-        return
+    paths = dict.fromkeys(write.path if batch.alike else "" for _, write in pairs)
+    for path in paths:
+        _send_joined(van, batch, [pair for pair in pairs if path in ("", pair[1].path)])
+
+
+def _send_joined(van: Van, batch: Batch, pairs: list[tuple[Delivery, Write]]) -> None:
     _commit_sending(van, pairs)
-    joined = batch.join([(str(delivery.key), write) for delivery, write in pairs])
+    joined = batch.join([(delivery.reference, write) for delivery, write in pairs])
     try:
         answers = batch.split(van.client.write(joined, key=_joint_key(pairs)))
     except LedgerHubError as error:
@@ -378,7 +321,7 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
         return
     call = van.calls.save()
     for delivery, _ in pairs:
-        _settle_one(van, delivery, answers.get(str(delivery.key)), call)
+        _settle_one(van, delivery, answers.get(delivery.reference), call)
 
 
 def _joint_key(pairs: Sequence[tuple[Delivery, Write]]) -> str:
@@ -413,7 +356,7 @@ def _put_aside(van: Van, delivery: Delivery, error: LedgerHubError, call: ApiCal
     sent = row == Delivery.State.SENDING
     words = _words(error)
     if isinstance(error, LeftOut):
-        _settle(delivery, Delivery.State.DISMISSED, error=words, call=call)
+        leases.settle(delivery, Delivery.State.DISMISSED, error=words, call=call)
     elif isinstance(error, holding.Held):
         _give_up(van, delivery, words, call, held_version=error.version[:60])
     elif isinstance(error, RecordError | Invalid | NotFound):
@@ -422,17 +365,17 @@ def _put_aside(van: Van, delivery: Delivery, error: LedgerHubError, call: ApiCal
         # Before anything was done: as if it had not been tried.
         wait = FIRST_ASK if isinstance(error, _Waits) else error.retry_after or 30.0
         tries = delivery.attempts - 1
-        _settle(delivery, _again(delivery), error=words, wait=wait, call=call, attempts=tries)
+        leases.settle(delivery, _again(delivery), error=words, wait=wait, call=call, attempts=tries)
     elif isinstance(error, TransientError):
         if delivery.attempts >= MAX_ATTEMPTS:
             _give_up(van, delivery, f"{words} We tried {delivery.attempts} times.", call)
             return
         wait = max(FIRST_ASK, backoff(delivery.attempts, retry_after=error.retry_after))
         state = Delivery.State.UNCERTAIN if sent else _again(delivery)
-        _settle(delivery, state, error=words, wait=wait, call=call)
+        leases.settle(delivery, state, error=words, wait=wait, call=call)
     else:
         _needs_a_person(van, words)
-        _settle(delivery, _again(delivery), error=words, wait=900.0, call=call)
+        leases.settle(delivery, _again(delivery), error=words, wait=900.0, call=call)
 
 
 def _needs_a_person(van: Van, words: str) -> None:
@@ -456,7 +399,7 @@ def _give_up(
     van: Van, delivery: Delivery, words: str, call: ApiCall | None, *, held_version: str = ""
 ) -> None:
     """A person must act: said on the delivery and its document, one alert for all of them."""
-    _settle(delivery, Delivery.State.FAILED, error=words, call=call, held_version=held_version)
+    leases.settle(delivery, Delivery.State.FAILED, error=words, call=call, held_version=held_version)
     count = Delivery.objects.filter(integration=van.integration, state=Delivery.State.FAILED).count()
     documents = "1 document" if count == 1 else f"{count} documents"
     alerts.raise_incident(

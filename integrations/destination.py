@@ -128,7 +128,8 @@ class Takes:
     """How one kind of document is delivered.
 
     `create` and `update` make the request, `made` reads its answer; `find` asks for what may already be there
-    and `found` picks ours out of that answer (None: it is not there). Without `update` a change is a void and
+    (several requests where it may be of several kinds) and `found` picks ours out of an answer (None: it is
+    not there). Without `update` a change is a void and
     a new document, as it is where `update` gives None: what stands cannot become what it is to be. Without
     `void` it cannot be taken back and a person is told. All of them raise RecordError in words where the
     document cannot be said in the destination's terms. `needs_contact`: where the document names nobody, the
@@ -141,7 +142,7 @@ class Takes:
     label: str
     create: Callable[[Parcel], Write]
     made: Callable[[Any], Made]
-    find: Callable[[Parcel], Read]
+    find: Callable[[Parcel], Read | tuple[Read, ...]]
     found: Callable[[Any, Parcel], Made | None]
     update: Callable[[Parcel], Write | None] | None = None
     void: Callable[[Parcel], Write] | None = None
@@ -153,13 +154,15 @@ class Takes:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Several creations in one request: `join` makes it of (mark, write) pairs, `split` takes the answer
-    apart: mark -> the answer of that write, or Refused with words where it was not taken. `ask` looks for
+    apart: mark -> the answer of that write, or Refused with words where it was not taken. The mark is our
+    reference. `alike`: only writes to the same path go together. `ask` looks for
     several lost ones at once, in an answer that each one's `Takes.found` reads."""
 
     size: int
     join: Callable[[list[tuple[str, Write]]], Write]
     split: Callable[[Any], Mapping[str, Any]]
     ask: Callable[[list[Parcel]], Read] | None = None
+    alike: bool = False
 
 
 class Refused(NamedTuple):

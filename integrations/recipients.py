@@ -14,12 +14,16 @@ from ledgerhub.core.errors import RecordError
 
 
 def ask(client: Client, takes: Takes, parcel: Parcel) -> Made | None:
-    """What of the parcel is over there."""
-    try:
-        answer = client.look_for(takes.find(parcel))
-    except NotFound:
-        return None
-    return takes.found(answer, parcel)
+    """What of the parcel is over there, looked for wherever it may be."""
+    reads = takes.find(parcel)
+    for read in reads if isinstance(reads, tuple) else (reads,):
+        try:
+            found = takes.found(client.look_for(read), parcel)
+        except NotFound:
+            continue
+        if found is not None:
+            return found
+    return None
 
 
 def addressed(

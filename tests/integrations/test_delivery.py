@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integrations import connectors, delivery, outbox, redelivery
+from integrations import connectors, delivery, leases, outbox, redelivery
 from integrations.models import Delivery, Incident, Integration, NameMap, Route
 from ledgerhub.ledger import documents, posting
 from tests.integrations.delivering import deliver, sell
@@ -153,7 +153,7 @@ def test_who_was_held_up_until_somebody_took_over_sends_nothing(
     destination: Integration, tiny_books: TinyBooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sell(destination)
-    monkeypatch.setattr(delivery, "LEASE", dt.timedelta(seconds=-1))
+    monkeypatch.setattr(leases, "LEASE", dt.timedelta(seconds=-1))
     assert deliver(destination) == ["planned"]
     assert tiny_books.docs == {}
 
