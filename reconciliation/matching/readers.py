@@ -6,10 +6,12 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +23,9 @@ COLUMNS = {
     "ref": "reference", **{name: name for name in TEXT_COLUMNS},
 }  # fmt: skip
 MOST_BYTES = 2 * 1024**3
+ROWS_A_BLOCK = 1 << 13
+Given = TypeVar("Given", bound=Hashable)
+Cell = TypeVar("Cell")
 _REPEATED = {"account", "currency", "kind"}
 _PLAIN = re.compile(r"-?\d{1,15}(\.\d+)?")
 _THOUSANDS = re.compile(r"\d{1,3}([,'  ]\d{3})+(\.\d+)?")
@@ -35,9 +40,10 @@ class UnusableFile(ValueError):
 
 def read_table(path: Path) -> tuple[Table, list[str]]:
     """Table of the usable rows and one sentence a row left out. Raises UnusableFile."""
-    rows = _records(path)
-    header = _header(next(rows, []), path)
-    cells, numbers, problems = _columns(rows, header)
+    blocks = _records(path)
+    first: list[list[str]] = next(blocks, [[]])
+    header = _header(first[0], path)
+    cells, numbers, problems = _columns(chain([first[1:]], blocks), header)
     return _table(cells, numbers, problems)
 
 
@@ -68,21 +74,27 @@ def _unadorned(text: str) -> str:
     return f"-{value}" if negative else value
 
 
-def _records(path: Path) -> Iterator[list[str]]:
+def _records(path: Path) -> Iterator[list[list[str]]]:
+    """Rows of the file, a block at a time."""
     text = _decoded(path)
     if not text.strip("\ufeff\0 \t\r\n"):
         raise UnusableFile(f"{path.name} is empty: a header line with id, date and amount is needed")
     first = text.split("\n", 1)[0]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=first.count))
-    number = 0
-    try:
-        for number, row in enumerate(rows, start=1):  # noqa: B007 - told when the next row cannot be read
-            yield row
-    except csv.Error:
-        raise UnusableFile(
-            f"{path.name}, row {number + 1}: a cell is longer than {csv.field_size_limit():,} characters; "
-            "is a quotation mark missing?"
-        ) from None
+    before = 0
+    while True:
+        block: list[list[str]] = []
+        try:
+            block.extend(islice(rows, ROWS_A_BLOCK))
+        except csv.Error:  # the rows before the faulty one are in the block
+            raise UnusableFile(
+                f"{path.name}, row {before + len(block) + 1}: a cell is longer than "
+                f"{csv.field_size_limit():,} characters; is a quotation mark missing?"
+            ) from None
+        if not block:
+            return
+        before += len(block)
+        yield block
 
 
 def _decoded(path: Path) -> str:
@@ -116,62 +128,88 @@ def _header(names: list[str], path: Path) -> dict[str, int]:
 
 
 def _columns(
-    rows: Iterator[list[str]], header: dict[str, int]
+    blocks: Iterable[list[list[str]]], header: dict[str, int]
 ) -> tuple[dict[str, list[str]], list[int], list[str]]:
     cells: dict[str, list[str]] = {name: [] for name in header}
     numbers: list[int] = []
     problems: list[str] = []
     width = 1 + max(header.values())
-    for number, row in enumerate(rows, start=2):
-        if len(row) < width:
-            if any(row):
-                problems.append(f"row {number}: only {len(row)} of {width} columns; left out")
-            continue
-        numbers.append(number)
+    begin = 2
+    for block in blocks:
+        told = range(begin, begin + len(block))
+        begin += len(block)
+        if block and min(map(len, block)) < width:
+            whole = [(number, row) for number, row in zip(told, block, strict=True) if len(row) >= width]
+            problems.extend(
+                f"row {number}: only {len(row)} of {width} columns; left out"
+                for number, row in zip(told, block, strict=True)
+                if len(row) < width and any(row)
+            )
+            numbers.extend(number for number, _ in whole)
+            block = [row for _, row in whole]
+        else:
+            numbers.extend(told)
+        columns = list(zip(*block, strict=False)) or [()] * width
         for name, position in header.items():
-            cell = row[position]
-            cells[name].append(sys.intern(cell.strip()) if name in _REPEATED else cell)
+            column = columns[position]
+            cells[name].extend(_shared(column) if name in _REPEATED else column)
     return cells, numbers, problems
+
+
+def _shared(texts: Iterable[str]) -> Iterator[str]:
+    """Texts of few kinds: equal ones are one object."""
+    return (sys.intern(text.strip()) for text in texts)
 
 
 def _table(cells: dict[str, list[str]], numbers: list[int], problems: list[str]) -> tuple[Table, list[str]]:
     size = len(numbers)
     texts = {name: cells.get(name, [""] * size) for name in TEXT_COLUMNS}
     texts["currency"] = [sys.intern(code.upper()) for code in texts["currency"]]
+    ids = [text.strip() for text in cells["id"]]
     days, day_first = cells["date"], _day_first(cells["date"])
-    keep: list[int] = []
-    dates: list[int] = []
-    amounts: list[int] = []
+    stated = list(zip(cells["amount"], texts["currency"], strict=True))
+    dates, no_date = _each(lambda day: _day(day, day_first), days)
+    amounts, no_amount = _each(lambda money: amount_in_minor(*money), stated)
+    if not no_date and not no_amount and len({"", *ids}) == size + 1:
+        return _made(ids, dates, amounts, texts), problems
     seen: dict[str, int] = {}
-    for i in range(size):
-        try:
-            key = _identity(cells["id"][i], seen, numbers)
-            day = _day(days[i], day_first)
-            amount = amount_in_minor(cells["amount"][i], texts["currency"][i])
-        except ValueError as error:
-            problems.append(f"row {numbers[i]}: {error}; left out")
+    keep: list[int] = []
+    for i, key in enumerate(ids):
+        wrong = _identity(key, seen, numbers) or no_date.get(days[i]) or no_amount.get(stated[i])
+        if wrong:
+            problems.append(f"row {numbers[i]}: {wrong}; left out")
             continue
         seen[key] = i
         keep.append(i)
-        dates.append(day)
-        amounts.append(amount)
     kept = {name: _picked(column, keep) for name, column in texts.items()}
-    return Table(
-        list(seen), np.array(dates, dtype=np.int64), np.array(amounts, dtype=np.int64), **kept
-    ), problems
+    return _made(list(seen), _picked(dates, keep), _picked(amounts, keep), kept), problems
 
 
-def _picked(column: list[str], keep: list[int]) -> list[str]:
+def _made(ids: list[str], dates: list[int], amounts: list[int], texts: dict[str, list[str]]) -> Table:
+    return Table(ids, np.array(dates, dtype=np.int64), np.array(amounts, dtype=np.int64), **texts)
+
+
+def _each(make: Callable[[Given], int], given: Sequence[Given]) -> tuple[list[int], dict[Given, str]]:
+    """What is made of each (0 where it cannot be), and why not; what stands there often is read once."""
+    known: dict[Given, int] = {}
+    wrong: dict[Given, str] = {}
+    for one in dict.fromkeys(given):
+        try:
+            known[one] = make(one)
+        except ValueError as error:
+            known[one], wrong[one] = 0, str(error)
+    return list(map(known.__getitem__, given)), wrong
+
+
+def _picked(column: list[Cell], keep: list[int]) -> list[Cell]:
     return column if len(keep) == len(column) else [column[i] for i in keep]
 
 
-def _identity(text: str, seen: dict[str, int], numbers: list[int]) -> str:
-    key = text.strip()
+def _identity(key: str, seen: dict[str, int], numbers: list[int]) -> str:
+    """Why this row has no id of its own; empty where it has."""
     if not key:
-        raise ValueError("no id")
-    if key in seen:
-        raise ValueError(f"id '{key[:60]}' was already used in row {numbers[seen[key]]}")
-    return key
+        return "no id"
+    return f"id '{key[:60]}' was already used in row {numbers[seen[key]]}" if key in seen else ""
 
 
 def _day(text: str, day_first: bool | None) -> int:
