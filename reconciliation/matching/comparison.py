@@ -186,9 +186,8 @@ class Comparison:
         kept = (near.levels["payer"] <= lv.NEAR_PAYER) | (near.levels["reference"] <= lv.SHARED)
         near = near.take(kept)
         line, entry = self._beside_links(free_lines, free_entries)
-        fresh = ~np.isin(
-            line * (len(self.entries) + 1) + entry, near.line * (len(self.entries) + 1) + near.entry
-        )
+        width = len(self.entries) + 1
+        fresh = ~in_sorted(line * width + entry, distinct(near.line * width + near.entry))
         line, entry = line[fresh], entry[fresh]
         return joined([near, self.pairs(line, entry, np.full(len(line), lv.PART, dtype=np.int8))])
 
@@ -227,7 +226,7 @@ class Comparison:
         count[count > MOST_IN_WINDOW] = 0
         which, place = spread(start, count)
         line, entry = unique_pairs(near.line[which], index.row[place], len(self.entries) + 1)
-        near = near.take(np.isin(near.line, line))
+        near = near.take(among(near.line, line))
         return joined([near, self.pairs(line, entry, np.full(len(line), lv.PART, dtype=np.int8))])
 
     def near_pairs(self, free_lines: Bools, free_entries: Bools) -> Pairs:
@@ -304,7 +303,7 @@ def _of_both_signs(key: Hashes, amount: Ints, wanted: Bools) -> Bools:
     """Rows whose key stands on a positive and on a negative one among those wanted."""
     paid, owed = distinct(key[wanted & (amount > 0)]), distinct(key[wanted & (amount < 0)])
     both = np.intersect1d(paid, owed, assume_unique=True)
-    return np.asarray(wanted & np.isin(key, both))
+    return np.asarray(wanted & in_sorted(key, both))
 
 
 def _sides(lines: Table, entries: Table) -> tuple[Ints, Ints]:

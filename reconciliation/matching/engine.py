@@ -18,6 +18,7 @@ from reconciliation.matching import offsetting as off
 from reconciliation.matching.arrays import Bools, Floats, Ints, distinct
 from reconciliation.matching.assignment import assign
 from reconciliation.matching.calibration import AS_GIVEN, BUILT_IN, Calibration
+from reconciliation.matching.collecting import uncollected
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, score
 from reconciliation.matching.groups import (
@@ -30,7 +31,7 @@ from reconciliation.matching.groups import (
     part_payments,
 )
 from reconciliation.matching.levels import Weights
-from reconciliation.matching.marginals import learned, marginals
+from reconciliation.matching.marginals import ROUNDS_TO_LEARN, learned, marginals
 from reconciliation.matching.netting import batches_together, completed, named_sets, sums_on_both_sides
 from reconciliation.matching.outcome import Assigned, Found
 from reconciliation.matching.proposals import Result
@@ -59,9 +60,10 @@ class Whole:
 
 @dataclass
 class _Run:
-    """State of one matching: which rows are still free, what was found."""
+    """State of one matching: which rows are still free, what was found; `order`: as rows were given."""
 
     comparison: Comparison
+    order: tuple[Ints, Ints]
     free: tuple[Bools, Bools]
     weights: Weights
     usual_lag: float = 0.0
@@ -94,19 +96,22 @@ def match(
     `weights` and `calibration` are those learned from decisions, where there are any.
     With `whole` the rows are a few of many, and are weighed as these are.
     """
-    progress("Reading what the rows say", 0.0)
-    comparison = Comparison.of(lines, entries, config or MatchRules(), whole.rarity if whole else None)
-    run = _Run(comparison, (_usable(lines), _usable(entries)), weights or Weights.start())
-    if whole:
-        run.weights, run.usual_lag, run.rounds = whole.weights, whole.usual_lag, 0
-    if len(lines) and len(entries):
-        _pair(run, progress)
-    progress("Finding entries that cancel each other", 0.9)
-    if len(entries):
-        _void_entries(run, off.LIKELY)
-    progress("Putting the proposals into words", 0.92)
-    result = _result(run, calibration or _built_in(comparison))
-    progress("Done", 1.0)
+    with uncollected():
+        progress("Reading what the rows say", 0.0)
+        order = lines.by_amount(), entries.by_amount()
+        tables = lines.take(order[0]), entries.take(order[1])
+        comparison = Comparison.of(*tables, config or MatchRules(), whole.rarity if whole else None)
+        run = _Run(comparison, order, (_usable(tables[0]), _usable(tables[1])), weights or Weights.start())
+        if whole:
+            run.weights, run.usual_lag, run.rounds = whole.weights, whole.usual_lag, 0
+        if len(lines) and len(entries):
+            _pair(run, progress)
+        progress("Finding entries that cancel each other", 0.9)
+        if len(entries):
+            _void_entries(run, off.LIKELY)
+        progress("Putting the proposals into words", 0.92)
+        result = _result(run, calibration or _built_in(comparison))
+        progress("Done", 1.0)
     return result
 
 
@@ -190,15 +195,15 @@ def _equal_amounts(run: _Run) -> None:
     """Equal amounts, one to one: weigh all, learn from them, settle those that are hardly in doubt."""
     pairs = run.comparison.exact_pairs(*run.free)
     values = score(pairs, run.weights, run.usual_lag)
-    probability = marginals(pairs.line, pairs.entry, values)
     given = run.weights
     for _ in range(run.rounds):
+        probability = marginals(pairs.line, pairs.entry, values, ROUNDS_TO_LEARN)
         if probability.sum() < FEWEST_TO_LEARN:
             break
         run.weights = learned(given, pairs.levels, probability, run.comparison.background(*run.free))
         run.usual_lag = _usual_lag(pairs, probability, run.comparison.cheque)
         values = score(pairs, run.weights, run.usual_lag)
-        probability = marginals(pairs.line, pairs.entry, values)
+    probability = marginals(pairs.line, pairs.entry, values)
     chosen = _chosen(run, pairs, values)
     lines, entries = len(run.free[0]), len(run.free[1])
     claimed = _claims(pairs.line, probability, lines), _claims(pairs.entry, probability, entries)
@@ -361,13 +366,14 @@ def _rivals(pairs: Pairs, probability: Floats, chosen: Ints) -> list[tuple[int, 
 
 
 def _result(run: _Run, calibration: Calibration) -> Result:
+    """The proposals in the order in which their lines were given."""
     least = run.comparison.rules.min_probability
-    found = Found(run.comparison.lines, run.comparison.entries, run.weights, calibration)
+    found = Found(run.comparison.lines, run.comparison.entries, run.weights, calibration, run.order)
     proposals = found.groups(run.groups, least)
     proposals.extend(found.returned(offset) for offset in run.returned)
     for assigned in run.assigned:
         proposals.extend(found.pairs(assigned, least))
-    place = {identity: position for position, identity in enumerate(run.comparison.lines.ids)}
+    place = dict(zip(run.comparison.lines.ids, run.order[0].tolist(), strict=True))
     proposals.sort(key=lambda proposal: place[proposal.line_ids[0]])
     offsetting = [found.offsetting(offset) for offset in run.offsets]
     return Result(proposals, offsetting, run.limits, run.weights, run.usual_lag)

@@ -300,8 +300,8 @@ def _group_levels(
 ) -> dict[str, Small]:
     """Level of a group on each feature: of payer the third quartile of its pairs, else the median."""
     size = len(flat)
-    booked = np.array([int(comparison.entries.amount[one.entries].sum()) for one in flat])
-    stated = np.array([int(comparison.lines.amount[one.lines].sum()) for one in flat])
+    booked = _sums(comparison.entries.amount, [one.entries for one in flat])
+    stated = _sums(comparison.lines.amount, [one.lines for one in flat])
     near = amount_levels(stated, booked, comparison.rules.tolerance)
     worst = _quantile(owner, pairs.levels["payer"], size, 0.75)
     several = np.array([one.known for one in flat])
@@ -316,6 +316,12 @@ def _group_levels(
             np.array([one.batch for one in flat]), _quantile(owner, pairs.levels["batch"], size, 0.5)
         ).astype(np.int8),
     }
+
+
+def _sums(amounts: Ints, sets: list[Ints]) -> Ints:
+    """The sum of the amounts of each set of rows, none of them empty."""
+    sizes = np.fromiter(map(len, sets), np.int64, len(sets))
+    return np.add.reduceat(amounts[np.concatenate(sets)], np.cumsum(sizes) - sizes)
 
 
 def _reference(owner: Ints, pairs: Pairs, size: int) -> Small:

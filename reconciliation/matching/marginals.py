@@ -7,7 +7,7 @@ import numpy as np
 from reconciliation.matching.arrays import Bools, Floats, Ints, Small, numbered
 from reconciliation.matching.levels import DATE_DAYS, LEARNED, MOST_LEARNED, Weights
 
-ROUNDS = 12
+ROUNDS, ROUNDS_TO_LEARN = 12, 5
 _DAMPING = 0.3
 UNHEARD = -8.0
 """Pairs this unlikely take nothing from their rivals; they are most of what crowded amounts bring."""
@@ -15,7 +15,7 @@ _SETTLED = 1e-5
 _PRIOR_PAIRS = 60.0
 
 
-def marginals(line: Ints, entry: Ints, score: Floats) -> Floats:
+def marginals(line: Ints, entry: Ints, score: Floats, rounds: int = ROUNDS) -> Floats:
     """Belief propagation on the pairs: exp(score) against "neither", with rivals on both sides.
 
     Messages are how free each row is for a pair once its other pairs are heard; exact on trees and
@@ -24,7 +24,7 @@ def marginals(line: Ints, entry: Ints, score: Floats) -> Floats:
     joint = np.exp(np.clip(score, -30.0, 25.0))
     heard = np.flatnonzero(score > UNHEARD)
     rest = heard[_has_rivals(line[heard]) | _has_rivals(entry[heard])]
-    joint[rest] *= _freedom_of_both(numbered(line[rest]), numbered(entry[rest]), joint[rest])
+    joint[rest] *= _freedom_of_both(numbered(line[rest]), numbered(entry[rest]), joint[rest], rounds)
     return np.asarray(joint / (1.0 + joint))
 
 
@@ -33,11 +33,11 @@ def _has_rivals(row: Ints) -> Bools:
     return np.asarray(np.bincount(which, minlength=size)[which] > 1)
 
 
-def _freedom_of_both(line: tuple[Ints, int], entry: tuple[Ints, int], weight: Floats) -> Floats:
+def _freedom_of_both(line: tuple[Ints, int], entry: tuple[Ints, int], weight: Floats, rounds: int) -> Floats:
     """How free both rows of each pair are for it; rounds end when hardly anything moves."""
     free_line = np.full(len(weight), 0.5)
     free_entry = np.full(len(weight), 0.5)
-    for _ in range(ROUNDS if len(weight) else 0):
+    for _ in range(rounds if len(weight) else 0):
         before = free_line
         free_line = _DAMPING * free_line + (1 - _DAMPING) * _freedom(line, weight * free_entry)
         free_entry = _DAMPING * free_entry + (1 - _DAMPING) * _freedom(entry, weight * free_line)

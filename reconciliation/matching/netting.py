@@ -15,7 +15,9 @@ from reconciliation.matching.arrays import (
     Bools,
     Hashes,
     Ints,
+    among,
     distinct,
+    in_sorted,
     mix,
     run_starts,
     spread,
@@ -52,7 +54,7 @@ def named_sets(comparison: Comparison, free: Free) -> list[Hypothesis]:
     lines, entries = len(comparison.lines), len(comparison.entries)
     labels = _components(line, entry, lines, entries)
     size = int(labels.max()) + 1
-    own = np.unique(line), np.unique(entry)
+    own = distinct(line), distinct(entry)
     of_line, of_entry = labels[own[0]], labels[lines + own[1]]
     stated = np.bincount(of_line, comparison.lines.amount[own[0]], size)
     booked = np.bincount(of_entry, comparison.entries.amount[own[1]], size)
@@ -85,7 +87,7 @@ def _tied(comparison: Comparison, free: Free) -> tuple[Ints, Ints, Bools]:
     kept = free[0][line] & free[1][entry]
     line, entry, of_batch = line[kept], entry[kept], of_batch[kept]
     same = comparison.line_key[line] == comparison.entry_key[entry]
-    paired = np.isin(line, line[same]) | np.isin(entry, entry[same])
+    paired = among(line, line[same]) | among(entry, entry[same])
     return line[~paired], entry[~paired], of_batch[~paired]
 
 
@@ -183,7 +185,7 @@ def _with_unit(
     Not one that has a line of its own amount: that line may be all it waits for.
     """
     key = mix(units.total, units.side)
-    every = np.flatnonzero(~np.isin(key, comparison.line_key[free]))
+    every = np.flatnonzero(~in_sorted(key, distinct(comparison.line_key[free])))
     index = DatedKeys.build(key[every], units.date[every], every)
     date = units.date[unit]
     wanted = mix(rest, units.side[unit])
@@ -201,7 +203,7 @@ def _with_line(
     comparison: Comparison, units: Units, free: Bools, line: Ints, unit: Ints, rest: Ints
 ) -> Iterator[Hypothesis]:
     """The unit has more than the line that names it: another line brings the rest."""
-    rows = np.flatnonzero(free & ~np.isin(comparison.line_key, mix(units.total, units.side)))
+    rows = np.flatnonzero(free & ~in_sorted(comparison.line_key, distinct(mix(units.total, units.side))))
     key, date = comparison.line_key[rows], comparison.lines.date[rows]
     index = DatedKeys.build(key, date, rows)
     several = units.members.size[unit] > 1

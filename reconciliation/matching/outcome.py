@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reconciliation.matching.arrays import Floats, Ints
-from reconciliation.matching.calibration import AS_GIVEN, Calibration
+from reconciliation.matching.calibration import Calibration
 from reconciliation.matching.differences import KINDS, difference_kinds
 from reconciliation.matching.evidence import Pairs
 from reconciliation.matching.groups import Group
@@ -44,12 +44,17 @@ class Assigned:
 
 
 class Found:
-    """Turns findings over these two tables into proposals."""
+    """Turns findings over these two tables into proposals; `order`: at which place each row was given."""
 
     def __init__(
-        self, lines: Table, entries: Table, weights: Weights, calibration: Calibration = AS_GIVEN
+        self,
+        lines: Table,
+        entries: Table,
+        weights: Weights,
+        calibration: Calibration,
+        order: tuple[Ints, Ints],
     ) -> None:
-        self.lines, self.entries = lines, entries
+        self.lines, self.entries, self.order = lines, entries, order
         self.wording = Wording(weights)
         self.version = weights.version
         self.calibration = calibration
@@ -163,14 +168,18 @@ class Found:
             parts,
         )
         return Proposal(
-            line_ids=_ids(self.lines, group.lines),
-            entry_ids=_ids(self.entries, group.entries),
+            line_ids=_ids(self.lines, group.lines, self.order[0]),
+            entry_ids=_ids(self.entries, group.entries, self.order[1]),
             probability=shown,
             evidence=self.wording.evidence(group.levels, about),
             tie=bool(group.rivals),
             difference=difference,
             alternatives=tuple(
-                Alternative(_ids(self.lines, rival.lines), _ids(self.entries, rival.entries), round(raw, 6))
+                Alternative(
+                    _ids(self.lines, rival.lines, self.order[0]),
+                    _ids(self.entries, rival.entries, self.order[1]),
+                    round(raw, 6),
+                )
                 for rival in group.rivals
             ),
             weights_version=self.version,
@@ -209,8 +218,9 @@ class Found:
         return Offsetting(ids, round(_logistic(offset.score - _EVEN_OFFSET), 4), "; ".join(words))
 
 
-def _ids(table: Table, rows: Ints) -> tuple[str, ...]:
-    return tuple(table.ids[row] for row in rows.tolist())
+def _ids(table: Table, rows: Ints, order: Ints) -> tuple[str, ...]:
+    """Ids of these rows, in the order in which they were given."""
+    return tuple(table.ids[row] for row in sorted(rows.tolist(), key=order.__getitem__))
 
 
 def _logistic(score: float) -> float:

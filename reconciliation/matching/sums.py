@@ -9,7 +9,7 @@ from math import comb, log, pi, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from reconciliation.matching.arrays import Bools, Ints, mix, spread
+from reconciliation.matching.arrays import Bools, Ints, distinct, in_sorted, mix, spread
 
 MOST_SEARCHED = 20
 """Amounts tried in every combination (two halves of at most 1,024 sums each)."""
@@ -19,6 +19,7 @@ MOST_WAYS = 12
 MOST_HITS = 20_000
 """Ways looked at before the simplest are kept: equal amounts add up in hundreds of thousands of ways."""
 _TOGETHER = 256
+_FEW = 8
 _Words = npt.NDArray[np.uint32]
 
 
@@ -93,8 +94,8 @@ def _runs_meet(target: Ints, amounts: Ints, starts: Ints, counts: Ints) -> Ints:
     sizes = np.abs(amounts[place])
     reached = np.cumsum(sizes)
     before = reached - sizes
-    hits = np.isin(mix(before + np.abs(target[which]), which), mix(reached, which))
-    return np.unique(which[hits])
+    hits = in_sorted(mix(before + np.abs(target[which]), which), distinct(mix(reached, which)))
+    return distinct(which[hits])
 
 
 @lru_cache(maxsize=MOST_SEARCHED)
@@ -107,6 +108,19 @@ def choices(size: int) -> Ints:
 def _combinations(target: int, sizes: Ints, allowed: range) -> list[tuple[int, ...]]:
     if int(sizes[sizes > 0].sum()) < target:
         return []
+    if len(sizes) <= _FEW:
+        chosen = np.flatnonzero(choices(len(sizes)) @ sizes == target)
+    else:
+        chosen = _from_halves(target, sizes)
+    many = np.bitwise_count(chosen.astype(np.uint64)).astype(np.int64)
+    told = (many >= allowed.start) & (many < allowed.stop)
+    chosen, many = chosen[told], many[told]
+    simplest = np.lexsort((chosen, np.minimum(many, len(sizes) - many)))[:MOST_WAYS]
+    return [tuple(i for i in range(len(sizes)) if one >> i & 1) for one in chosen[simplest].tolist()]
+
+
+def _from_halves(target: int, sizes: Ints) -> Ints:
+    """Choices as bits: every sum of the left half against what the right half must bring."""
     half = len(sizes) // 2
     left, right = choices(half) @ sizes[:half], choices(len(sizes) - half) @ sizes[half:]
     order = np.argsort(right)
@@ -114,12 +128,7 @@ def _combinations(target: int, sizes: Ints, allowed: range) -> list[tuple[int, .
     low = np.searchsorted(ordered, target - left)
     high = np.searchsorted(ordered, target - left, "right")
     which, place = spread(low, np.minimum(high - low, MOST_HITS))
-    chosen = (which | order[place] << half)[:MOST_HITS]
-    many = np.bitwise_count(chosen.astype(np.uint64)).astype(np.int64)
-    told = (many >= allowed.start) & (many < allowed.stop)
-    chosen, many = chosen[told], many[told]
-    simplest = np.lexsort((chosen, np.minimum(many, len(sizes) - many)))[:MOST_WAYS]
-    return [tuple(i for i in range(len(sizes)) if one >> i & 1) for one in chosen[simplest].tolist()]
+    return (which | order[place] << half)[:MOST_HITS]
 
 
 def _runs(target: int, sizes: Ints, order: Ints, longest: int) -> list[tuple[int, ...]]:

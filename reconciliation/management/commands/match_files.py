@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from reconciliation.matching.collecting import uncollected
 from reconciliation.matching.engine import match
 from reconciliation.matching.proposals import Proposal
 from reconciliation.matching.readers import UnusableFile, read_table
@@ -39,11 +40,12 @@ class Command(BaseCommand):
         least = options["min_probability"]
         if least is not None and not 0 <= least <= 1:
             raise CommandError("--min-probability lies between 0 and 1")
-        lines, entries = self._read(options["statement"]), self._read(options["ledger"])
         rules = MatchRules() if least is None else MatchRules(min_probability=least)
-        result = match(lines, entries, rules)
-        proposals = [one for one in result.proposals if one.probability >= (least or 0.0)]
-        pairs = _written(proposals, options["output"])
+        with uncollected():
+            lines, entries = self._read(options["statement"]), self._read(options["ledger"])
+            result = match(lines, entries, rules)
+            proposals = [one for one in result.proposals if one.probability >= (least or 0.0)]
+            pairs = _written(proposals, options["output"])
         for limit in result.limits_reached:
             self.stderr.write(limit)
         matched = sum(len(proposal.line_ids) for proposal in proposals)
