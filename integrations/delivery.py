@@ -320,8 +320,10 @@ def _send_joined(van: Van, batch: Batch, pairs: list[tuple[Delivery, Write]]) ->
         _all_failed(van, [delivery for delivery, _ in pairs], error)
         return
     call = van.calls.save()
-    for delivery, _ in pairs:
-        _settle_one(van, delivery, answers.get(delivery.reference), call)
+    # Together: should we die here, all of them are asked for.
+    with transaction.atomic():
+        for delivery, _ in pairs:
+            _settle_one(van, delivery, answers.get(delivery.reference), call)
 
 
 def _joint_key(pairs: Sequence[tuple[Delivery, Write]]) -> str:

@@ -31,18 +31,25 @@ def deliveries(
     """Create, change (or void and create again), or void, unsaved, after revision `last`; none where nothing
     is to be done. `stands`: whether it stands here, `there`: whether it was to stand over there until now;
     `mark`: what had become of an invoice."""
+    given_way = last > 0 and _may_be_there(integration, subject)
+    known = there or given_way
+    return [
+        delivery_of(integration, subject, action, last + position, content_hash, mark=mark)
+        for position, action in enumerate(_actions(takes, stands=stands, known=known), start=1)
+    ]
+
+
+def _may_be_there(integration: Integration, subject: Document | Summary) -> bool:
+    """Whether a delivery that had failed may have arrived all the same; all of them give way."""
     failed = Delivery.objects.filter(
         integration=integration, state=Delivery.State.FAILED, **{_field(subject): subject}
     )
     # What was tried more than once may have arrived: it is asked for before anything new is sent.
     lost = failed.filter(attempts__gt=1)
-    known = there or lost.filter(action=Delivery.Action.CREATE).exists()
+    known = lost.filter(action=Delivery.Action.CREATE).exists()
     lost.update(state=Delivery.State.UNCERTAIN, attempts=1, not_before=None, error="", finished_at=None)
     failed.update(state=Delivery.State.DISMISSED, error=f"Replaced: the {_field(subject)} changed.")
-    return [
-        delivery_of(integration, subject, action, last + position, content_hash, mark=mark)
-        for position, action in enumerate(_actions(takes, stands=stands, known=known), start=1)
-    ]
+    return known
 
 
 def _field(subject: Document | Summary) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -32,16 +32,36 @@ def store(
 
 def sell(integration: Integration, total: int = 10850, *, id: str = "5001", **changes: Any) -> Document:
     """An invoice of the shop, paid by card on its day, stored and posted as a sync does."""
+    return book(integration, sale(total, id, **changes))
+
+
+def sell_many(integration: Integration, totals: Sequence[int]) -> None:
+    """Invoices 0, 1, 2, ... of the shop, with these totals."""
+    drafts = [sale(total, str(number)) for number, total in enumerate(totals)]
+    for start in range(0, len(drafts), 500):
+        book_all(integration, drafts[start : start + 500])
+
+
+def sale(total: int, id: str, **changes: Any) -> dict[str, Any]:
     day = changes.get("date", DAY)
     rows = [{"description": "Mug", "amount": total}]
     tenders = [{"external_id": f"t{id}", "gateway": "stripe", "amount": total, "date": day}]
     usual = {"external_id": id, "number": id, "total": total, "tax": 0, "lines": rows, "tenders": tenders}
-    return book(integration, invoice(**{**usual, **changes}))
+    return invoice(**{**usual, **changes})
 
 
 def book(integration: Integration, draft: dict[str, Any]) -> Document:
     """Any document of the shop."""
     return store(integration.organization, draft)
+
+
+def book_all(integration: Integration, drafts: Sequence[dict[str, Any]]) -> None:
+    """Documents of the shop, stored and posted as a page of a sync."""
+    source, organization = Source.objects.get(key="shop"), integration.organization
+    incoming = [Incoming(draft["kind"], draft) for draft in drafts]
+    stored = [each.document for each in documents.store(organization, source, incoming, scope="shop")]
+    posted = posting.record(organization, list(zip(stored, drafts, strict=True)))
+    assert posted.errors == {}
 
 
 def pay_out(integration: Integration, *sales: Document, day: dt.date = DAY, id: str = "po1") -> Document:
