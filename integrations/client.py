@@ -276,7 +276,7 @@ class Client:
         while wait := self._budget(request.bucket).acquire(request.cost):
             if waited + wait > patience:
                 text = f"{self.connector.label}: the calls allowed for now are used up."
-                raise TransientError(text, retry_after=wait)
+                raise answers.Busy(text, retry_after=wait)
             self._sleep(wait)
             waited += wait
         return waited
@@ -290,7 +290,8 @@ class Client:
         if wait is None:
             wait = random.uniform(0, FIRST_PAUSE * 2**attempt)
         if wait > patience:
-            raise TransientError(str(error), retry_after=wait)
+            error.retry_after = wait
+            raise error
         self._sleep(wait)
         return wait
 

@@ -91,7 +91,8 @@ class System:
 
     `settings` and `secrets` are what a person would type to register it; `by_hand`: the demo leaves the last
     step, giving consent, to a person; `rewind` drops a request's page
-    cursor (for the fault "loop"); `hooks` lists deliveries for what happened between two clocks.
+    cursor (for the fault "loop"); `hooks` lists deliveries for what happened between two clocks; `holds`, of
+    a system that takes documents, our references of those that stand there, each as often as it stands.
     """
 
     key: str
@@ -103,6 +104,7 @@ class System:
     rewind: Callable[[Request], Request] = lambda request: request
     hooks: Callable[[Business, State, int, int], list[Hook]] = lambda business, state, since, until: []
     by_hand: bool = False
+    holds: Callable[[State], list[str]] | None = None
 
 
 def json_response(value: Any, status: int = 200, **headers: str) -> Response:

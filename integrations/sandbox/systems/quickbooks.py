@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import re
 import secrets
 from collections import deque
 from dataclasses import dataclass, field
@@ -209,6 +210,13 @@ def standing(state: State) -> list[dict[str, Any]]:
     return company(state).books.standing(*DOCUMENTS)
 
 
+def holds(state: State) -> list[str]:
+    """Our references, which stand in the note of each of our documents."""
+    return [one for row in standing(state) for one in _OURS.findall(str(row.get("PrivateNote") or ""))]
+
+
+_OURS = re.compile(r"\((LH-[\w-]+)\)")
+
 system = System(
     key="quickbooks",
     label="QuickBooks Online (sandbox)",
@@ -217,4 +225,5 @@ system = System(
     secrets={"client_secret": CLIENT_SECRET},
     respond=respond,
     by_hand=True,
+    holds=holds,
 )
