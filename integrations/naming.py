@@ -43,7 +43,7 @@ def refresh(integration: Integration, *, patience: float) -> int:
     try:
         with client:
             for listing in listings:
-                for page in client.pages(_as_stream(listing)):
+                for page in client.pages(as_stream(listing)):
                     named = [listing.pick(record) for record in page.records]
                     found |= {(listing.what, one.id): one for one in named if one.id}
     finally:
@@ -52,7 +52,8 @@ def refresh(integration: Integration, *, patience: float) -> int:
     return len(found)
 
 
-def _as_stream(listing: Listing) -> Stream:
+def as_stream(listing: Listing) -> Stream:
+    """A list of theirs is read like any other, page by page."""
     return Stream(key=f"names: {listing.what}", label=listing.label, outputs=(), read=listing.read)
 
 

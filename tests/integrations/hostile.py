@@ -18,13 +18,14 @@ from integrations.paging import (
     AfterLastId,
     BodyToken,
     GraphQL,
+    InQuery,
     LinkHeader,
     MarkedPages,
     Offset,
     OnePage,
     PageNumber,
 )
-from integrations.records import Record, put
+from integrations.records import Record, fill, put
 from integrations.spec import (
     Basic,
     Bearer,
@@ -96,7 +97,7 @@ class Hostile:
 
     def answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         self.asked.append(asked)
-        if asked.path.endswith("/token"):
+        if self.is_token(asked):
             return self._token(asked)
         if self.revoke_after is not None and len(self.asked) > self.revoke_after:
             self.access, self.revoke_after = "revoked", None
@@ -111,6 +112,10 @@ class Hostile:
             return self._one(read, stream, asked)
         rows = _in_window(stream, self.records[stream.key], asked) if read is stream.read else []
         return self._page(read, rows, asked)
+
+    def is_token(self, asked: Asked) -> bool:
+        auth = self.connector.auth
+        return isinstance(auth, OAuth2) and asked.path == urlsplit(auth.token_url).path
 
     def _is_known(self, asked: Asked) -> bool:
         auth, headers = self.connector.auth, asked.headers
@@ -147,10 +152,17 @@ class Hostile:
     def _matches(self, read: Read, asked: Asked) -> bool:
         if read.query:
             return asked.params.get("__query") == read.query
-        head, _, tail = read.path.partition("{id}")
-        if not tail and head == read.path:
-            return asked.path == read.path
+        if isinstance(read.paginator, InQuery):
+            text = read.paginator.text.partition("{start}")[0]
+            return str(asked.params.get(read.paginator.param, "")).startswith(text)
+        head, _, tail = self._path(read).partition("{id}")
+        if "{id}" not in read.path:
+            return asked.path == head
         return asked.path.startswith(head) and asked.path.endswith(tail) and asked.path != head.rstrip("/")
+
+    def _path(self, read: Read) -> str:
+        """With the settings that stand in it, as far as the connector has defaults for them."""
+        return fill(read.path, {**self.connector.with_defaults({}), "id": "{id}"})
 
     def _one(self, read: Read, stream: Stream, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         wanted = str(asked.params.get("id") or asked.path.rpartition("/")[2]).rpartition("/")[2]
@@ -164,7 +176,7 @@ class Hostile:
     def _page(self, read: Read, rows: list[Record], asked: Asked) -> tuple[int, dict[str, str], bytes]:
         pages = read.paginator
         start = 0 if self.ignore_position else self._start(read, rows, asked)
-        size = pages.size if isinstance(pages, PageNumber | Offset) else PAGE
+        size = pages.size if isinstance(pages, PageNumber | Offset | InQuery) else PAGE
         size = len(rows) if isinstance(pages, OnePage) else size
         shown, more = rows[start : start + size], start + size < len(rows) or self.ignore_position
         following = start + size if not self.ignore_position else len(self.asked)
@@ -200,6 +212,9 @@ class Hostile:
             return (int(asked.params[pages.param]) - pages.first) * pages.size
         if isinstance(pages, Offset):
             return int(asked.params[pages.param]) - pages.first
+        if isinstance(pages, InQuery):
+            begin = pages.text.partition("{start}")[0]
+            return int(asked.params[pages.param].removeprefix(begin).split()[0]) - pages.first
         return int(asked.params.get("at", 0))
 
     def _json(
@@ -240,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         asked = self._asked()
         fault = self.system.faults.popleft() if self.system.faults else self.system.always
-        if fault is not None and not asked.path.endswith("/token"):
+        if fault is not None and not self.system.is_token(asked):
             self.system.asked.append(asked)
             getattr(self, f"_{fault.kind}")(fault)
             return

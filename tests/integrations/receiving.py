@@ -27,7 +27,7 @@ from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.kinds import Draft
 from ledgerhub.ledger.models import Source
-from tests.integrations.delivering import book, deliver, sale
+from tests.integrations.delivering import book_all, deliver, sale
 from tests.ledger.drafts import DAY, dispute, document, journal, line, payment, payout, refund
 
 BACK = "http://127.0.0.1:1/back"
@@ -45,7 +45,9 @@ def drafts(name: str) -> list[Draft]:
         payment(external_id=f"p{name}", customer=customer),
         refund(external_id=f"r{name}", customer=customer),
         document("credit_note", external_id=f"c{name}", total=1085, tax=85, customer=customer),
-        document("bill", external_id=f"b{name}", total=5000, lines=[line(5000, account="6900")], supplier=supplier),
+        document(
+            "bill", external_id=f"b{name}", total=5000, lines=[line(5000, account="6900")], supplier=supplier
+        ),
         document("bill_payment", external_id=f"bp{name}", total=5000, supplier=supplier),
         document("fee", external_id=f"f{name}", total=59, gateway="stripe", category="fee"),
         dispute(external_id=f"d{name}"),
@@ -72,7 +74,7 @@ class Stand:
     def book(self, rows: list[Draft]) -> None:
         """Of these documents those that it takes, and names for what they are booked to."""
         kinds = {one.kind for one in self.takes.takes}
-        book(self.integration, [row for row in rows if row["kind"] in kinds])
+        book_all(self.integration, [row for row in rows if row["kind"] in kinds])
         self.name_all()
 
     def name_all(self) -> None:
@@ -163,4 +165,6 @@ def _agree(integration: Integration, connector: Connector, auth: OAuth2) -> None
     TokenRow(integration).store(token)
     consent.given(integration, auth, came_back)
     if auth.accounts:
-        consent.choose(integration, auth.accounts, consent.choices(integration, auth.accounts, patience=1)[0].id)
+        consent.choose(
+            integration, auth.accounts, consent.choices(integration, auth.accounts, patience=1)[0].id
+        )

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -16,17 +16,33 @@ from integrations import connectors
 from integrations.calls import CallRecord
 from integrations.client import Client
 from integrations.connectors import CONNECTORS
+from integrations.naming import as_stream
 from integrations.oauth import MemoryTokenStore, Token
-from integrations.paging import Offset, OnePage, PageNumber
+from integrations.paging import InQuery, Offset, OnePage, PageNumber
 from integrations.records import Record
-from integrations.spec import Bookmark, Connector, HostedLink, Incremental, NoAuth, OAuth2, Stream
+from integrations.spec import Bookmark, Connector, HostedLink, Incremental, NoAuth, OAuth2, Read, Stream
 from ledgerhub.core.errors import ConfigError, TransientError
-from tests.integrations.hostile import Fault, Hostile, record, serve
+from tests.integrations.hostile import PAGE, Fault, Hostile, record, serve
 from tests.integrations.made_up import MADE_UP, SECRETS
 
 FOLDER = Path(connectors.__file__).parent
 NOW = dt.datetime(2026, 4, 1, 12, tzinfo=dt.UTC)
-SPEAKING = [connector for connector in (*CONNECTORS.values(), *MADE_UP) if connector.base_url]
+
+
+def in_small_pages(connector: Connector) -> Connector:
+    """The connector as it is, but for pages of a few records; a destination's lists are streams as well."""
+    listings = connector.destination.listings if connector.destination else ()
+    streams = (*connector.streams, *(as_stream(listing) for listing in listings))
+    return replace(connector, streams=tuple(replace(each, read=_small(each.read)) for each in streams))
+
+
+def _small(read: Read | None) -> Read | None:
+    if read is None or not isinstance(read.paginator, PageNumber | Offset | InQuery):
+        return read
+    return replace(read, paginator=replace(read.paginator, size=PAGE))
+
+
+SPEAKING = [in_small_pages(each) for each in (*CONNECTORS.values(), *MADE_UP) if each.base_url]
 STREAMS = [
     pytest.param(connector, stream, id=f"{connector.key}-{stream.key}")
     for connector in SPEAKING

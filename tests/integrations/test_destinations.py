@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from integrations import delivery
+from integrations import redelivery
 from integrations.client import Client
 from integrations.connection import TokenRow
 from integrations.connectors import CONNECTORS
@@ -107,7 +107,9 @@ def test_asked_to_wait_long_nothing_is_sent_or_counted(stand: Stand) -> None:
     deliver(stand.integration)
     rows = Delivery.objects.all()
     assert {(row.state, row.attempts) for row in rows} == {("planned", 0)}
-    assert max(row.not_before for row in rows if row.not_before) - rows[0].created_at > dt.timedelta(minutes=59)
+    assert max(row.not_before for row in rows if row.not_before) - rows[0].created_at > dt.timedelta(
+        minutes=59
+    )
     before = stand.calls()
     deliver(stand.integration)
     assert stand.calls() == before, "not before its time"
@@ -192,7 +194,7 @@ def test_one_that_is_refused_says_why_and_the_others_arrive(stand: Stand) -> Non
     assert sum(stand.there().values()) == 6
     NameMap.objects.filter(ours=clearing).delete()
     stand.name_all()
-    assert delivery.retry([refused.pk], stand.integration) == 1
+    assert redelivery.retry([refused.pk], stand.integration) == 1
     assert stand.deliver_all() == []
     assert stand.there() == stand.sent()
 
