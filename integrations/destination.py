@@ -63,6 +63,11 @@ class JournalLine(NamedTuple):
     role: str = ""
     date: dt.date | None = None
 
+    @property
+    def credit(self) -> int:
+        """The amount as a credit is written: without its sign."""
+        return -self.amount
+
 
 class Party(NamedTuple):
     """Whom a document is with, as our books know them; `supplier` where we owe them. `known`: their id over
@@ -232,6 +237,10 @@ class Destination:
     def usable_modes(self) -> tuple[Mode, ...]:
         """Summaries are journal entries: who takes none of these takes documents one by one."""
         return self.modes if self.keeps_books and self.of("journal_entry") else ("each",)
+
+    @property
+    def may_sum_up(self) -> bool:
+        return len(self.usable_modes) > 1
 
     @property
     def wants_names(self) -> bool:

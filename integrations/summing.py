@@ -112,7 +112,7 @@ class _Placing:
     def __init__(self, route: Route, rows: list[Row]) -> None:
         self._route = route
         self._spans = {row.dated: route.mode_on(row.dated) for row in rows}
-        self._paid = _on_clearing([row.entry for row in rows])
+        self._paid = on_clearing([row.entry for row in rows])
         self._before: dict[tuple[int, str], Group | None] = {}
         known = Summed.objects.filter(
             integration=route.destination, document__in={row.document for row in rows}
@@ -143,15 +143,15 @@ class _Placing:
             return None
         if before.payout is not None:
             return _of_payout(before.payout, row)
-        return _of_day(self._route.source_id, row)
+        return of_day(self._route.source_id, row)
 
     def _first_place(self, row: Row) -> Group | None:
         if self._spans[row.dated] == Route.Mode.PAYOUT and row.entry in self._paid:
             return None
-        return _of_day(self._route.source_id, row)
+        return of_day(self._route.source_id, row)
 
 
-def _of_day(source: int, row: Row) -> Group:
+def of_day(source: int, row: Row) -> Group:
     return Group(source, None, row.date, row.currency)
 
 
@@ -163,7 +163,7 @@ def group_of(summary: Summary) -> Group:
     return Group(summary.source_id, summary.payout_id, summary.period, summary.currency)
 
 
-def _on_clearing(entries: Collection[int]) -> set[int]:
+def on_clearing(entries: Collection[int]) -> set[int]:
     """Those that touch a clearing account: a payout settles them sooner or later."""
     rows = Posting.objects.filter(entry__in=entries, account__role="clearing")
     return set(rows.order_by().values_list("entry", flat=True))
@@ -294,37 +294,36 @@ def _named() -> Q:
 
 
 def _settle_some(integration: Integration, documents: list[int]) -> int:
-    rows = list(waiting(integration).filter(document__in=documents).select_related("document"))
-    found = _moves(integration, rows)
+    rows = list(waiting(integration).filter(document__in=documents))
+    found = settled(rows_of(row.entry_id for row in rows))
     _move(integration, rows, found)
     return len(found)
 
 
-def _moves(integration: Integration, rows: list[Summed]) -> dict[int, Group]:
-    """Entry -> its group, of waiting rows whose payout has come; the earliest payout takes it."""
-    by_account = _accounts([row.entry_id for row in rows])
-    entries = {row.entry_id: row for row in rows}
-    facts = _facts(entries)
+def settled(rows: Mapping[int, Row]) -> dict[int, Group]:
+    """Entry -> its group, of those that a payout settles; the earliest payout takes it."""
+    ids = {row.document for row in rows.values()}
+    external = dict(Document.objects.filter(pk__in=ids).values_list("pk", "external_id"))
     found: dict[int, Group] = {}
-    for account, ids in by_account.items():
-        settling = clearing.settling(account, {entries[entry].document_id for entry in ids})
-        for entry in sorted(ids - found.keys()):
-            row = entries[entry]
-            for one in settling.get(row.document_id, []):
-                if _belongs(facts[entry].part, row.document.external_id, one.names):
-                    found[entry] = _of_payout(one.payout.pk, facts[entry])
+    for account, entries in _accounts(rows).items():
+        settling = clearing.settling(account, {rows[entry].document for entry in entries})
+        for entry in sorted(entries - found.keys()):
+            row = rows[entry]
+            for one in settling.get(row.document, []):
+                if _belongs(row.part, external[row.document], one.names):
+                    found[entry] = _of_payout(one.payout.pk, row)
                     break
     return found
 
 
-def _facts(entries: Iterable[int]) -> dict[int, Row]:
-    rows = Entry.objects.filter(pk__in=entries).values_list(*_ROW)
+def rows_of(entries: Iterable[int]) -> dict[int, Row]:
+    rows = Entry.objects.filter(pk__in=list(entries)).values_list(*_ROW)
     return {row[0]: Row(*row) for row in rows}
 
 
-def _accounts(entries: Collection[int]) -> dict[Account, set[int]]:
+def _accounts(entries: Iterable[int]) -> dict[Account, set[int]]:
     """Clearing accounts that the entries touch."""
-    rows = Posting.objects.filter(entry__in=entries, account__role="clearing").order_by()
+    rows = Posting.objects.filter(entry__in=list(entries), account__role="clearing").order_by()
     found: dict[int, set[int]] = defaultdict(set)
     for account, entry in rows.values_list("account", "entry"):
         found[account].add(entry)
@@ -339,7 +338,7 @@ def _belongs(part: str, document: str, names: Collection[str]) -> bool:
 
 
 def _move(integration: Integration, rows: list[Summed], found: Mapping[int, Group]) -> None:
-    facts = _facts(found)
+    facts = rows_of(found)
     summaries = _summaries(integration, [(facts[entry], group) for entry, group in found.items()])
     moved = [row for row in rows if row.entry_id in found]
     for row in moved:
@@ -362,8 +361,8 @@ def _give_up_waiting(integration: Integration) -> int:
         .select_related("document")
         .order_by("pk")[:CHUNK]
     )
-    facts = _facts(row.entry_id for row in late)
-    groups = {row.entry_id: _of_day(row.document.source_id, facts[row.entry_id]) for row in late}
+    facts = rows_of(row.entry_id for row in late)
+    groups = {row.entry_id: of_day(row.document.source_id, facts[row.entry_id]) for row in late}
     _move(integration, late, groups)
     return len(late)
 

@@ -14,8 +14,10 @@ from integrations.views import (
     oauth_views,
     quarantine,
     records,
+    routes,
     runs,
     streams,
+    summaries,
     uploads,
     wizard,
 )
@@ -56,7 +58,17 @@ _oauth = [
     path("integrations/<int:pk>/consent/account/", oauth_views.oauth_account, name="oauth_account"),
 ]
 _destination = [
-    path("integrations/<int:pk>/routes/", destination.routes, name="routes"),
+    path("integrations/<int:pk>/routes/", routes.routes, name="routes"),
+    path("integrations/<int:pk>/routes/<int:source_pk>/preview/", routes.preview, name="route_preview"),
+    path("integrations/<int:pk>/summaries/", summaries.summaries, name="summaries"),
+    path("integrations/<int:pk>/summaries/waiting/", summaries.waiting, name="summaries_waiting"),
+    path("integrations/<int:pk>/summaries/<int:summary_pk>/", summaries.summary, name="summary"),
+    path(
+        "integrations/<int:pk>/summaries/<int:summary_pk>/lines.csv",
+        summaries.summary_lines,
+        name="summary_lines",
+    ),
+    path("integrations/<int:pk>/whereabouts/", summaries.whereabouts_page, name="whereabouts"),
     path("integrations/<int:pk>/names/", destination.names, name="names"),
     path("integrations/<int:pk>/names/lists/", destination.name_lists, name="name_lists"),
     path("integrations/<int:pk>/deliveries/", destination.deliveries, name="deliveries"),

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from integrations import whereabouts
 from integrations.models import Quarantine
 from ledgerhub import dashboard as overview
 from ledgerhub import lineage
@@ -74,6 +75,7 @@ def document(request: OrgRequest, pk: int) -> HttpResponse:
         "document": found,
         "paper": shown,
         "steps": trace.steps(found),
+        "trips": whereabouts.of(found),
         "entries": [(entry, by_entry.get(entry.pk, [])) for entry in reversed(trace.entries)],
         "open": _open_amount(found, list(postings)),
         "settled_by": Allocation.objects.filter(document=found).select_related("by"),

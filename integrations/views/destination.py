@@ -1,36 +1,33 @@
-"""Pages of what goes out: where documents go, what things are called there, each delivery and its fate."""
+"""Pages of what goes out: what things are called there, each delivery and its fate."""
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import delivery, links, naming, outbox, redelivery, register, registry
+from integrations import links, naming, outbox, redelivery, register, registry
 from integrations.destination import Destination
-from integrations.models import Delivery, Integration, Route
+from integrations.models import Delivery, Integration
 from integrations.views.lookup import find_integration
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, denied, member
 from ledgerhub.core.errors import ConfigError, LedgerHubError
 from ledgerhub.core.tables import Column, Filter, table
-from ledgerhub.ledger.models import Document, Source
 
 MOST_AT_ONCE = 500
 STATES = [(state.value, state.label) for state in Delivery.State]
 _COLUMNS = (
-    Column("document", "Document", value=lambda row: str(row.document or row.summary)),
+    Column("document", "Document", value=lambda row: str(row.subject)),
     Column("action", "What", order_by="action"),
     Column("external_number", "Number there", order_by="external_number"),
     Column("attempts", "Tries", order_by="attempts", numeric=True),
@@ -64,114 +61,6 @@ def counts(integration: Integration) -> dict[str, int]:
         failed=Count("pk", filter=Q(state=states.FAILED)),
     )
     return found
-
-
-# ── where documents go ──────────────────────────────────────────────────────────────────────────────
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@member("viewer")
-def routes(request: OrgRequest, pk: int) -> HttpResponse:
-    """Which sources' documents are delivered, from which day on, each by itself or summed up."""
-    integration, takes = find_destination(request, pk)
-    may_change = request.membership.may(Role.APPROVER)
-    problems: dict[int, str] = {}
-    if request.method == "POST":
-        if not may_change:
-            return denied(request, Role.APPROVER)
-        problems = _save_routes(request, integration)
-        if not problems:
-            delivery.enqueue(integration)
-            messages.success(request, "Saved. What has to go out goes out now.")
-            following = "names" if takes.wants_names else "deliveries"
-            return redirect(f"integrations:{following}", request.organization.slug, pk)
-    context = {
-        "integration": integration,
-        "spec": registry.connector(integration),
-        "takes": takes,
-        "rows": _route_rows(request, integration, problems),
-        "modes": _modes(takes) if takes.keeps_books else [],
-        "may_change": may_change,
-        "tabs": tabs(request, integration, takes, "routes"),
-    }
-    return render(request, "integrations/routes.html", context, status=422 if problems else 200)
-
-
-def _modes(takes: Destination) -> list[tuple[str, str]]:
-    return [(mode, Route.Mode(mode).label) for mode in takes.usable_modes]
-
-
-def _sources(request: OrgRequest, integration: Integration) -> list[Source]:
-    """Sources of documents, but for those of the destination itself: what came from there stays there. For
-    what keeps no books only those that bring what it takes."""
-    own, takes = registry.scope(integration), outbox.destination(integration)
-    rows = Source.objects.filter(organization=request.organization).exclude(key__startswith=f"{own}/")
-    if not takes.keeps_books:
-        kinds = [one.kind for one in takes.takes]
-        taken = Exists(Document.objects.filter(source=OuterRef("pk"), kind__in=kinds))
-        rows = rows.filter(taken | Q(pk__in=integration.routes.values("source")))
-    return list(rows.order_by("label"))
-
-
-def _route_rows(
-    request: OrgRequest, integration: Integration, problems: dict[int, str]
-) -> list[dict[str, Any]]:
-    known = {route.source_id: route for route in integration.routes.all()}
-    today = timezone.localdate(timezone=request.organization.zone)
-    rows = []
-    for source in _sources(request, integration):
-        route = known.get(source.pk)
-        usual = route.start_date if route else today.replace(day=1)
-        start = request.POST.get(f"start-{source.pk}") or usual
-        rows.append(
-            {
-                "source": source,
-                "enabled": route.enabled if route else False,
-                "mode": route.mode if route else Route.Mode.EACH,
-                "start": start.isoformat() if isinstance(start, dt.date) else start,
-                "problem": problems.get(source.pk, ""),
-            }
-        )
-    return rows
-
-
-@transaction.atomic
-def _save_routes(request: OrgRequest, integration: Integration) -> dict[int, str]:
-    """Source id -> what is wrong with its row; nothing is saved where anything is."""
-    sources = _sources(request, integration)
-    on = {source.pk for source in sources if f"on-{source.pk}" in request.POST}
-    starts = {pk: day for pk in on if (day := parse_day(request.POST.get(f"start-{pk}", "")))}
-    if missing := on - starts.keys():
-        return dict.fromkeys(missing, "Choose the day from which documents go out.")
-    before = {str(route.source): route.mode for route in integration.routes.filter(enabled=True)}
-    for source in sources:
-        if source.pk in on:
-            _switch_on(request, integration, source, starts[source.pk])
-    integration.routes.exclude(source__in=on).update(enabled=False)
-    after = {str(route.source): route.mode for route in integration.routes.filter(enabled=True)}
-    record(request, "destination.routes_changed", integration, before=before, after=after)
-    return {}
-
-
-def parse_day(text: str) -> dt.date | None:
-    try:
-        return parse_date(text)
-    except ValueError:
-        return None
-
-
-def _switch_on(request: OrgRequest, integration: Integration, source: Source, start: dt.date) -> None:
-    mode = request.POST.get(f"mode-{source.pk}", "")
-    mode = mode if mode in outbox.destination(integration).usable_modes else Route.Mode.EACH
-    route, fresh = Route.objects.get_or_create(
-        destination=integration,
-        source=source,
-        defaults={"mode": mode, "start_date": start, "created_by": request.user},
-    )
-    changed = (route.mode, route.start_date, route.enabled) != (mode, start, True)
-    if not fresh and changed:
-        # Everything is looked at again: what went out already does not go out twice.
-        Route.objects.filter(pk=route.pk).update(mode=mode, start_date=start, enabled=True, looked_until=None)
 
 
 # ── names over there ────────────────────────────────────────────────────────────────────────────────
@@ -255,11 +144,21 @@ def deliveries(request: OrgRequest, pk: int) -> HttpResponseBase:
     integration, takes = find_destination(request, pk)
     listing = table(
         request,
-        Delivery.objects.filter(integration=integration).select_related("document", "call", "decided_by"),
+        Delivery.objects.filter(integration=integration).select_related(
+            "document", "summary__source", "summary__payout", "call", "decided_by"
+        ),
         name="deliveries",
         columns=_COLUMNS,
         filters=[Filter("state", "State", choices=STATES), Filter("kind", "Kind", kind="hidden")],
-        search=["document__number", "document__external_id", "external_number", "external_id", "error"],
+        search=[
+            "document__number",
+            "document__external_id",
+            "summary__source__label",
+            "summary__payout__external_id",
+            "external_number",
+            "external_id",
+            "error",
+        ],
         default_sort="-created_at",
     )
     if listing.export:
@@ -341,7 +240,12 @@ def _number(text: str) -> int:
 
 # ── shared ──────────────────────────────────────────────────────────────────────────────────────────
 
-_TABS = (("deliveries", "Deliveries"), ("routes", "What goes there"), ("names", "Names"))
+_TABS = (
+    ("deliveries", "Deliveries"),
+    ("summaries", "Summaries"),
+    ("routes", "What goes there"),
+    ("names", "Names"),
+)
 
 
 def tabs(
@@ -352,5 +256,5 @@ def tabs(
         {"label": label, "url": reverse(f"integrations:{name}", args=[slug, integration.pk]),
          "active": name == current}
         for name, label in _TABS
-        if takes.wants_names or name != "names"
+        if (takes.wants_names or name != "names") and (takes.may_sum_up or name != "summaries")
     ]  # fmt: skip

@@ -130,7 +130,7 @@ def test_what_goes_there_is_chosen_and_goes_at_once(
     )  # fmt: skip
     assert OrmQ.objects.count() == 1
     event = AuditEvent.objects.get(action="destination.routes_changed")
-    assert (event.before, event.after) == ({}, {"Shop": "daily"})
+    assert (event.before, event.after) == ({}, {"Shop": "one summary a day"})
     client.post(url("routes", destination.pk), {})
     route.refresh_from_db()
     assert not route.enabled

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from typing import Any
 
 import pytest
-from django.db.models import Sum
 from django.utils import timezone
 
 from integrations import outbox, redelivery, summing
-from integrations.models import Delivery, Integration, ModeSwitch, NameMap, Route, Summary, Summed
+from integrations.models import Delivery, Integration, ModeSwitch, Route, Summary, Summed
 from ledgerhub.ledger import documents, posting
-from ledgerhub.ledger.models import Account, Document, ExchangeRate, Posting, Source
+from ledgerhub.ledger.models import Document, ExchangeRate
 from tests.integrations.delivering import deliver, pay_out, sell, store
+from tests.integrations.summed import by_payout, daily, going, in_books, there, total_there
 from tests.integrations.tiny_books import TinyBooks
 from tests.ledger.drafts import DAY, payout
 
@@ -22,49 +20,7 @@ pytestmark = pytest.mark.django_db
 NEXT = DAY + dt.timedelta(days=1)
 APRIL = dt.date(2026, 4, 1)
 
-
-@pytest.fixture
-def daily(destination: Integration) -> Integration:
-    return going(destination, Route.Mode.DAILY)
-
-
-@pytest.fixture
-def by_payout(destination: Integration) -> Integration:
-    for key in ("balance", "payouts"):
-        source = Source.objects.create(organization=destination.organization, key=key, label=key.capitalize())
-        Route.objects.create(destination=destination, source=source, start_date=DAY)
-    return going(destination, Route.Mode.PAYOUT)
-
-
-def going(integration: Integration, mode: str) -> Integration:
-    """Its routes go that way; theirs are called as ours are."""
-    Route.objects.update(mode=mode)
-    NameMap.objects.all().delete()
-    NameMap.objects.bulk_create(
-        NameMap(integration=integration, what="account", ours=code, theirs=code)
-        for code in {"1100", *Account.objects.values_list("code", flat=True)}
-    )
-    return integration
-
-
-def there(books: TinyBooks) -> list[tuple[str, str, dict[str, int]]]:
-    """(day, currency, amount by account) of what stands over there, by day."""
-    rows = [
-        (doc["day"], doc["currency"], dict(doc["lines"])) for doc in books.docs.values() if not doc["void"]
-    ]
-    return sorted(rows, key=lambda row: (row[0], row[1], sorted(row[2].items())))
-
-
-def total_there(books: TinyBooks) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    for _, _, lines in there(books):
-        found.update(lines)
-    return {code: amount for code, amount in found.items() if amount}
-
-
-def in_books(**narrow: Any) -> dict[str, int]:
-    rows = Posting.objects.filter(**narrow).order_by().values_list("account__code").annotate(Sum("amount"))
-    return {code: amount for code, amount in rows if amount}
+__all__ = ["by_payout", "daily"]
 
 
 def test_a_day_goes_as_one_journal_entry(daily: Integration, tiny_books: TinyBooks) -> None:
