@@ -68,8 +68,7 @@ def habits_for(account: Account, *, anew: bool = True) -> Habits | None:
 def _state(organization: Organization) -> _State:
     last = Confirmation.objects.filter(match__organization=organization).order_by("-pk")
     accounts = Account.objects.filter(organization=organization, archived_at__isnull=True).order_by("pk")
-    brought = Document.objects.filter(organization=organization, kind="bank_transaction")
-    figures = brought.exclude(source__key=SOURCE_KEY).aggregate(count=Count("pk"), last=Max("updated_at"))
+    figures = _brought_documents(organization).aggregate(count=Count("pk"), last=Max("updated_at"))
     return _State(
         last.values_list("pk", "at").first(),
         (figures["count"], figures["last"]),
@@ -117,7 +116,7 @@ def suggest(
 def has_history(organization: Organization) -> bool:
     """Whether there is anything to learn from."""
     own = MatchCoding.objects.filter(account__organization=organization, match__state=Match.State.CONFIRMED)
-    return own.exists() or _brought(organization).exists()
+    return own.exists() or _brought_documents(organization).exists()
 
 
 def _proposals(account: Account, habits: Habits, only: Collection[int] | None) -> Iterable[CodedProposal]:
@@ -198,6 +197,11 @@ def _booked_elsewhere(organization: Organization) -> list[tuple[dt.date, int, Bo
     return [
         (day, pk, Booked(payer or text, -amount, target)) for day, pk, payer, text, amount, target in rows
     ]
+
+
+def _brought_documents(organization: Organization) -> QuerySet[Document]:
+    found = Document.objects.filter(organization=organization, kind="bank_transaction")
+    return found.exclude(source__key=SOURCE_KEY)
 
 
 def _brought(organization: Organization) -> QuerySet[Posting]:
