@@ -144,10 +144,10 @@ class Client:
         """The answer to one request that belongs to no stream: a list to choose from, a key for a proof."""
         return self._ask(read, values or {}, {}, purpose=purpose).body
 
-    def look_for(self, read: Read) -> Any:
-        """The answer to a read made for one document on its way: its parameters are the document's own
-        words, and nothing in them stands for a setting."""
-        return self._ask(replace(read, params={}), {}, read.params, purpose="deliver: ask").body
+    def look_for(self, read: Read, *, purpose: str = "deliver: ask") -> Any:
+        """The answer to a read made for documents that are known: its parameters are their own words, and
+        nothing in them stands for a setting."""
+        return self._ask(replace(read, params={}), {}, read.params, purpose=purpose).body
 
     def write(self, write: Write, *, key: str) -> Any:
         """Send one request that changes something over there, once: an error may mean that it was done all

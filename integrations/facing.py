@@ -10,7 +10,7 @@ from functools import cached_property
 from integrations import registry
 from integrations.casting import Unusable
 from integrations.destination import JournalLine, Names, Parcel
-from integrations.models import Integration, Listed, NameMap
+from integrations.models import Counterpart, CounterpartLine, Integration, Listed, NameMap
 from integrations.standing import TAX, UNKNOWN, At, Side, Standing, apart
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import Inexact, UnknownCurrency, to_minor
@@ -123,6 +123,22 @@ def theirs(standing: Standing, there: AccountsThere) -> Side:
     for line in standing.lines:
         sums[there.account(line.at)] += minor(line, currency)
     return Side(standing.day, currency, _kept(sums))
+
+
+def lines_of(rows: Iterable[Counterpart]) -> dict[int, list[CounterpartLine]]:
+    """Where counterparts are booked, by their ids."""
+    found: dict[int, list[CounterpartLine]] = defaultdict(list)
+    for line in CounterpartLine.objects.filter(counterpart__in=list(rows)):
+        found[line.counterpart_id].append(line)
+    return found
+
+
+def their_side(row: Counterpart, lines: Iterable[CounterpartLine], there: AccountsThere) -> Side:
+    """Their side as it was listed."""
+    sums: dict[str, int] = defaultdict(int)
+    for line in lines:
+        sums[there.account(line.at)] += line.amount
+    return Side(row.day, row.currency, _kept(sums))
 
 
 def minor(line: At, currency: str) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from django.utils import timezone
 
-from integrations import registry
+from integrations import counterparts, registry
 from integrations.facing import AccountsThere
 from integrations.lookups import LedgerLookups
 from integrations.mapping import CompiledMapping, MappingContext, compile_mapping
@@ -107,6 +107,7 @@ def context(stream: Stream) -> MappingContext:
 def normalize(normalizer: Normalizer, rows: Sequence[Row], *, run: SyncRun | None = None) -> Outcome:
     """Write what the records say; call it inside the page's transaction. Runs twice without harm."""
     outcome = Outcome()
+    rows = counterparts.sift(normalizer.stream, normalizer.spec, rows)
     records = [row.record for row in rows]
     by_kind: dict[str, list[tuple[RawRecord, str, Draft]]] = defaultdict(list)
     for record, shaped in rows:

@@ -50,6 +50,8 @@ def plan(integration: Integration) -> int:
 
 def plan_route(route: Route) -> Planned:
     """One route, so much at a time: look again until it gives less."""
+    if registry.came_from(route.destination, route.source):
+        return Planned(0, 0)  # what people posted there never goes back there
     began = timezone.now()
     takes = destination(route.destination)
     with transaction.atomic():

@@ -144,10 +144,10 @@ def _journal(document: Document) -> tuple[JournalLine, ...]:
     rows = Posting.objects.filter(
         entry__document=document, entry__reverses__isnull=True, entry__reversed_by__isnull=True
     )
-    columns = ("account__code", "amount", "currency", "memo", "account__role", "entry__date")
-    return tuple(
-        JournalLine(*row) for row in rows.order_by("entry_id", "-amount", "pk").values_list(*columns)
-    )
+    return tuple(JournalLine(*row) for row in rows.order_by("entry_id", "-amount", "pk").values_list(*_LINE))
+
+
+_LINE = ("account__code", "amount", "currency", "memo", "account__role", "entry__date")
 
 
 def _summary_draft(summary: Summary, delivery: Delivery) -> dict[str, Any]:
@@ -169,6 +169,21 @@ def _stand_in(journal: tuple[JournalLine, ...], takes: Destination) -> Party | N
     if not takes.nobody or not roles & {"receivable", "payable"}:
         return None
     return nobody("invoice" if "receivable" in roles else "bill", takes.nobody)
+
+
+def journals(deliveries: Sequence[Delivery]) -> dict[int, tuple[JournalLine, ...]]:
+    """What stands in the books for each of these deliveries, by its id; of a summary as it was planned."""
+    by_document = {one.document_id: one.pk for one in deliveries if one.document_id}
+    rows = Posting.objects.filter(
+        entry__document__in=by_document, entry__reverses__isnull=True, entry__reversed_by__isnull=True
+    )
+    found: dict[int, list[JournalLine]] = {}
+    for document, *line in rows.order_by("pk").values_list("entry__document", *_LINE):
+        found.setdefault(by_document[document], []).append(JournalLine(*line))
+    said = {pk: tuple(lines) for pk, lines in found.items()}
+    return said | {
+        one.pk: summing.lines(one.summary, upto=one.revision) for one in deliveries if one.summary is not None
+    }
 
 
 def _party(document: Document, settled: Sequence[Document], *, known_by: str) -> Party | None:

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import connectors, consent, normalize, raw, registry, sync
+from integrations import connectors, consent, counterparts, normalize, raw, registry, sync
 from integrations.connection import connect
 from integrations.models import Integration, MappingVersion, RawRecord, Secret, Stream
 from integrations.reading import first_state
@@ -20,7 +20,7 @@ from integrations.rules import outputs_to_dict
 from integrations.spec import Connector
 from integrations.spec import Stream as StreamSpec
 from ledgerhub.access.models import Organization, User
-from ledgerhub.core.errors import FieldError, LedgerHubError, RecordError
+from ledgerhub.core.errors import ConfigError, FieldError, LedgerHubError, RecordError
 from ledgerhub.ledger.accounting import entries
 from ledgerhub.ledger.entries import EntryDraft
 from ledgerhub.ledger.kinds import Draft
@@ -175,6 +175,20 @@ def go_live(integration: Integration, streams: Sequence[Stream], *, user: User |
     for stream in streams:
         if registry.stream_spec(stream).read is not None:
             sync.request_run(stream, trigger="person", user=user)
+
+
+@transaction.atomic
+def list_books(integration: Integration) -> Stream:
+    """The stream of what stands at a destination; what people posted there is only listed at first."""
+    books = counterparts.books_of(integration)
+    if books is None:
+        raise ConfigError(f"What stands at {integration} cannot be seen.")
+    Integration.objects.select_for_update().get(pk=integration.pk)
+    known = integration.streams.filter(key=books.stream.key, enabled=True).first()
+    if known is not None:
+        return known
+    choice = Choice(books.stream.key, schedule_minutes=0, mode=Stream.Mode.SHADOW)
+    return _switch_on(integration, books.stream, choice, None)
 
 
 def _switch_on(integration: Integration, spec: StreamSpec, choice: Choice, user: User | None) -> Stream:

@@ -22,6 +22,11 @@ def scope(integration: Integration) -> str:
     return f"integration:{integration.pk}"
 
 
+def came_from(integration: Integration, source: Source) -> bool:
+    """Whether documents of the source come from the integration itself: they are never sent back there."""
+    return source.key.startswith(f"{scope(integration)}/")
+
+
 def source_for(integration: Integration, spec: StreamSpec) -> Source:
     """The ledger's name for where the documents of a stream come from."""
     source, _ = Source.objects.get_or_create(

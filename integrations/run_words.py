@@ -15,6 +15,8 @@ TRIGGERS = {
     "person": "By hand",
     "replay": "Mapped again",
     "file": "From a file",
+    "comparison": "For the comparison",
+    "asking": "Asked for, one by one",
 }
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_q.models import Schedule
 from django_q.tasks import async_task
 
-from integrations import delivery, sync
+from integrations import comparing, delivery, sync
 from integrations.models import ApiCall, Incident, Integration, RawRecord, Stream, SyncRun, WebhookEvent
 
 HEALTH_EVERY = dt.timedelta(minutes=15)
@@ -33,6 +33,7 @@ def sweep() -> None:
     _requeue_alerts(now)
     _start_health_checks(now)
     _start_deliveries()
+    comparing.start_due(now)
 
 
 def _start_due_streams(now: dt.datetime) -> None:

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import alerts, file_pages, normalize, raw, registry, webhooks
+from integrations import alerts, asking, file_pages, normalize, raw, registry, webhooks
+from integrations.client import Client
 from integrations.connection import Calls, connect
 from integrations.models import Integration, RawRecord, Stream, SyncRun
 from integrations.normalize import Normalizer
@@ -156,20 +157,22 @@ def _work(run: SyncRun) -> None:
         _replay(piece)
     elif run.trigger == "file":
         _import(piece)
+    elif run.trigger == "asking":
+        _fetch(piece, lambda client, state: asking.page(client, run.stream, state), run.checkpoint)
     else:
-        _fetch(piece)
+        spec = registry.stream_spec(stream)
+        first = run.checkpoint or first_state(spec, stream.cursor, _start(stream))
+        _fetch(piece, lambda client, state: client.fetch_page(spec, state), first)
 
 
-def _fetch(piece: Slice) -> None:
+def _fetch(piece: Slice, fetch: Callable[[Client, dict[str, Any]], Page], state: dict[str, Any]) -> None:
     """Pages from the outside system: the network first, then one transaction."""
     run, stream = piece.run, piece.stream
     client, calls = connect(stream.integration, purpose=f"sync {stream.key}", run=run)
-    spec = registry.stream_spec(stream)
-    state = run.checkpoint or first_state(spec, stream.cursor, _start(stream))
     try:
         while True:
             with _uncollected():
-                page = client.fetch_page(spec, state)
+                page = fetch(client, state)
                 _write_page(piece, page, calls)
             if page.next is None:
                 return

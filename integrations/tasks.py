@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from integrations import alerts, delivery, health, sweep, sync, webhooks
+from integrations import alerts, comparing, delivery, health, sweep, sync, webhooks
 from ledgerhub.core import heartbeat
 
 
 def sync_slice(run_id: int) -> None:
     heartbeat.beat()
     sync.run_slice(run_id)
+    comparing.go_on(run_id)
+
+
+def compare_slice(comparison_id: int) -> None:
+    heartbeat.beat()
+    comparing.run_slice(comparison_id)
 
 
 def deliver_slice(integration_id: int) -> None:

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from integrations.views import (
     alerts,
     catalogue,
+    comparison,
     destination,
     integration,
     mapping,
@@ -84,6 +85,23 @@ _destination = [
         name="delivery_replacement",
     ),
 ]
+_comparison = [
+    path("integrations/<int:pk>/comparison/", comparison.comparison, name="comparison"),
+    path("integrations/<int:pk>/comparisons/", comparison.comparisons, name="comparisons"),
+    path("integrations/<int:pk>/comparison/mode/", comparison.comparison_mode, name="comparison_mode"),
+    path(
+        "integrations/<int:pk>/differences/<int:difference_pk>/delivery/",
+        comparison.difference_delivery,
+        name="difference_delivery",
+    ),
+    path(
+        "integrations/<int:pk>/differences/<int:difference_pk>/acceptance/",
+        comparison.difference_acceptance,
+        name="difference_acceptance",
+    ),
+    path("integrations/<int:pk>/totals/", comparison.totals, name="totals"),
+    path("integrations/<int:pk>/totals/account/", comparison.totals_account, name="totals_account"),
+]
 _uploads = [
     path("integrations/<int:pk>/files/", uploads.uploads, name="uploads"),
     path("integrations/files/<int:pk>/", uploads.upload, name="upload"),
@@ -144,6 +162,7 @@ urlpatterns: list[URLPattern] = [
     *_streams,
     *_oauth,
     *_destination,
+    *_comparison,
     *_uploads,
     *_mapping,
     *_runs,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 Record = dict[str, Any]
+PACIFIC = dt.timezone(dt.timedelta(hours=-8))
 DOCUMENTS = (
     "Invoice",
     "SalesReceipt",
@@ -18,6 +21,9 @@ DOCUMENTS = (
     "CreditMemo",
     "Bill",
     "BillPayment",
+    "VendorCredit",
+    "Purchase",
+    "Deposit",
     "Transfer",
     "JournalEntry",
 )
@@ -32,6 +38,9 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "CreditMemo": ("CustomerRef", "Line"),
     "Bill": ("VendorRef", "Line"),
     "BillPayment": ("VendorRef", "PayType", "TotalAmt", "Line"),
+    "VendorCredit": ("VendorRef", "Line"),
+    "Purchase": ("AccountRef", "PaymentType", "Line"),
+    "Deposit": ("DepositToAccountRef", "Line"),
     "Transfer": ("FromAccountRef", "ToAccountRef", "Amount"),
     "JournalEntry": ("Line",),
     "Customer": ("DisplayName",),
@@ -73,7 +82,8 @@ class Fault(Exception):
 @dataclass
 class Books:
     """`rows` by entity and id; `numbers` says which ids bear a number; `answers` by requestid; `settled`:
-    what each payment pays of an invoice or bill, by its entity and id."""
+    what each payment pays of an invoice or bill, by its entity and id; `now` gives Unix seconds, `person` is
+    who works in it just now, if it is not a program."""
 
     rows: dict[str, dict[str, Record]] = field(default_factory=lambda: defaultdict(dict))
     numbers: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -82,6 +92,8 @@ class Books:
     answers: dict[str, Any] = field(default_factory=dict)
     last: int = 100
     closed_until: str = ""
+    now: Callable[[], float] = time.time
+    person: str = ""
 
     def standing(self, *names: str) -> list[Record]:
         """Documents that are neither voided nor deleted."""
@@ -146,12 +158,20 @@ class Books:
         before = self.rows[name].get(record["Id"])
         if before is not None:
             self._number(name, before).remove(record["Id"])
+        record["MetaData"] = self._stamped(before or {})
         self.rows[name][record["Id"]] = record
         self._number(name, record).append(record["Id"])
         self._apply(name, before or {}, record)
         if name in PEOPLE:
             self.names[record["DisplayName"].casefold()] = record["Id"]
         return record
+
+    def _stamped(self, before: Mapping[str, Any]) -> Record:
+        """When it was made and changed last, in the time of the vendor's home, and by whom."""
+        now = dt.datetime.fromtimestamp(self.now(), PACIFIC).isoformat(timespec="seconds")
+        made = (before.get("MetaData") or {}).get("CreateTime") or now
+        by = {"LastModifiedByRef": {"value": "1", "name": self.person}} if self.person else {}
+        return {"CreateTime": made, "LastUpdatedTime": now, **by}
 
     def _number(self, name: str, record: Record) -> list[str]:
         return self.numbers[name, str(record.get(number_field(name)) or "")]
@@ -270,55 +290,6 @@ class Books:
             raise Fault(2040, "Invalid String", f"{name} has characters or a length that is not supported")
         if self.names.get(name.casefold(), own) != own:
             raise Fault(6240, "Duplicate Name Exists Error", "The name supplied already exists.")
-
-    # ── its query language ──────────────────────────────────────────────────────────────────────
-    def query(self, text: str) -> Record:
-        """`select * from X [where ...] [startposition n] [maxresults n]` -> its QueryResponse."""
-        match = _QUERY.fullmatch(text.strip())
-        if match is None or match["name"] not in ENTITIES:
-            raise Fault(4000, "Error parsing query", f"QueryParserError: {text[:100]}")
-        name, start, most = match["name"], int(match["start"] or 1), int(match["most"] or 100)
-        if not 1 <= most <= 1000:
-            raise Fault(4001, "Invalid query", "maxresults must be between 1 and 1000")
-        tests = [_condition(part) for part in _AND.split(match["where"] or "") if part]
-        rows = [
-            row for row in self._candidates(name, match["where"] or "") if all(test(row) for test in tests)
-        ]
-        page = rows[start - 1 : start - 1 + most]
-        return {name: page, "startPosition": start, "maxResults": len(page)} if page else {}
-
-    def _candidates(self, name: str, where: str) -> Iterator[Record]:
-        """All, or by the number asked for: a book of ten thousand is asked often."""
-        wanted = re.fullmatch(rf"{number_field(name)} in \((.*)\)", where)
-        if wanted is None:
-            yield from list(self.rows[name].values())
-            return
-        for number in re.findall(r"'([^']*)'", wanted[1]):
-            yield from [self.rows[name][one] for one in self.numbers.get((name, number), ())]
-
-
-_QUERY = re.compile(
-    r"select \* from (?P<name>\w+)(?: where (?P<where>.+?))?(?: startposition (?P<start>\d+))?"
-    r"(?: maxresults (?P<most>\d+))?",
-    re.IGNORECASE | re.DOTALL,
-)
-_AND = re.compile(r" and (?=[\w.]+ (?:=|<|>|in))")
-_COMPARE: Mapping[str, Callable[[str, str], bool]] = {
-    "=": lambda held, asked: held == asked,
-    ">=": lambda held, asked: held >= asked,
-    "<=": lambda held, asked: held <= asked,
-}
-
-
-def _condition(text: str) -> Callable[[Record], bool]:
-    if several := re.fullmatch(r"(\w+) in \((.*)\)", text):
-        name, wanted = several[1], set(re.findall(r"'([^']*)'", several[2]))
-        return lambda row: str(row.get(name)) in wanted
-    match = re.fullmatch(r"(\w+) (=|>=|<=) '(.*)'", text, re.DOTALL)
-    if not match:
-        raise Fault(4001, "Invalid query", f"QueryValidationError: {text[:100]}")
-    column, compare, asked = match[1], _COMPARE[match[2]], re.sub(r"\\(.)", r"\1", match[3])
-    return lambda row: compare(str(row.get(column)), asked)
 
 
 def _references(value: Any) -> Iterator[tuple[str, Record]]:

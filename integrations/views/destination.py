@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import links, naming, outbox, redelivery, register, registry
+from integrations import incoming, links, naming, outbox, redelivery, register, registry
 from integrations.destination import Destination
 from integrations.models import Delivery, Integration
 from integrations.views.lookup import find_integration
@@ -83,8 +83,14 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
             if (theirs := request.POST.get(one.field)) is not None
             and (not theirs or (one.what, theirs) in known)
         }
+        theirs_chosen = {
+            one.listed.external_id: request.POST[one.field]
+            for one in incoming.wanted(integration)
+            if one.field in request.POST
+        }
         with transaction.atomic():
             changed = naming.choose(integration, chosen, user=request.user)
+            changed |= incoming.choose(integration, theirs_chosen)
             if changed:
                 record(request, "destination.names_changed", integration, after=changed)
         failed = list(_failed(integration).values_list("pk", flat=True)[:MOST_AT_ONCE]) if changed else []
@@ -101,6 +107,8 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
         "rows": [(one, options.get(one.what, [])) for one in _missing_first(wanted)],
         "missing": sum(not one.theirs for one in wanted),
         "listed_at": max((row.listed_at for row in listed), default=None),
+        "incoming": incoming.wanted(integration),
+        "ours": incoming.accounts(integration).order_by("code"),
         "may_change": may_change,
         "tabs": tabs(request, integration, takes, "names"),
     }
@@ -245,6 +253,8 @@ _TABS = (
     ("summaries", "Summaries"),
     ("routes", "What goes there"),
     ("names", "Names"),
+    ("comparison", "Comparison"),
+    ("totals", "Totals"),
 )
 
 
@@ -256,5 +266,7 @@ def tabs(
         {"label": label, "url": reverse(f"integrations:{name}", args=[slug, integration.pk]),
          "active": name == current}
         for name, label in _TABS
-        if (takes.wants_names or name != "names") and (takes.may_sum_up or name != "summaries")
+        if (takes.wants_names or name != "names")
+        and (takes.may_sum_up or name != "summaries")
+        and (takes.books or name not in ("comparison", "totals"))
     ]  # fmt: skip

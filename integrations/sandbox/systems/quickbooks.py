@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlencode
 
 from integrations.sandbox.events import Business
 from integrations.sandbox.quickbooks_books import DOCUMENTS, ENTITIES, Books, Fault, opened
+from integrations.sandbox.quickbooks_query import query
 from integrations.sandbox.web import Request, Response, State, System, json_response
 
 REALM = "9130347957983546"
@@ -77,7 +78,7 @@ def _answer(books: Books, state: State, request: Request, parts: list[str]) -> R
 
 def _done(books: Books, request: Request, parts: list[str]) -> dict[str, Any]:
     if parts[0] == "query":
-        return {"QueryResponse": books.query(request.get("query") or "")}
+        return {"QueryResponse": query(books, request.get("query") or "")}
     if parts[0] == "companyinfo":
         return {"CompanyInfo": {"Id": "1", "CompanyName": "Harbor Coffee Co.", "Country": "US"}}
     if parts[0] == "batch":
@@ -112,7 +113,7 @@ def _batch(books: Books, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _item(books: Books, item: dict[str, Any]) -> dict[str, Any]:
     try:
         if "Query" in item:
-            return {"QueryResponse": books.query(item["Query"])}
+            return {"QueryResponse": query(books, item["Query"])}
         name = next(name for name in item if name in ENTITIES)
         return {name: _written(books, name, item["operation"], item[name])}
     except Fault as fault:
