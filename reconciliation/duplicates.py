@@ -161,7 +161,8 @@ def _copies(account: Account) -> set[int]:
 def _unexplained(
     account: Account, found: Sequence[Twice], *, copies: Collection[int], known: Collection[tuple[int, int]]
 ) -> list[Pair]:
-    """Of charges that came twice those the books explain once only, or that are odd in themselves."""
+    """Of charges that came twice those the books explain once only, or that are odd in themselves: by what
+    they say, or, where nothing explains either, against what is usual."""
     asked = [
         each
         for each in found
@@ -170,17 +171,36 @@ def _unexplained(
     if not asked:
         return []
     explained = _Explained.load(account, asked)
+    counts = {each: explained.count(each) for each in asked}
+    bare = [each for each, count in counts.items() if not count and each.alike and not each.sure]
+    odd = _out_of_the_ordinary(account, bare)
     pairs = []
-    for each in asked:
-        count = explained.count(each)
-        if count < len(each.group) and (each.sure or count == 1):
+    for each, count in counts.items():
+        if count < len(each.group) and (each.sure or count == 1 or each in odd):
             told = (
                 "One entry in the books explains them, not two"
                 if count
                 else "Nothing in the books explains them"
             )
-            pairs.append(Pair(each.line, each.other, (*each.reasons, told)))
+            pairs.append(Pair(each.line, each.other, (*each.reasons, *odd.get(each, ()), told)))
     return pairs
+
+
+_MOST_AROUND = 5000
+
+
+def _out_of_the_ordinary(account: Account, asked: Sequence[Twice]) -> dict[Twice, tuple[str, ...]]:
+    """Those that are odd beside the account's payments of those days (the nearest _MOST_AROUND), with why."""
+    if not asked:
+        return {}
+    lines = StatementLine.objects.filter(COUNTS, account=account)
+    own = {row.id: row for row in _rows(lines.filter(pk__in=[each.line for each in asked]))}
+    days = [row.day for row in own.values()]
+    first, last = (dt.date.fromordinal(day) for day in (min(days) - twins.WITHIN, max(days) + twins.WITHIN))
+    around = lines.filter(amount__lt=0, date__range=(first, last)).order_by("-date", "-pk")
+    payments = [_row(*values) for values in around.values_list(*_COLUMNS)[:_MOST_AROUND]]
+    told = {each: twins.out_of_the_ordinary(own[each.line], payments) for each in asked if each.line in own}
+    return {each: why for each, why in told.items() if why}
 
 
 class _Explained(NamedTuple):

@@ -22,6 +22,9 @@ _NEIGHBOURS = 25
 _SELDOM = 7
 # So many other pairs within days make a habit: the daily coffee.
 _HABIT = 2
+# Of charges that no document explains: a payee charged on more other days than this within so many days may
+# well be charged twice; and so many payments tell what an account usually pays at once.
+OTHER_DAYS, WITHIN, USUAL = 3, 90, 10
 _SAYS_SO = re.compile(
     r"\b(duplicate|dupl|doppelt\w*|doppelbuchung|doublon|duplicad[oa]|doppio)\b", re.IGNORECASE
 )
@@ -222,13 +225,15 @@ def _by_amount(rows: Iterable[Row], fresh: Collection[int]) -> Iterator[list[Row
 
 class Twice(NamedTuple):
     """A charge that another of the same payee and amount came shortly before. `group` are all the lines of
-    that amount and payee within those days; `sure`: it needs no look at the books to be odd."""
+    that amount and payee within those days; `sure`: it needs no look at the books to be odd; `alike`: to the
+    letter the same, within a day, and no third."""
 
     line: int
     other: int
     group: tuple[int, ...]
     reasons: tuple[str, ...]
     sure: bool
+    alike: bool = False
 
 
 def charged_twice(rows: Iterable[Row], *, fresh: Collection[int]) -> list[Twice]:
@@ -256,7 +261,29 @@ def _twice(group: list[Row], fresh: Collection[int]) -> Iterator[Twice]:
             reasons = (_days(other, line), "Equal amount", _text_words(other, line))
             odd = said or _seldom(group, place)
             near = tuple(row.id for row in _around(group, place))
-            yield Twice(line.id, other.id, near, (*reasons, *filter(None, (odd,))), bool(odd))
+            alike = len(close) == 1 and _to_the_letter(line, other)
+            yield Twice(line.id, other.id, near, (*reasons, *filter(None, (odd,))), bool(odd), alike)
+
+
+def _to_the_letter(line: Row, other: Row) -> bool:
+    same = (line.text, line.reference) == (other.text, other.reference)
+    return same and line.day - other.day <= 1
+
+
+def out_of_the_ordinary(line: Row, payments: Sequence[Row]) -> tuple[str, ...]:
+    """Why a charge that came twice, and that nothing explains, is odd all the same, in words; () where it may
+    well be two. `payments` are the account's of the days around: the payee is seldom paid, and not so little
+    that one buys it twice in a day.
+    """
+    name = words(line.text)
+    around = [row for row in payments if row.amount < 0 and abs(row.day - line.day) <= WITHIN]
+    other_days = {row.day for row in around if words(row.text) == name and abs(row.day - line.day) > NEAR}
+    sizes = sorted(-row.amount for row in around if words(row.text) != name)
+    if len(other_days) > OTHER_DAYS or len(sizes) < USUAL or -line.amount <= sizes[len(sizes) // 2]:
+        return ()
+    days = f"{len(other_days)} other day{'s' if len(other_days) > 1 else ''}"
+    seldom = f"Paid on {days} within {WITHIN} days" if other_days else f"Not paid else within {WITHIN} days"
+    return seldom, "More than this account usually pays at once"
 
 
 def _around(group: list[Row], place: int) -> list[Row]:

@@ -313,6 +313,57 @@ def test_two_coffees_are_two_coffees(bank: Account) -> None:
     assert duplicates.look(bank) == duplicates.Looked()
 
 
+def usual_payments(bank: Account) -> None:
+    """A dozen payments of about 20 to a dozen payees."""
+    for number in range(12):
+        name = f"SHOP {'ABCDEFGHIJKL'[number]}ARLY"
+        make_line(bank, -2000 - number, date=after(number - 20), description=name)
+
+
+def twice(bank: Account, amount: int, *, days: tuple[int, ...] = (0, 1), text: str = "HARBOR HOTEL") -> None:
+    for day in days:
+        make_line(bank, amount, date=after(day), description=text)
+
+
+def test_a_first_double_charge_without_a_document_is_reported(bank: Account) -> None:
+    usual_payments(bank)
+    twice(bank, -8900)
+    found = asked(bank)
+    assert (found.kind, found.line.date, found.other.date) == ("twice", after(1), after(0))
+    assert found.reasons == [
+        "1 day apart", "Equal amount", "Same text", "Not paid else within 90 days",
+        "More than this account usually pays at once", "Nothing in the books explains them",
+    ]  # fmt: skip
+    assert open_rows.lines(bank).count() == 14
+
+
+@pytest.mark.parametrize(
+    ("amount", "days", "texts"),
+    [
+        (-475, (0, 0), ("BEAN & CO", "BEAN & CO")),
+        (-8900, (0, 2), ("HARBOR HOTEL", "HARBOR HOTEL")),
+        (-8900, (0, 1), ("HARBOR HOTEL ROOM A", "HARBOR HOTEL ROOM B")),
+        (-8900, (0, 0, 1), ("HARBOR HOTEL",) * 3),
+        (8900, (0, 0), ("ANN LEE", "ANN LEE")),
+    ],
+)
+def test_genuine_twins_are_left_alone(
+    bank: Account, amount: int, days: tuple[int, ...], texts: tuple[str, ...]
+) -> None:
+    usual_payments(bank)
+    for day, text in zip(days, texts, strict=True):
+        make_line(bank, amount, date=after(day), description=text)
+    assert duplicates.look(bank).suspicions == 0
+
+
+def test_a_payee_of_every_week_may_be_paid_twice(bank: Account) -> None:
+    usual_payments(bank)
+    for week in range(1, 6):
+        make_line(bank, -8000 - week, date=after(-7 * week), description="WHOLESALE NORTH")
+    twice(bank, -8900, text="WHOLESALE NORTH")
+    assert duplicates.look(bank).suspicions == 0
+
+
 def test_a_claim_stays_until_the_money_is_back(bank: Account, bookkeeper: User) -> None:
     _, second = charged(bank)
     found = asked(bank)
