@@ -16,7 +16,7 @@ from ledgerhub.access.models import Membership, Organization, Role, User
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import convert, to_minor
 from ledgerhub.ledger.accounts import Accounts
-from ledgerhub.ledger.models import Account
+from ledgerhub.ledger.models import Account, Document
 from ledgerhub.ledger.rates import Rates
 from reconciliation import open_rows
 from reconciliation.models import DifferenceLimit, Match
@@ -73,7 +73,8 @@ class Way(NamedTuple):
 class Offer:
     """How a proposal with a difference can be approved in one go, and the entry that would post.
 
-    `amount` in minor units of `currency`, signed as the bank line; `refusal` says why this person may not.
+    `amount` in minor units of `currency`, signed as the bank line; `refusal` says why this person may not;
+    `mistyped` is the document whose amount is probably a typing error: to be corrected, not booked away.
     """
 
     match: Match
@@ -86,6 +87,7 @@ class Offer:
     entries: list[EntryPreview] = field(default_factory=list)
     problem: str = ""
     refusal: str = ""
+    mistyped: Document | None = None
 
     @property
     def ready(self) -> bool:
@@ -156,13 +158,19 @@ def _offer(made: Match, selection: Selection, ways: list[Way], to: str) -> Offer
         ways = [*ways, Way(PART, f"Leave {rest} open: a part payment", None)]
     offer = Offer(
         made, selection.difference, open_rows.currency_of(selection.account), _PROBABLY[kind], ways,
-        selection=selection,
+        selection=selection, mistyped=_document(selection) if kind == Kind.TRANSPOSED else None,
     )  # fmt: skip
     usual = _usual(kind, selection, can_stay_open=ways[-1].value == PART if ways else False)
     named = [way for way in ways if way.value == to]
-    fits = [way for way in ways if usual in (way.value, way.account.role if way.account else "")]
+    fits = [way for way in ways if usual and usual in (way.value, way.account.role if way.account else "")]
     offer.chosen = next(iter([*named, *fits]), None)
     return offer
+
+
+def _document(selection: Selection) -> Document | None:
+    """The first document of which the selection holds a row."""
+    found = [payment.open.document for payment in selection.payments]
+    return next(iter([*found, *(row.entry.document for row in selection.postings)]), None)
 
 
 def _may_be_part(selection: Selection) -> bool:
@@ -175,7 +183,9 @@ def _may_be_part(selection: Selection) -> bool:
 
 
 def _usual(kind: Kind, selection: Selection, *, can_stay_open: bool) -> str:
-    """The role of the account a difference of this kind is booked to, or PART."""
+    """The role of the account a difference of this kind is booked to, or PART; "": a person chooses."""
+    if kind == Kind.TRANSPOSED:
+        return ""
     if kind == Kind.PART and can_stay_open:
         return PART
     if kind == Kind.FEE:

@@ -79,7 +79,6 @@ def words(response: Any) -> list[str]:
         ("rounding", -2, "rounding", "Approve and book −0.02 USD to Rounding differences"),
         ("fee", -150, "merchant_fees", "Approve and book −1.50 USD to Merchant fees"),
         ("discount", -200, "discounts", "Approve and book −2.00 USD to Discounts given"),
-        ("transposed", -90, "write_offs", "Approve and book −0.90 USD to Write-offs"),
         ("other", 700, "write_offs", "Approve and book 7.00 USD to Write-offs"),
         ("overpaid", 700, "deposits", "Approve and book 7.00 USD to Customer deposits"),
         ("", -300, "write_offs", "Approve and book −3.00 USD to Write-offs"),
@@ -92,6 +91,26 @@ def test_each_kind_has_its_account(bank: Account, kind: str, left: int, role: st
     assert (found.button, found.problem, found.ready) == (button, "", True)
     [entry] = found.entries
     assert [(side.account.role, side.amount) for side in entry.lines] == [("bank", left), (role, -left)]
+
+
+def test_a_typing_error_is_corrected_not_written_off(
+    bank: Account, approver: User, signed_in: SignedIn
+) -> None:
+    made = short(bank, -90, kind="transposed")
+    found = offer(made)
+    assert (found.chosen, found.ready, found.entries) == (None, False, [])
+    posted = made.rows.get(posting__isnull=False).posting
+    assert posted is not None
+    assert found.mistyped == posted.entry.document
+    client = signed_in(approver)
+    page = client.get(url("workspace", bank.pk)).content.decode()
+    assert reverse("ledger:document", args=["corner-shop", posted.entry.document_id]) in page
+    assert ("correct it where it was written" in page, "Approve and book" in page) == (True, False)
+    off = str(account(bank.organization, "write_offs").pk)
+    assert approve(client, made, "").status_code == 422
+    approve(client, made, off)
+    assert Match.objects.get().state == "confirmed"
+    assert offer(part_of_invoice(bank, 9010, kind="transposed")).chosen is None
 
 
 def test_a_fee_on_a_wire_is_the_banks(bank: Account) -> None:
