@@ -15,6 +15,7 @@ from integrations.normalize import Normalizer, cause_of
 from integrations.rule_words import target_label
 from integrations.sample import DocumentKey, Made, make, show_value, values_of
 from ledgerhub.ledger.entries import AccountRef
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.kinds import KINDS, Draft
 from ledgerhub.ledger.models import Document, Entry
 
@@ -269,7 +270,7 @@ def _standing(
     documents = Document.objects.filter(source=stream.source).filter(
         Q(raw_record_id__in=records) | Q(external_id__in={external_id for _, external_id in drafted})
     )
-    rows = Entry.objects.filter(document__in=documents, reverses__isnull=True, reversed_by__isnull=True)
+    rows = Entry.objects.filter(in_force(), document__in=documents)
     found = rows.values_list(
         "document__output", "document__external_id", "part", "content_hash", "document__raw_record_id"
     )

@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, prefetch_relate
 
 from integrations.destination import Destination, Link, Made
 from integrations.models import Delivery, DeliveryLink, Integration, Route, Summed
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Allocation, Document, Entry, Posting
 
 # In which account what a document settles was open, and the field of its draft that names it.
@@ -66,9 +67,8 @@ def _named(document: Document) -> str:
 def _open_amounts(documents: Iterable[int]) -> dict[int, int]:
     """What each document posted to receivables or payables, without its sign."""
     rows = Posting.objects.filter(
+        in_force("entry__"),
         entry__document__in=list(documents),
-        entry__reverses__isnull=True,
-        entry__reversed_by__isnull=True,
         account__role__in=_OPEN_IN,
     )
     sums = rows.order_by().values("entry__document").annotate(whole=Sum("amount"))
@@ -121,9 +121,7 @@ def held_up(takes: Destination) -> Exists:
         mode=Route.Mode.EACH,
         start_date__lte=OuterRef("document__date"),
     )
-    standing = Entry.objects.filter(
-        document=OuterRef("document"), reverses__isnull=True, reversed_by__isnull=True
-    )
+    standing = Entry.objects.filter(in_force(), document=OuterRef("document"))
     kinds = [one.kind for one in takes.takes]
     # What goes out summed up never stands there by itself.
     summed = Summed.objects.filter(

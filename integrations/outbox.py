@@ -15,6 +15,7 @@ from integrations.destination import Destination
 from integrations.models import Delivery, Integration, Route
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.ledger import invoice_payments
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import ContactIdentity, Document, Entry
 
 MOST_AT_ONCE = 500
@@ -68,7 +69,7 @@ def plan_route(route: Route) -> Planned:
 
 def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
     """Documents of the route of which what stands is not what was last planned."""
-    standing = Entry.objects.filter(document=OuterRef("pk"), reverses__isnull=True, reversed_by__isnull=True)
+    standing = Entry.objects.filter(in_force(), document=OuterRef("pk"))
     planned = Delivery.objects.filter(integration=route.destination, document=OuterRef("pk"))
     last = planned.order_by("-revision")
     good = last.filter(state__in=[*Delivery.OPEN, Delivery.State.DELIVERED])
@@ -173,7 +174,7 @@ def _plan_again(integration: Integration, document: Document) -> None:
     )
     last = rows.order_by("-revision").values_list("revision", flat=True)[0]
     actions = [Delivery.Action.VOID]
-    if Entry.objects.filter(document=document, reverses__isnull=True, reversed_by__isnull=True).exists():
+    if Entry.objects.filter(in_force(), document=document).exists():
         actions.append(Delivery.Action.CREATE)
     fresh = [
         revisions.delivery_of(integration, document, action, last + position, document.content_hash)

@@ -10,6 +10,7 @@ from integrations.destination import Destination, JournalLine, Link, Made, Parce
 from integrations.models import Delivery, Integration, Listed, NameMap, Summary
 from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.ledger import drafts, invoice_payments
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, ContactIdentity, Document, Posting
 from ledgerhub.ledger.payment_state import PaymentState
 
@@ -141,9 +142,7 @@ def _draft(document: Document) -> dict[str, Any]:
 
 def _journal(document: Document) -> tuple[JournalLine, ...]:
     """What stands in the books for it, one line a posting, debits first."""
-    rows = Posting.objects.filter(
-        entry__document=document, entry__reverses__isnull=True, entry__reversed_by__isnull=True
-    )
+    rows = Posting.objects.filter(in_force("entry__"), entry__document=document)
     return tuple(JournalLine(*row) for row in rows.order_by("entry_id", "-amount", "pk").values_list(*_LINE))
 
 
@@ -175,7 +174,7 @@ def journals(deliveries: Sequence[Delivery]) -> dict[int, tuple[JournalLine, ...
     """What stands in the books for each of these deliveries, by its id; of a summary as it was planned."""
     by_document = {one.document_id: one.pk for one in deliveries if one.document_id}
     rows = Posting.objects.filter(
-        entry__document__in=by_document, entry__reverses__isnull=True, entry__reversed_by__isnull=True
+        in_force("entry__"), entry__document__in=by_document
     )
     found: dict[int, list[JournalLine]] = {}
     for document, *line in rows.order_by("pk").values_list("entry__document", *_LINE):

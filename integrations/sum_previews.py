@@ -11,6 +11,7 @@ from integrations import summing
 from integrations.destination import Destination, JournalLine
 from integrations.models import Integration, Route
 from integrations.summing import Group, Row
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Document, Entry, Posting, Source
 
 DAYS = 7
@@ -83,7 +84,7 @@ def _each(takes: Destination, rows: Mapping[int, Row], kinds: Mapping[int, str])
         return Way("each", 0, 0, 0, None)
     pk = min(documents, key=lambda one: (documents[one], one))
     document = Document.objects.defer("data").get(pk=pk)
-    standing = Posting.objects.filter(entry__document=document, entry__reverses=None, entry__reversed_by=None)
+    standing = Posting.objects.filter(in_force("entry__"), entry__document=document)
     first = First(str(document), document.date, document.currency, summing.sums(standing, document.date))
     return Way("each", len(documents), len(documents), 0, first)
 

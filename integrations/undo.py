@@ -15,6 +15,7 @@ from ledgerhub.access.audit import record
 from ledgerhub.access.models import User
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.ledger import posting
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Allocation, Document, Entry, Posting
 
 SHOWN = 5
@@ -115,16 +116,15 @@ def _records(run: SyncRun) -> QuerySet[RawRecord]:
 def _standing(run: SyncRun) -> QuerySet[Entry]:
     """Entries in force of documents that records of this run made."""
     return Entry.objects.filter(
+        in_force(),
         document__source=run.stream.source_id,
         document__raw_record_id__in=_records(run).values("pk"),
-        reverses__isnull=True,
-        reversed_by__isnull=True,
     )
 
 
 def _documents(run: SyncRun) -> QuerySet[Document]:
     """Documents of the run that have entries in force."""
-    entries = Entry.objects.filter(document=OuterRef("pk"), reverses__isnull=True, reversed_by__isnull=True)
+    entries = Entry.objects.filter(in_force(), document=OuterRef("pk"))
     return Document.objects.filter(
         Exists(entries),
         source=run.stream.source_id,

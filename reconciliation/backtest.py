@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Posting, StatementLine
 from reconciliation import applying, approving, rulebook
 from reconciliation.applying import LineRow
@@ -156,9 +157,7 @@ def _booked(match_ids: Collection[int]) -> dict[int, dict[int, int]]:
     coded = Match.objects.filter(~Exists(others), pk__in=match_ids, document__isnull=False, line_count=1)
     rows = coded.values_list("document_id", "pk", "account_id")
     made_of = {document_id: (pk, bank_id) for document_id, pk, bank_id in rows}
-    postings = Posting.objects.filter(
-        entry__document__in=made_of, entry__reverses__isnull=True, entry__reversed_by__isnull=True
-    )
+    postings = Posting.objects.filter(in_force("entry__"), entry__document__in=made_of)
     sums: dict[int, dict[int, int]] = defaultdict(dict)
     totals = postings.order_by().values_list("entry__document", "account").annotate(total=Sum("amount"))
     for document_id, account_id, total in totals:

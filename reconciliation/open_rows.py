@@ -10,6 +10,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Abs
 
 from ledgerhub.ledger import queries
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
 from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation.amounts import NoAmount, parse_amount
@@ -61,7 +62,7 @@ def postings_of(accounts: Sequence[Account]) -> QuerySet[Posting]:
     openings = Posting.objects.filter(account__in=equity).values("entry")
     return (
         Posting.objects.filter(account__in=accounts)
-        .filter(entry__reverses__isnull=True, entry__reversed_by__isnull=True)
+        .filter(in_force("entry__"))
         .filter(~Exists(matched))
         .exclude(entry__in=openings)
     )

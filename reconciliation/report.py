@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
 
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Posting
 from reconciliation import open_rows
 from reconciliation.models import Confirmation, Match, MatchLine
@@ -273,7 +274,7 @@ def _adjustments(account: Account, matches: QuerySet[Match]) -> list[Adjustment]
     documents = matches.filter(document__isnull=False).values("document")
     rows = (
         Posting.objects.filter(entry__document__in=documents)
-        .filter(entry__reverses__isnull=True, entry__reversed_by__isnull=True)
+        .filter(in_force("entry__"))
         .exclude(account=account)
         .exclude(account__role__in=_SETTLED)
     )

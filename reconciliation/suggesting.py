@@ -12,6 +12,7 @@ from typing import NamedTuple
 from django.db.models import Count, F, Max, Q, QuerySet
 
 from ledgerhub.access.models import Organization
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Document, Posting
 from reconciliation import coded, open_rows
 from reconciliation.categories import MOST_BOOKINGS, Asked, Booked, Habits, Suggestion, learn
@@ -205,7 +206,7 @@ def _brought_documents(organization: Organization) -> QuerySet[Document]:
 
 
 def _brought(organization: Organization) -> QuerySet[Posting]:
-    standing = Posting.objects.filter(entry__reversed_by__isnull=True, entry__reverses__isnull=True)
+    standing = Posting.objects.filter(in_force("entry__"))
     brought = standing.filter(organization=organization, entry__document__kind="bank_transaction")
     own = Q(entry__document__source__key=SOURCE_KEY)
     return brought.exclude(own).filter(entry__document__total=-F("amount"))

@@ -18,6 +18,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Coalesce
 
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Allocation, Document, Entry, Posting
 from ledgerhub.ledger.payment_state import PaymentState
 
@@ -65,7 +66,7 @@ def _naming(kind: str, *, outer: int = 1) -> QuerySet[Document]:
     def of_invoice(name: str) -> OuterRef:
         return OuterRef(name) if outer == 1 else OuterRef(OuterRef(name))
 
-    entries = Entry.objects.filter(document=OuterRef("pk"), reverses__isnull=True, reversed_by__isnull=True)
+    entries = Entry.objects.filter(in_force(), document=OuterRef("pk"))
     return Document.objects.filter(
         Exists(entries),
         kind=kind,

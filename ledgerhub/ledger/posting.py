@@ -16,6 +16,7 @@ from ledgerhub.ledger import totals
 from ledgerhub.ledger.accounting import entries
 from ledgerhub.ledger.accounts import Accounts
 from ledgerhub.ledger.entries import EntryDraft
+from ledgerhub.ledger.force import originals
 from ledgerhub.ledger.kinds import Draft
 from ledgerhub.ledger.models import Document, Entry, Posting
 from ledgerhub.ledger.rates import Rates, base_amounts
@@ -180,7 +181,7 @@ def _apply(
 def _standing(document_ids: Sequence[int]) -> dict[int, dict[str, _Standing]]:
     """The newest revision of every part of the documents, in one query."""
     rows = (
-        Entry.objects.filter(document_id__in=document_ids, reverses__isnull=True)
+        Entry.objects.filter(originals(), document_id__in=document_ids)
         .order_by("revision")
         .values_list("document_id", "part", "id", "revision", "content_hash", "reversed_by__reason")
     )

@@ -24,6 +24,7 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce
 
 from ledgerhub.access.models import Organization
+from ledgerhub.ledger.force import originals
 from ledgerhub.ledger.models import Account, Allocation, DailyTotal, Document, Entry, Posting
 
 Dated = TypeVar("Dated", Posting, DailyTotal)
@@ -168,7 +169,7 @@ def lineage(entry: Entry) -> Lineage:
     document = Document.objects.select_related("source", "contact").get(pk=entry.document_id)
     original = entry.reverses if entry.reverses is not None else entry
     replaced_by = Entry.objects.filter(
-        document=document, part=entry.part, revision=original.revision + 1, reverses__isnull=True
+        originals(), document=document, part=entry.part, revision=original.revision + 1
     ).first()
     return Lineage(
         entry=entry,

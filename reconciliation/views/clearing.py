@@ -23,6 +23,7 @@ from ledgerhub.core.money import from_minor
 from ledgerhub.core.tables import Column, Filter, money_column, table
 from ledgerhub.ledger import clearing, reports
 from ledgerhub.ledger.clearing import Fault, Held, PayoutCheck
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Document, Posting
 from ledgerhub.ledger.settlement import Item, Part, Rest
 from ledgerhub.ledger.views.periods import chosen_day, read_day
@@ -268,7 +269,7 @@ def _by_bank(rows: QuerySet[Any], value: str) -> QuerySet[Any]:
 def _banks(found: Sequence[Document]) -> dict[int, Bank]:
     """Document id -> where its money is, in two queries."""
     standing = Posting.objects.filter(entry__document__in=found, account__role="bank")
-    standing = standing.filter(entry__reversed_by__isnull=True, entry__reverses__isnull=True)
+    standing = standing.filter(in_force("entry__"))
     sums: dict[int, int] = {}
     for document, amount in standing.order_by().values_list("entry__document", "amount"):
         sums[document] = sums.get(document, 0) + amount
