@@ -1,4 +1,4 @@
-"""Which entries are in force, neither reversals nor reversed, said so that every database is quick about it."""
+"""Which entries are in force, neither reversals nor reversed, said so that any database is quick about it."""
 
 from __future__ import annotations
 

@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from cryptography.x509.verification import Store
 
 from integrations import answers
 from integrations.answers import Reply
 from integrations.connectors import CONNECTORS
 from integrations.connectors.paypal import connected
-from integrations.connectors.paypal.webhook import is_paypals, verify
+from integrations.connectors.paypal.webhook import is_paypals, roots, verify
 from integrations.mapping import MappingContext, compile_mapping
 from integrations.reading import Answered, Reader, first_state
 from integrations.spec import Event, Read, WebhookRefused
@@ -50,9 +51,12 @@ class Issued(NamedTuple):
 
 @cache
 def issued(name: str, *, by: Issued | None = None, days: int = 365) -> Issued:
-    """A certificate of `name`, good from a year before NOW until `days` after it."""
+    """A certificate of the host `name`, of an authority where nobody else issued it; good from a year before
+    NOW until `days` after it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    usage = dict.fromkeys(USAGES, False) | {"digital_signature" if by else "key_cert_sign": True}
+    issuer = by.key.public_key() if by else key.public_key()
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -61,13 +65,36 @@ def issued(name: str, *, by: Issued | None = None, days: int = 365) -> Issued:
         .serial_number(7)
         .not_valid_before(NOW - dt.timedelta(days=365))
         .not_valid_after(NOW + dt.timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(**usage), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(by.key if by else key, SHA256())
     )
     return Issued(key, certificate)
 
 
+USAGES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
+
+
+def authority() -> Issued:
+    """The one that is trusted here."""
+    return issued("authority.example")
+
+
+@pytest.fixture(autouse=True)
+def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "integrations.connectors.paypal.webhook.roots", lambda: Store([authority().certificate])
+    )
+
+
 def paypals() -> Issued:
-    return issued("messageverificationcerts.paypal.com")
+    return issued("messageverificationcerts.paypal.com", by=authority())
 
 
 def signed(
@@ -144,26 +171,52 @@ def test_the_webhook_id_is_part_of_the_proof() -> None:
         proven(verify, signed(), BODY, ("9XX4291016473214C",), fetch=hands_out())
 
 
+NAME = "messageverificationcerts.paypal.com"
+UNTRUSTED = "no authority that we trust"
+
+
+def forged() -> list[Issued]:
+    """Everything right but the authority, whose own certificate is sent along."""
+    other = issued("another-authority.example")
+    return [issued(NAME, by=other), other]
+
+
+def issued_by_a_host() -> list[Issued]:
+    host = issued("host.example", by=authority())
+    return [issued(NAME, by=host), host]
+
+
 @pytest.mark.parametrize(
     ("chain", "words"),
     [
-        (("evil.example",), "not made out to PayPal"),
-        (("notpaypal.com",), "not made out to PayPal"),
-        (("ended.paypal.com",), "out of date"),
-        (("a.paypal.com", "Another Authority"), "does not hold together"),
+        (lambda: [issued("evil.example", by=authority())], "not made out to PayPal"),
+        (lambda: [issued("notpaypal.com", by=authority())], "not made out to PayPal"),
+        (lambda: [issued("paypal.com.evil.example", by=authority())], "not made out to PayPal"),
+        (lambda: [issued(NAME, by=authority(), days=-1)], "out of date"),
+        (lambda: [issued(NAME)], UNTRUSTED),
+        (forged, UNTRUSTED),
+        (lambda: forged()[:1], UNTRUSTED),
+        (issued_by_a_host, UNTRUSTED),
     ],
-    ids=["another's name", "a name that ends alike", "out of date", "broken chain"],
-)
-def test_a_certificate_that_is_not_paypals(chain: tuple[str, ...], words: str) -> None:
-    made = [issued(name, days=-1 if name.startswith("ended") else 365) for name in chain]
+    ids=[
+        "another's name", "a name that ends alike", "a name that begins alike", "out of date",
+        "signed by itself", "another authority", "an authority that is not there", "issued by a host",
+    ],
+)  # fmt: skip
+def test_a_certificate_that_is_not_paypals(chain: Callable[[], list[Issued]], words: str) -> None:
+    made = chain()
     with pytest.raises(WebhookRefused, match=words):
         believe(signed(by=made[0]), BODY, *made)
 
 
-def test_a_chain_that_holds() -> None:
-    authority = issued("Authority")
-    leaf = issued("messageverificationcerts.paypal.com", by=authority)
-    assert believe(signed(by=leaf), BODY, leaf, authority).id == "WH-1"
+def test_a_chain_that_leads_to_an_authority() -> None:
+    assert believe(signed(), BODY, paypals(), authority()).id == "WH-1"
+    stars = issued("*.paypal.com", by=authority())
+    assert believe(signed(by=stars), BODY, stars).id == "WH-1"
+
+
+def test_the_authorities_of_browsers_are_known() -> None:
+    assert isinstance(roots(), Store)
 
 
 def test_no_certificate_where_one_should_be() -> None:

@@ -231,6 +231,14 @@ def test_a_supplier_with_the_name_of_a_customer_gets_a_suffix(there: There) -> N
     assert [row["DisplayName"] for row in there.books.rows["Customer"].values()] == ["Ann Lee (customer)"]
 
 
+def test_a_name_that_looks_like_a_setting_of_ours_is_a_name(there: There) -> None:
+    for number in "12":
+        sell(there.integration, id=number, customer={"external_id": "9", "name": "{client_secret}"})
+        NameMap.objects.filter(what="contact").delete()
+        deliver(there.integration)
+    assert [row["DisplayName"] for row in there.books.rows["Customer"].values()] == ["{client_secret}"]
+
+
 def test_a_sale_to_nobody_is_booked_to_a_customer_without_a_name(there: There) -> None:
     sell(there.integration, customer=None)
     assert deliver(there.integration) == ["delivered"]

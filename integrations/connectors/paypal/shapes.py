@@ -10,6 +10,7 @@ from integrations.records import Record, dig
 from integrations.spec import parse_moment
 
 # What a row is by its event code; the first two digits are the group, named where all of it is one thing.
+# Of groups that are not (T11, T12, T21: gift certificates stand among holds), each code that we know.
 RECEIVED = (
     *("T0000", "T0002", "T0003", "T0004", "T0005", "T0006", "T0007"),
     *("T0011", "T0012", "T0013", "T0018", "T0019"),
@@ -21,7 +22,10 @@ CODES = {
     **dict.fromkeys(("T1202", "T1205", "T1208"), "dispute_returned"),
     # A bank transfer that came back, either way.
     **dict.fromkeys(("T1101", "T1104"), "payout"),
+    # Held for a dispute and for what is open; for risk, as a reserve, for review; not available yet.
     **dict.fromkeys(("T1105", "T1110", "T1111"), "reserve"),
+    **dict.fromkeys(("T2101", "T2102", "T2103", "T2104", "T2105", "T2106", "T2107", "T2108"), "reserve"),
+    **dict.fromkeys(("T2111", "T2112"), "reserve"),
     **dict.fromkeys(("T1108", "T1109"), "fee"),
     "T0106": "dispute_fee",
 }
@@ -32,7 +36,6 @@ GROUPS = {
     "T04": "payout",
     "T13": "nothing",  # authorizations and their voids: no money moved yet
     "T15": "reserve",
-    "T21": "reserve",
 }
 # Which way the money must go for the code to mean this; another way round is for a person to judge.
 INWARD = {"payment": True, "dispute_returned": True, "refund": False, "dispute": False}

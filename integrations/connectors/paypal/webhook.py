@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import warnings
 import zlib
-from itertools import pairwise
+from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import certifi
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import NameOID
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from integrations.spec import (
     Event,
@@ -50,7 +54,10 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     sent = parse_moment(given.get("paypal-transmission-time"))
     if sent is None or abs((trust.now - sent).total_seconds()) > TOLERANCE:
         raise WebhookRefused("The message is older than four days, or one of the clocks is wrong.")
-    key = _key(_certificates(given.get("paypal-cert-url", ""), trust), trust.now)
+    chain = _certificates(given.get("paypal-cert-url", ""), trust)
+    # The demo is an authority of its own.
+    authorities = Store(chain[-1:]) if trust.settings.get("base_url") else roots()
+    key = _key(chain, authorities, trust.now)
     if not any(_is_signed(message, webhook_id, key) for webhook_id in trust.secrets):
         raise WebhookRefused("The signature is not PayPal's, or the webhook ID is another's.")
     return (_event(message.body),)
@@ -101,27 +108,42 @@ def is_paypals(url: str, settings: Settings) -> bool:
     return plain and (host == DOMAIN or host.endswith(f".{DOMAIN}"))
 
 
-def _key(chain: list[x509.Certificate], now: dt.datetime) -> RSAPublicKey:
-    """The key of a certificate made out to PayPal, in date, each of the chain issued by the next."""
-    for certificate in chain:
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise WebhookRefused("PayPal's certificate is out of date.")
-    names = [str(name.value) for name in chain[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    if not any(name == DOMAIN or name.endswith(f".{DOMAIN}") for name in names):
+@cache
+def roots() -> Store:
+    """The authorities that browsers trust; some of them number their certificates as is not done any more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return Store(x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()))
+
+
+def _key(chain: list[x509.Certificate], authorities: Store, now: dt.datetime) -> RSAPublicKey:
+    """The key of a certificate that is made out to PayPal, in date, and issued by way of the others in the
+    chain by an authority that we trust."""
+    ours = [name for name in _names(chain[0]) if name == DOMAIN or name.endswith(f".{DOMAIN}")]
+    if not ours:
         raise WebhookRefused("The certificate is not made out to PayPal.")
-    for certificate, issuer in pairwise(chain):
-        _check_issued(certificate, issuer)
+    policy = PolicyBuilder().store(authorities).time(now)
+    try:
+        # A name with a star stands for any below it.
+        verifier = policy.build_server_verifier(x509.DNSName(ours[0].replace("*", "any")))
+        verifier.verify(chain[0], chain[1:])
+    except (VerificationError, ValueError):
+        raise WebhookRefused(
+            "PayPal's certificate is out of date, or no authority that we trust has issued it."
+        ) from None
     key = chain[0].public_key()
     if not isinstance(key, RSAPublicKey):
         raise WebhookRefused("The certificate holds no RSA key.")
     return key
 
 
-def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+def _names(certificate: x509.Certificate) -> list[str]:
+    """The hosts a certificate is made out to."""
     try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        raise WebhookRefused("The certificate's chain does not hold together.") from None
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return []
+    return names.get_values_for_type(x509.DNSName)
 
 
 def _event(body: bytes) -> Event:

@@ -176,9 +176,8 @@ BATCH = Batch(size=30, join=join, split=split, ask=ask)
 
 
 def display_name(name: str) -> str:
-    """As QuickBooks takes it: no colons, tabs, line ends; at most LONGEST_NAME, both ends kept. Braces
-    become round ones: contacts are found by this name."""
-    plain = " ".join(name.replace(":", " ").split()).replace("{", "(").replace("}", ")")
+    """As QuickBooks takes it: no colons, tabs, line ends; at most LONGEST_NAME, both ends kept."""
+    plain = " ".join(name.replace(":", " ").split())
     if len(plain) <= LONGEST_NAME:
         return plain or "Nobody"
     return f"{plain[:60].rstrip()}…{plain[-39:]}"

@@ -220,20 +220,44 @@ class _Signer(NamedTuple):
 
 @cache
 def _signer() -> _Signer:
-    """A key and a certificate of this process, made out as PayPal's are."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "messageverificationcerts.sandbox.paypal.com")])
-    made = (
+    """A key and a certificate of this process, made out as PayPal's are, and the authority behind it."""
+    authority, key = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+    host = "messageverificationcerts.sandbox.paypal.com"
+    above = _issued("Sandbox authority", authority, "Sandbox authority", authority)
+    made = _issued(host, key, "Sandbox authority", authority)
+    return _Signer(key, made.public_bytes(Encoding.PEM) + above.public_bytes(Encoding.PEM))
+
+
+def _issued(
+    name: str, key: rsa.RSAPrivateKey, issuer: str, issuer_key: rsa.RSAPrivateKey
+) -> x509.Certificate:
+    """A certificate of a host, or of an authority where it is issued by itself."""
+    is_authority = name == issuer
+    usage = dict.fromkeys(_USAGES, False) | {"key_cert_sign" if is_authority else "digital_signature": True}
+    builder = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
         .not_valid_after(dt.datetime(2099, 1, 1, tzinfo=dt.UTC))
-        .sign(key, SHA256())
+        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(**usage), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
     )
-    return _Signer(key, made.public_bytes(Encoding.PEM))
+    if not is_authority:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    return builder.sign(issuer_key, SHA256())
+
+
+_USAGES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
 
 
 def _certificate(request: Request) -> Response:
