@@ -173,9 +173,7 @@ def _stand_in(journal: tuple[JournalLine, ...], takes: Destination) -> Party | N
 def journals(deliveries: Sequence[Delivery]) -> dict[int, tuple[JournalLine, ...]]:
     """What stands in the books for each of these deliveries, by its id; of a summary as it was planned."""
     by_document = {one.document_id: one.pk for one in deliveries if one.document_id}
-    rows = Posting.objects.filter(
-        in_force("entry__"), entry__document__in=by_document
-    )
+    rows = Posting.objects.filter(in_force("entry__"), entry__document__in=by_document)
     found: dict[int, list[JournalLine]] = {}
     for document, *line in rows.order_by("pk").values_list("entry__document", *_LINE):
         found.setdefault(by_document[document], []).append(JournalLine(*line))
