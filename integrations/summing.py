@@ -30,9 +30,11 @@ CHUNK = 2_000
 # After midnight in the organization's zone: what the last syncs of the day bring is in it, too.
 CLOSES = dt.time(3)
 # How long an entry waits for the payout that settles it, before it goes with its day: through a gateway that
-# pays out, and through one that never did.
+# says what it pays out, and through one that never did.
 PATIENCE = dt.timedelta(days=35)
 SHORT_PATIENCE = dt.timedelta(days=3)
+# How much later than the payout an entry may be dated that it settles: zones differ.
+LATEST = dt.timedelta(days=2)
 # The bank's line is matched with it, so it is never summed up.
 ALONE = "payout"
 
@@ -310,7 +312,7 @@ def settled(rows: Mapping[int, Row]) -> dict[int, Group]:
         for entry in sorted(entries - found.keys()):
             row = rows[entry]
             for one in settling.get(row.document, []):
-                if _belongs(row.part, external[row.document], one.names):
+                if _belongs(row, external[row.document], one):
                     found[entry] = _of_payout(one.payout.pk, row)
                     break
     return found
@@ -331,10 +333,13 @@ def _accounts(entries: Iterable[int]) -> dict[Account, set[int]]:
     return {known[pk]: found[pk] for pk in sorted(found)}
 
 
-def _belongs(part: str, document: str, names: Collection[str]) -> bool:
-    """A payment of another day is settled by the payout that names it, where payments are named."""
-    kind, _, tender = part.partition(":")
-    return kind != "tender" or document in names or tender in names
+def _belongs(row: Row, document: str, settling: clearing.Settling) -> bool:
+    """What was booked after a payout waits for another one (a dispute that was won later); a payment of
+    another day is settled by the payout that names it, where payments are named."""
+    if row.date > settling.payout.date + LATEST:
+        return False
+    kind, _, tender = row.part.partition(":")
+    return kind != "tender" or document in settling.names or tender in settling.names
 
 
 def _move(integration: Integration, rows: list[Summed], found: Mapping[int, Group]) -> None:
@@ -368,8 +373,9 @@ def _give_up_waiting(integration: Integration) -> int:
 
 
 def _paid_out(organization: Organization) -> set[str]:
-    """Gateways that have paid out."""
-    rows = Document.objects.filter(organization=organization, kind=ALONE).order_by()
+    """Gateways that have paid out and said what for."""
+    items = DocumentLine.objects.filter(document=OuterRef("pk"), section="items")
+    rows = Document.objects.filter(Exists(items), organization=organization, kind=ALONE).order_by()
     return {accounting.clearing(name).qualifier for name in rows.values_list("gateway", flat=True).distinct()}
 
 

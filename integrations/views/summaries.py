@@ -22,7 +22,7 @@ from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.exports import csv_response
 from ledgerhub.core.money import from_minor
 from ledgerhub.core.tables import Column, Filter, table
-from ledgerhub.ledger.models import Posting
+from ledgerhub.ledger.models import Document, Posting
 
 _SUMMARY_COLUMNS = (
     Column("summary", "Summary", value=str),
@@ -146,8 +146,20 @@ def _payout_facts(found: Summary, lines: tuple[JournalLine, ...]) -> dict[str, A
     rows = Summary.objects.filter(integration=found.integration, payout=payout).exclude(pk=found.pk)
     siblings = [(one, _cleared(summing.lines(one))) for one in rows.select_related("payout")]
     brings = _cleared(lines) + sum(brings for one, brings in siblings if one.currency == payout.currency)
-    difference = brings - payout.total if found.currency == payout.currency else None
+    takes = payout.total - _paid_before(payout)
+    difference = brings - takes if found.currency == payout.currency else None
     return {"cleared": _cleared(lines), "siblings": siblings, "difference": difference}
+
+
+def _paid_before(payout: Document) -> int:
+    """What payouts among its items (made by hand) take from clearing: they go by themselves."""
+    items = payout.lines.filter(section="items")
+    names = {name for row in items.values_list("source_ref", "external_id") for name in row if name}
+    others = Document.objects.filter(
+        organization=payout.organization_id, kind="payout", external_id__in=names
+    )
+    ids = set(others.exclude(pk=payout.pk).values_list("external_id", flat=True))
+    return sum(item.net for item in items if {item.source_ref, item.external_id} & ids)
 
 
 def _cleared(lines: tuple[JournalLine, ...]) -> int:

@@ -14,7 +14,7 @@ from ledgerhub.ledger.models import Document, ExchangeRate
 from tests.integrations.delivering import deliver, pay_out, sell, store
 from tests.integrations.summed import by_payout, daily, going, in_books, there, total_there
 from tests.integrations.tiny_books import TinyBooks
-from tests.ledger.drafts import DAY, payout
+from tests.ledger.drafts import DAY, document, payout
 
 pytestmark = pytest.mark.django_db
 NEXT = DAY + dt.timedelta(days=1)
@@ -67,10 +67,10 @@ def test_a_late_document_and_a_change_revise_the_day(daily: Integration, tiny_bo
 def test_a_day_that_comes_to_nothing_is_voided_and_can_come_back(
     daily: Integration, tiny_books: TinyBooks
 ) -> None:
-    document = sell(daily, 1000)
+    sale = sell(daily, 1000)
     deliver(daily)
-    documents.withdraw([document])
-    posting.post_document(document, None)
+    documents.withdraw([sale])
+    posting.post_document(sale, None)
     assert deliver(daily) == ["delivered", "delivered"]
     assert there(tiny_books) == []
     sell(daily, 800)
@@ -82,8 +82,8 @@ def test_a_day_that_comes_to_nothing_is_voided_and_can_come_back(
 
 
 def test_what_cancels_itself_before_it_went_is_never_sent(daily: Integration, tiny_books: TinyBooks) -> None:
-    document = sell(daily, 1000)
-    posting.post_document(document, None)
+    sale = sell(daily, 1000)
+    posting.post_document(sale, None)
     assert (deliver(daily), tiny_books.docs) == ([], {})
     assert deliver(daily) == []
     assert set(Summed.objects.values_list("revision", flat=True)) == {0}
@@ -254,6 +254,26 @@ def test_a_payment_of_another_day_waits_for_its_own_payout(
     assert (waits.document, waits.entry.part) == (sale, "tender:t5")
 
 
+def test_a_dispute_won_later_waits_for_the_payout_that_brings_it_back(by_payout: Integration) -> None:
+    organization = by_payout.organization
+    lost = document("dispute", external_id="d1", total=5000, fee=1500, gateway="stripe", status="open")
+    store(organization, lost)
+    items = [{"external_id": "b1", "category": "dispute", "amount": -5000, "fee": 1500, "net": -6500,
+              "source": "d1"}]  # fmt: skip
+    store(organization, payout(external_id="po1", total=-6500, items=items), source="payouts")
+    deliver(by_payout)
+    store(organization, {**lost, "status": "won", "closed_date": APRIL, "returned": 5000, "fee_returned": 0})
+    deliver(by_payout)
+    assert list(summing.waiting(by_payout).values_list("entry__part", flat=True)) == ["won"]
+    back = [
+        {"external_id": "b2", "category": "dispute", "amount": 5000, "fee": 0, "net": 5000, "source": "d1"}
+    ]
+    store(organization, payout(external_id="po2", total=5000, date=APRIL, items=back), source="payouts")
+    deliver(by_payout)
+    placed = Summed.objects.order_by("entry").values_list("entry__part", "summary__payout__external_id")
+    assert list(placed) == [("opened", "po1"), ("won", "po2")]
+
+
 def test_a_payout_that_is_not_booked_yet_settles_nothing(by_payout: Integration) -> None:
     sale = sell(by_payout, 1000)
     pay_out(by_payout, sale)
@@ -281,10 +301,7 @@ def test_a_switch_doubles_and_drops_nothing(destination: Integration, tiny_books
     deliver(destination)
     sell(destination, 710, id="2", date=NEXT)
     deliver(destination)
-    ways = {
-        document.pk: (document.deliveries.count() > 0, document.summed.count() > 0)
-        for document in Document.objects.all()
-    }
+    ways = {one.pk: (one.deliveries.count() > 0, one.summed.count() > 0) for one in Document.objects.all()}
     assert ways == {
         early.pk: (True, False), late.pk: (True, False), before.pk: (True, False), fresh.pk: (False, True)
     }  # fmt: skip
