@@ -146,7 +146,8 @@ def _prepare(van: Van, preparation: Preparation) -> None:
         write = preparation.lacking(van.client.look_for(preparation.ask))
         if write is not None:
             van.client.write(write, key="")
-    except TransientError:
+    except TransientError as error:
+        leases.postpone(van.integration, van.takes, error.retry_after or FIRST_ASK)
         raise _Stop from None
     except LedgerHubError as error:
         _needs_a_person(van, str(error))

@@ -39,6 +39,14 @@ def due(integration: Integration, takes: Destination) -> QuerySet[Delivery]:
     )
 
 
+def postpone(integration: Integration, takes: Destination, seconds: float) -> None:
+    """What is due has to wait, and none of it counts as tried."""
+    until = timezone.now() + dt.timedelta(seconds=seconds)
+    ids = list(due(integration, takes).values_list("pk", flat=True))
+    for start in range(0, len(ids), 500):
+        Delivery.objects.filter(pk__in=ids[start : start + 500]).update(not_before=until)
+
+
 def claim(integration: Integration, takes: Destination, count: int) -> list[Delivery]:
     """Take up to `count` deliveries: the attempt and the lease are committed before anything is sent."""
     now, lease = timezone.now(), uuid.uuid4().hex

@@ -24,6 +24,7 @@ from integrations.spec import (
 )
 from ledgerhub.core.errors import ConfigError, TransientError
 
+MOST_CHILD_PAGES = 1_000  # of what belongs to one record: without any the guard notices no circle
 SHORTEST_WINDOW = dt.timedelta(seconds=30)
 State = dict[str, Any]  # where a sync stands between two pages; JSON
 Cursor = dict[str, Any]  # where the next sync begins; JSON, {} for the beginning
@@ -220,7 +221,7 @@ class Reader:
         position: Position | None = dig(record, children.start) if children.start else None
         guard = Guard()
         purpose = f"{stream.key}: {children.into}"[:40]
-        while True:
+        for _ in range(MOST_CHILD_PAGES):
             params = read.paginator.params(position, None)
             answered = self._ask(read, values, params, purpose=purpose, url=_address(read, position))
             answer = self._answer(read, answered)
@@ -230,6 +231,7 @@ class Reader:
             if following is None:
                 return
             position = following
+        raise ConfigError(f"What belongs to a record of '{stream.label}' does not end.")
 
 
 def _named(stream: Stream, children: Children, record: Record) -> Mapping[str, str] | None:

@@ -19,7 +19,7 @@ from ledgerhub.core.errors import FieldError, LedgerHubError
 Settings = Mapping[str, Any]
 Headers = Mapping[str, str]  # names in lower case
 SettingType = Literal["text", "secret", "choice", "url", "boolean", "account"]
-TimeFormat = Literal["epoch", "iso", "date"]
+TimeFormat = Literal["epoch", "epoch_ms", "iso", "date"]
 Decode = Literal["json", "tsv", "text"]
 Category = Literal["shop", "payments", "bank", "inventory", "crm", "payroll", "accounting", "other"]
 
@@ -275,6 +275,8 @@ def render_moment(moment: dt.datetime, form: TimeFormat) -> str:
     utc = moment.astimezone(dt.UTC)
     if form == "epoch":
         return str(int(utc.timestamp()))
+    if form == "epoch_ms":
+        return str(int(utc.timestamp() * 1000))
     return utc.strftime("%Y-%m-%d" if form == "date" else "%Y-%m-%dT%H:%M:%SZ")
 
 

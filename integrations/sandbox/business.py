@@ -6,6 +6,7 @@ import datetime as dt
 import functools
 
 from integrations.sandbox.banking import simulate_bank
+from integrations.sandbox.crm import simulate_crm
 from integrations.sandbox.direct import simulate_direct
 from integrations.sandbox.events import Business
 from integrations.sandbox.paypal_sales import simulate_paypal
@@ -52,4 +53,7 @@ def simulate(seed: int = 7, *, orders: int = 400, end: dt.date = END, ahead: int
         accounts=accounts,
         bank_lines=lines,
         paypal=paypal,
+        crm=simulate_crm(
+            seed, start=start, horizon=horizon, customers=shop.customers, clients=direct.clients
+        ),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
+    from integrations.sandbox.crm import Crm
     from integrations.sandbox.paypal_sales import PayPal
 
 ZONE = ZoneInfo("America/New_York")
@@ -336,6 +337,7 @@ class Business:
     accounts: tuple[Account, ...]
     bank_lines: tuple[BankLine, ...]
     paypal: PayPal
+    crm: Crm
 
     @property
     def clock(self) -> int:

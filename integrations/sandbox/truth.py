@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from integrations.sandbox import paypal_sales
+from integrations.sandbox import crm, paypal_sales
 from integrations.sandbox.events import (
     BalanceLine,
     BankLine,
@@ -114,6 +114,8 @@ def as_json(business: Business, *, clock: int) -> dict[str, Any]:
         "unsettled": unsettled(business, clock=clock),
         "bank_closing": closing_balances(business, clock=clock),
         "pairing": pairing(business, clock=clock),
+        "crm_contacts": crm.contacts(business.crm, clock),
+        "crm_invoices": {name: list(shown) for name, shown in crm.invoices(business, clock).items()},
     }
 
 

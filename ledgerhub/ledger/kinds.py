@@ -120,6 +120,12 @@ KINDS: dict[str, Kind] = {
                 Field("name", "text", "Name", required=True),
                 *_PERSON[2:],
                 Field("role", "choice", "Role", choices=("customer", "supplier", "both")),
+                Field(
+                    "merged",
+                    "text",
+                    "Merged",
+                    help="Ids it took over at the source, blanks between",
+                ),
             ),
             posts=False,
             describes="A customer or supplier",

@@ -71,7 +71,16 @@ def update(organization: Organization, people: Sequence[Person], *, scope: str) 
                 setattr(contact, name, value)
             changed.append(contact)
     Contact.objects.bulk_update(changed, _UPDATED)
+    _take_over(contacts, people, scope=scope)
     return contacts
+
+
+def _take_over(contacts: Sequence[Contact], people: Sequence[Person], *, scope: str) -> None:
+    """Ids of those merged at the source now mean the one that stayed; their documents stay theirs."""
+    for contact, person in zip(contacts, [p for p in people if _label(p)], strict=True):
+        if merged := str(person.get("merged") or "").split():
+            rows = ContactIdentity.objects.filter(organization=contact.organization_id, scope=scope)
+            rows.filter(external_id__in=merged).exclude(contact=contact).update(contact=contact)
 
 
 def _label(person: Person) -> str:

@@ -175,11 +175,12 @@ class Hostile:
 
     def _page(self, read: Read, rows: list[Record], asked: Asked) -> tuple[int, dict[str, str], bytes]:
         pages = read.paginator
-        start = 0 if self.ignore_position else self._start(read, rows, asked)
+        turning = self.ignore_position and bool(rows)
+        start = 0 if turning else self._start(read, rows, asked)
         size = pages.size if isinstance(pages, PageNumber | Offset | InQuery) else PAGE
         size = len(rows) if isinstance(pages, OnePage) else size
-        shown, more = rows[start : start + size], start + size < len(rows) or self.ignore_position
-        following = start + size if not self.ignore_position else len(self.asked)
+        shown, more = rows[start : start + size], start + size < len(rows) or turning
+        following = start + size if not turning else len(self.asked)
         body: Any = _at(read.records, shown)
         headers: dict[str, str] = {}
         if isinstance(pages, AfterLastId):
@@ -205,7 +206,8 @@ class Hostile:
             last = asked.params.get(pages.param)
             return next((n for n, row in enumerate(rows, 1) if row[pages.id] == last), 0)
         if isinstance(pages, BodyToken | MarkedPages):
-            return int(str(asked.params.get(pages.param) or "t0")[1:])
+            given = str(asked.params.get(pages.param) or "")
+            return int(given[1:]) if given.startswith("t") else 0
         if isinstance(pages, GraphQL):
             return int(str(asked.params.get("after") or "t0")[1:])
         if isinstance(pages, PageNumber):
@@ -228,8 +230,37 @@ def _in_window(stream: Stream, rows: list[Record], asked: Asked) -> list[Record]
     how = stream.incremental
     if not isinstance(how, Incremental) or how.window is None:
         return rows
-    begin, end = (parse_moment(asked.params[name]) for name in (how.param, how.window.param))
+    begin, end = (moment_of(how, text) for text in span(stream, asked))
     return [row for row in rows if (at := how.moment(row)) and begin and end and begin <= at < end]
+
+
+def span(stream: Stream, asked: Asked) -> list[str]:
+    """From when, and in a window until when, was asked for: in parameters, or where the request says it."""
+    how, read = stream.incremental, stream.read
+    assert isinstance(how, Incremental)
+    assert read is not None
+    if how.param:
+        names = [how.param, *([how.window.param] if how.window else [])]
+        return [str(asked.params[name]) for name in names]
+    return [found for mark in ("{start}", "{end}") for found in _placed(read.params, asked.params, mark)]
+
+
+def _placed(template: Any, given: Any, mark: str) -> list[str]:
+    """What stands in the request where the spec has the mark."""
+    if template == mark:
+        return [str(given)]
+    if isinstance(template, dict):
+        return [found for name in template for found in _placed(template[name], given.get(name), mark)]
+    if isinstance(template, list | tuple):
+        pairs = zip(template, given, strict=False)
+        return [found for one, there in pairs for found in _placed(one, there, mark)]
+    return []
+
+
+def moment_of(how: Incremental, text: str) -> dt.datetime | None:
+    if how.format == "epoch_ms":
+        return dt.datetime.fromtimestamp(int(text) / 1000, dt.UTC)
+    return parse_moment(text)
 
 
 def _at(path: str | tuple[str, ...], value: Any) -> Any:

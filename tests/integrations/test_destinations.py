@@ -121,6 +121,8 @@ def test_asked_to_wait_long_nothing_is_sent_or_counted(stand: Stand) -> None:
 def test_a_token_that_ends_at_any_request_is_renewed(stand: Stand) -> None:
     if not isinstance(stand.connector.auth, OAuth2):
         pytest.skip("no tokens here")
+    stand.book(few(stand, "before"))  # what is prepared once
+    deliver(stand.integration)
     before = stand.calls()
     stand.book(few(stand, "first"))
     deliver(stand.integration)

@@ -12,7 +12,7 @@ from django_q.models import OrmQ
 
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.core.errors import RecordError
-from ledgerhub.ledger import posting, queries
+from ledgerhub.ledger import invoice_payments, posting, queries
 from ledgerhub.ledger.models import Account, Allocation, Document, Posting, StatementLine
 from reconciliation import decisions, jobs, open_rows, proof, runs, sweep
 from reconciliation.models import Confirmation, Match, MatchLine, MatchRun
@@ -498,3 +498,21 @@ def _check_matches(bank: Account) -> None:
         ids = list(taken.exclude(**{column: None}).values_list(column, flat=True))
         assert len(ids) == len(set(ids))
     assert queries.unbalanced(bank.organization) == []
+
+
+def test_whoever_follows_an_invoice_hears_of_its_payment_and_of_its_undoing(
+    bank: Account, approver: User
+) -> None:
+    invoice = make_invoice(bank.organization, 10000, number="INV-1")
+    changed = [invoice.updated_at]
+    made = decisions.match_by_hand(
+        Selection(bank, [make_line(bank, 4000)], [], [pay(bank, invoice, 4000)]), user=approver
+    )
+    invoice.refresh_from_db()
+    changed.append(invoice.updated_at)
+    assert invoice_payments.of(invoice).word == "part paid"
+    decisions.undo(made, user=approver)
+    invoice.refresh_from_db()
+    changed.append(invoice.updated_at)
+    assert invoice_payments.of(invoice).word == "open"
+    assert changed == sorted(set(changed))
