@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import json
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -175,20 +177,35 @@ def clock_skew(headers: Mapping[str, str], *, now: dt.datetime) -> float | None:
 
 
 def decode_rows(reply: Reply, label: str) -> Any:
-    """Rows of a text with tabs, unpacked where it came as gzip: {"rows": [{column: text}]}."""
+    """Rows of a text with tabs, unpacked where it came as gzip: {"rows": [{column: text}]}, without the
+    columns that are empty in a row."""
     content = _unzipped(reply.content, label) if reply.content[:2] == b"\x1f\x8b" else reply.content
-    lines = _text(content).splitlines()
-    if not lines or "\t" not in lines[0]:
+    lines = re.split(r"\r\n|\r|\n", _text(content, _charset(reply.headers)))
+    if "\t" not in lines[0]:
         raise TransientError(f"{label} sent no table where one was expected.")
     columns = [name.strip() for name in lines[0].split("\t")]
     rows = [line.split("\t") for line in lines[1:] if line.strip()]
     if any(len(row) > len(columns) for row in rows):
         raise TransientError(f"The table of {label} has rows longer than its first.")
-    return {"rows": [dict(zip(columns, [*row, *[""] * len(columns)], strict=False)) for row in rows]}
+    return {
+        "rows": [
+            {name: text for name, cell in zip(columns, row, strict=False) if (text := cell.strip())}
+            for row in rows
+        ]
+    }
 
 
-def _text(content: bytes) -> str:
-    for encoding in ("utf-8-sig", "cp1252"):
+def _charset(headers: Mapping[str, str]) -> str:
+    """`text/plain; charset=Shift_JIS` -> `shift_jis`; "" where none is named that we know."""
+    named = re.search(r"charset=[\"']?([\w.:-]+)", headers.get("content-type", ""), re.IGNORECASE)
+    try:
+        return codecs.lookup(named[1]).name if named else ""
+    except LookupError:
+        return ""
+
+
+def _text(content: bytes, charset: str = "") -> str:
+    for encoding in filter(None, ("utf-8-sig", charset, "cp1252")):
         try:
             return content.decode(encoding)
         except UnicodeDecodeError:

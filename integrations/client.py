@@ -173,6 +173,7 @@ class Client:
         auth = self._oauth()
 
         def refresh(token: Token | None) -> Token:
+            token = oauth.given_token(auth, self._settings) or token
             return self._token(oauth.renewal_request(auth, self._settings, token), before=token)
 
         if self._store is None:
@@ -215,7 +216,8 @@ class Client:
         asked = {**filled(read.params, known), **params}
         address = self._address(read, url, known)
         headers = {**self.connector.headers, **read.headers}
-        headers = {name: text for name, value in headers.items() if (text := fill(value, known))}
+        named = {**known, "now": f"{self._now():%Y%m%dT%H%M%SZ}"}
+        headers = {name: text for name, value in headers.items() if (text := fill(value, named))}
         request = Request(
             read.method,
             address,
@@ -391,6 +393,8 @@ class Client:
             budget.learn(learned)
         if isinstance(error, TransientError) and error.retry_after:
             budget.learn(Learned(wait=error.retry_after))
+        elif isinstance(error, answers.Busy):
+            budget.learn(Learned(remaining=0))  # who is not told for how long waits for what comes back
 
     def _exchange(self, request: Request, headers: Mapping[str, str]) -> Reply:
         """Send and read the whole answer, within the limits of time and size."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlencode
 
 from authlib.common.security import generate_token
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -87,8 +88,13 @@ def begin(auth: OAuth2, settings: Settings, *, redirect_uri: str) -> Begun:
     extra = dict(auth.extra)
     if auth.pkce:
         extra |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
+    page = turned(fill(auth.authorize_url, settings), settings)
+    if auth.asks:
+        known = {**settings, "redirect_uri": redirect_uri}
+        asked = {name: fill(value, known) for name, value in auth.asks.items()}
+        return Begun(f"{page}?{urlencode({**asked, **extra, 'state': state})}", state, verifier * auth.pkce)
     url = prepare_grant_uri(
-        turned(fill(auth.authorize_url, settings), settings),
+        page,
         client_id=settings[auth.client_id],
         response_type="code",
         redirect_uri=redirect_uri,
@@ -96,7 +102,7 @@ def begin(auth: OAuth2, settings: Settings, *, redirect_uri: str) -> Begun:
         state=state,
         **extra,
     )
-    return Begun(str(url), state, verifier if auth.pkce else "")
+    return Begun(str(url), state, verifier * auth.pkce)
 
 
 def code_request(
@@ -104,6 +110,12 @@ def code_request(
 ) -> TokenRequest:
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
     return _request(auth, settings, form | ({"code_verifier": verifier} if verifier else {}))
+
+
+def given_token(auth: OAuth2, settings: Settings) -> Token | None:
+    """The refresh token that a person was handed by the system, where there is one."""
+    held = settings.get(auth.given) if auth.given else None
+    return Token("", str(held)) if held else None
 
 
 def renewal_request(auth: OAuth2, settings: Settings, token: Token | None) -> TokenRequest:

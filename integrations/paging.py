@@ -64,10 +64,12 @@ class AfterLastId:
 
 @dataclass(frozen=True, slots=True)
 class BodyToken:
-    """The answer names the next page's token at `token`; a missing or empty one ends the list."""
+    """The answer names the next page's token at `token`; a missing or empty one ends the list. `alone`: the
+    system takes the token without what else the list was asked with."""
 
     param: str
     token: str
+    alone: bool = False
 
     def params(self, position: Position | None, size: int | None) -> Params:
         return {} if position is None else {self.param: position}

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 from integrations import answers
 from integrations.answers import Moved, TooDear, TooMany
-from integrations.paging import MAX_PAGES, Answer, GraphQL, Guard, InQueries, LinkHeader, Params, Position
+from integrations.paging import (
+    MAX_PAGES,
+    Answer,
+    BodyToken,
+    GraphQL,
+    Guard,
+    InQueries,
+    LinkHeader,
+    Params,
+    Position,
+)
 from integrations.records import MISBUILT, Record, dig, fill, put
 from integrations.spec import (
     Bookmark,
@@ -186,6 +197,8 @@ class Reader:
         position, size, cost = state["position"], state["size"], state["cost"]
         start, values = _span(stream, state)
         url = _address(read, position)
+        if position is not None and isinstance(read.paginator, BodyToken) and read.paginator.alone:
+            read, start = replace(read, params={}), {}
         while True:
             asked = {**start, **_page_params(read, position, size, values)}
             try:
@@ -221,6 +234,9 @@ class Reader:
         position: Position | None = dig(record, children.start) if children.start else None
         guard = Guard()
         purpose = f"{stream.key}: {children.into}"[:40]
+        if children.first is not None:
+            before = self._ask(children.first, values, {}, purpose=purpose)
+            values = {**dict(_texts(before.body)), **values}
         for _ in range(MOST_CHILD_PAGES):
             params = read.paginator.params(position, None)
             answered = self._ask(read, values, params, purpose=purpose, url=_address(read, position))
@@ -359,6 +375,12 @@ def _newest(stream: Stream, records: list[Record], high: str, *, now: dt.datetim
     known = parse_moment(high)
     stamps += [known] if known else []
     return render_moment(max(stamps), "iso") if stamps else high
+
+
+def _texts(body: Any) -> Iterator[tuple[str, str]]:
+    """The texts an answer holds at its top."""
+    if isinstance(body, dict):
+        yield from ((name, value) for name, value in body.items() if isinstance(value, str))
 
 
 def _ids(calls: list[int | None]) -> tuple[int, ...]:

@@ -92,7 +92,10 @@ class OAuth2:
     """OAuth 2; client id and secret are settings. Refreshing goes through the token store's lock.
 
     `captures`: parameters of the way back -> settings they are kept in (QuickBooks' `realmId`). The consent
-    ends `consent_days` after it was given, or `idle_days` after the last renewal; 0: not by itself.
+    ends `consent_days` after it was given, or `idle_days` after the last renewal; 0: not by itself. `asks`:
+    what the page of consent is asked with beside the state, in systems that have names of their own for it;
+    may hold `{setting}` and `{redirect_uri}`. `given`: the secret setting of a refresh token that a person may
+    have been handed by the system itself, in place of coming back from that page.
     """
 
     authorize_url: str
@@ -112,6 +115,8 @@ class OAuth2:
     accounts: Accounts | None = None
     consent_days: int = 0
     idle_days: int = 0
+    asks: Mapping[str, str] = field(default_factory=dict)
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +194,11 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Read:
     """One kind of request. `path` and text values of `params` (nested ones, too) may hold `{setting}`,
-    `{id}` and, of a stream's list, `{start}` and `{end}`. The `params` go into the address; with `body` json
+    `{id}` and, of a stream's list, `{start}` and `{end}`; headers also `{now}` (20261031T173000Z). The `params` go into the address; with `body` json
     or form into the body; with `query` (a GraphQL document) they are its variables.
     `records`: dotted path of the list (or of the one record), empty for the whole answer; of several lists
     each record says in `_list` which one it stood in. `decode`: tsv for a text of rows whose first names the
-    columns, given as {"rows": [...]}; text for the text as it is. A `public` address is asked without our
+    columns, given as {"rows": [...]} without empty cells; text for the text as it is. A `public` address is asked without our
     credentials, and may lead to one of `hosts` (`*.amazonaws.com`) beside the connector's own. `sparse`: a
     list without records is left out of the answer. `stamp`: where each record of a list is told when it was
     asked for, to the hour, in systems that give a state without its time."""
@@ -292,13 +297,15 @@ def no_values(record: Record) -> Mapping[str, str]:
 class Children:
     """A further request for each record (`{id}` is the record's id); every page of it is put into the
     record at `into`, behind what stands there. `start`: path in the record of the position to begin at.
-    `values`: what else of the record the request may name, `{document}`."""
+    `values`: what else of the record the request may name, `{document}`. `first`: a request before it, whose
+    answer it may name the texts of, `{url}`: an address that is good for minutes, and is not kept."""
 
     into: str
     read: Read
     when: Callable[[Record], bool] = always
     start: str = ""
     values: Callable[[Record], Mapping[str, str]] = no_values
+    first: Read | None = None
 
 
 def as_sent(record: Record) -> Record:

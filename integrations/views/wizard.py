@@ -162,8 +162,9 @@ def by_consent(integration: Integration) -> bool:
 def waits_for_consent(integration: Integration) -> bool:
     """Whether a person must first sign in at the other side and allow the access."""
     auth = registry.connector(integration).auth
-    kept = auth.secret if isinstance(auth, HostedLink) else TOKEN
-    return by_consent(integration) and not integration.secrets.filter(name=kept).exclude(value="").exists()
+    kept = (auth.secret,) if isinstance(auth, HostedLink) else (TOKEN, getattr(auth, "given", ""))
+    held = integration.secrets.filter(name__in=kept).exclude(value="")
+    return by_consent(integration) and not held.exists()
 
 
 @member("admin")

@@ -513,3 +513,23 @@ def test_a_failed_call_is_recorded_too(httpserver: HTTPServer) -> None:
 @pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}])
 def test_no_clock_no_skew(headers: dict[str, str]) -> None:
     assert clock_skew(headers, now=NOW) is None
+
+
+# ── what a system with its own ways wants ───────────────────────────────────────────────────────
+def test_the_time_in_a_header(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/things", headers={"X-Date": "20260303T120000Z"}).respond_with_json(
+        {"data": []}
+    )
+    dated = replace(PLAIN, headers={"X-Date": "{now}"})
+    with client(httpserver, dated, now=lambda: NOW) as found:
+        assert [page.records for page in found.pages(THINGS)] == [[]]
+
+
+def test_asked_to_wait_for_no_time_named_it_waits_for_what_comes_back(httpserver: HTTPServer) -> None:
+    httpserver.expect_ordered_request("/things").respond_with_json({}, status=429)
+    httpserver.expect_ordered_request("/things").respond_with_json({"data": []})
+    slow = replace(PLAIN, limits=Limits(per_second=0.1, burst=20))
+    slept: list[float] = []
+    with client(httpserver, slow, sleep=slept.append) as found, pytest.raises(TransientError) as caught:
+        list(found.pages(THINGS))
+    assert caught.value.retry_after == pytest.approx(10, abs=1)

@@ -35,6 +35,31 @@ def test_scopes_can_be_separated_by_commas() -> None:
     assert begun.verifier == ""
 
 
+def test_a_page_of_consent_with_names_of_its_own() -> None:
+    auth = OAuth2(
+        "https://{site}/consent",
+        "https://x.example/t",
+        pkce=False,
+        asks={"application_id": "{application}", "redirect_uri": "{redirect_uri}"},
+    )
+    settings = {**SETTINGS, "site": "x.example", "application": "app 1"}
+    begun = oauth.begin(auth, settings, redirect_uri="https://y.example/back")
+    assert begun.url.startswith("https://x.example/consent?")
+    assert parse_qs(urlsplit(begun.url).query) == {
+        "application_id": ["app 1"],
+        "redirect_uri": ["https://y.example/back"],
+        "state": [begun.state],
+    }
+
+
+def test_a_refresh_token_that_a_person_was_handed() -> None:
+    auth = OAuth2("", "https://x.example/t", given="handed")
+    assert oauth.given_token(auth, SETTINGS) is None
+    token = oauth.given_token(auth, {**SETTINGS, "handed": "r0"})
+    assert token == Token("", "r0")
+    assert oauth.renewal_request(auth, SETTINGS, token).form["refresh_token"] == "r0"
+
+
 def test_a_sibling_that_renewed_first_is_believed() -> None:
     store = MemoryTokenStore(Token("a2", "r2"))
     assert store.renew(Token("a1", "r1"), lambda token: Token("never")) == Token("a2", "r2")

@@ -15,7 +15,7 @@ from integrations.answers import Moved, Reply, TooMany, decode_rows
 from integrations.paging import BodyToken, MarkedPages
 from integrations.reading import Answered, Cursor, Reader, first_state
 from integrations.requesting import Request, allowed_address, filled, with_body
-from integrations.spec import Bookmark, Connector, Incremental, Read, Said, Stream, Window
+from integrations.spec import Bookmark, Children, Connector, Incremental, Read, Said, Stream, Window
 from ledgerhub.core.errors import ConfigError, TransientError
 
 NOW = dt.datetime(2026, 3, 31, 12, tzinfo=dt.UTC)
@@ -47,6 +47,8 @@ class Script:
     def __init__(self, *turns: Any) -> None:
         self.turns = list(turns)
         self.asked: list[dict[str, Any]] = []
+        self.reads: list[Read] = []
+        self.values: list[dict[str, Any]] = []
 
     def __call__(
         self,
@@ -59,6 +61,8 @@ class Script:
         cost: float | None = None,
     ) -> Answered:
         self.asked.append({**params})
+        self.reads.append(read)
+        self.values.append({**values})
         turn = self.turns.pop(0)
         if isinstance(turn, Exception):
             raise turn
@@ -107,6 +111,35 @@ def test_without_a_start_it_goes_as_far_back_as_there_is() -> None:
     assert [asked["from"] for asked in script.asked] == [
         "2026-03-01T12:00:00Z", "2026-03-11T12:00:00Z", "2026-03-21T12:00:00Z",
     ]  # fmt: skip
+
+
+def test_a_token_that_must_come_alone() -> None:
+    alone = BodyToken("token", "next", alone=True)
+    stream = replace(WINDOWED, read=Read("/sales", {"kind": "all"}, "rows", alone))
+    script = Script(rows("a", next="t"), rows("b"))
+    found, cursor = run(stream, script, since=dt.date(2026, 3, 25))
+    assert (found, script.asked[1], script.reads[1].params) == (["a", "b"], {"token": "t"}, {})
+    assert script.reads[0].params == {"kind": "all"}
+    assert cursor == {"at": "2026-03-31T10:00:00Z"}
+
+
+def test_an_address_that_is_good_for_minutes_is_asked_for_first_and_not_kept() -> None:
+    address = Read("/documents/{document}")
+    lines = Children(
+        "lines",
+        Read("{url}", records="rows", public=True, hosts=("files.example",)),
+        values=lambda record: {"document": record["id"]},
+        first=address,
+    )
+    stream = replace(WINDOWED, children=(lines,))
+    script = Script(rows("d1"), {"url": "https://files.example/1?signature=x", "document": "no"}, rows("a"))
+    reader = Reader(Connector("made_up", "Made Up", "other", "", (stream,)), script)
+    page = reader.fetch_page(stream, first_state(stream, None, dt.date(2026, 3, 25), now=NOW), now=NOW)
+    assert page.records == [{"id": "d1", "lines": [{"id": "a"}]}]
+    assert script.reads[1] is address
+    assert script.values[2] == {
+        "id": "d1", "document": "d1", "url": "https://files.example/1?signature=x"
+    }  # fmt: skip
 
 
 def test_a_window_that_holds_too_much_is_halved_and_nothing_is_left_out() -> None:
@@ -196,10 +229,17 @@ def test_an_address_out_of_a_record_leads_only_where_it_may(url: str) -> None:
 def test_a_table_packed_as_gzip_becomes_rows() -> None:
     table = "id\tamount\tnote\n1\t12.50\tCaf\u00e9\n2\t-3.00\n".encode()
     expected = {"rows": [
-        {"id": "1", "amount": "12.50", "note": "Caf\u00e9"}, {"id": "2", "amount": "-3.00", "note": ""},
+        {"id": "1", "amount": "12.50", "note": "Caf\u00e9"}, {"id": "2", "amount": "-3.00"},
     ]}  # fmt: skip
     for content in (table, gzip.compress(table, mtime=0), table.decode().encode("cp1252")):
         assert decode_rows(Reply(200, {}, content), "Made Up") == expected
+
+
+def test_a_table_in_the_writing_its_sender_names() -> None:
+    table = "id\tnote\n1\tコーヒー\n"
+    for named, encoding in (("Shift_JIS", "shift_jis"), ("no-such", "utf-8")):
+        reply = Reply(200, {"content-type": f"text/plain; charset={named}"}, table.encode(encoding))
+        assert decode_rows(reply, "Made Up") == {"rows": [{"id": "1", "note": "コーヒー"}]}
 
 
 @pytest.mark.parametrize("content", [b"", b"<html></html>", gzip.compress(b"a\tb\n1\t2\n", mtime=0)[:-9]])
