@@ -108,9 +108,10 @@ def first_state(
         start = moment
     else:
         start = None
+    now = now or dt.datetime.now(dt.UTC)
     if how.window is not None:
-        return _first_window(state, how, how.window, start, now or dt.datetime.now(dt.UTC))
-    if start is None:
+        return _first_window(state, how, how.window, start, now)
+    if start is None or (how.history and start < now - dt.timedelta(days=how.history)):
         return state
     return state | {
         "param": how.param if last is not None else how.backfill or how.param,

@@ -18,9 +18,7 @@ _NAME = (
 )
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 # Names the pattern above takes for secrets, though they hold none.
-_HARMLESS = frozenset(
-    ("next_page_token", "nexttoken", "page_token", "pagetoken", "paginationtoken", "last4")
-)
+_HARMLESS = frozenset(("next_page_token", "nexttoken", "page_token", "pagetoken", "paginationtoken", "last4"))
 _JSON_PAIR = re.compile(rf'("({_NAME})"\s*:\s*)("(?:[^"\\]|\\.)*"?|-?\d+)', re.IGNORECASE)
 _FORM_PAIR = re.compile(rf"(?<![\w.-])(({_NAME})=)([^&\s\"'<>]+)", re.IGNORECASE)
 _VALUE = re.compile(

@@ -92,10 +92,10 @@ class OAuth2:
     """OAuth 2; client id and secret are settings. Refreshing goes through the token store's lock.
 
     `captures`: parameters of the way back -> settings they are kept in (QuickBooks' `realmId`). The consent
-    ends `consent_days` after it was given, or `idle_days` after the last renewal; 0: not by itself. `asks`:
-    what the page of consent is asked with beside the state, in systems that have names of their own for it;
-    may hold `{setting}` and `{redirect_uri}`. `given`: the secret setting of a refresh token that a person may
-    have been handed by the system itself, in place of coming back from that page.
+    ends `consent_days` after it was given, or `idle_days` after the last renewal; 0: not by itself.
+    `asks`: what the page of consent is asked with beside the state, in systems that have names of their own
+    for it; may hold `{setting}` and `{redirect_uri}`. `given`: the secret setting of a refresh token that a
+    person was handed by the system itself, in place of coming back from that page.
     """
 
     authorize_url: str
@@ -194,14 +194,15 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Read:
     """One kind of request. `path` and text values of `params` (nested ones, too) may hold `{setting}`,
-    `{id}` and, of a stream's list, `{start}` and `{end}`; headers also `{now}` (20261031T173000Z). The `params` go into the address; with `body` json
-    or form into the body; with `query` (a GraphQL document) they are its variables.
-    `records`: dotted path of the list (or of the one record), empty for the whole answer; of several lists
-    each record says in `_list` which one it stood in. `decode`: tsv for a text of rows whose first names the
-    columns, given as {"rows": [...]} without empty cells; text for the text as it is. A `public` address is asked without our
-    credentials, and may lead to one of `hosts` (`*.amazonaws.com`) beside the connector's own. `sparse`: a
-    list without records is left out of the answer. `stamp`: where each record of a list is told when it was
-    asked for, to the hour, in systems that give a state without its time."""
+    `{id}` and, of a stream's list, `{start}` and `{end}`; headers also `{now}` (20261031T173000Z). The
+    `params` go into the address; with `body` json or form into the body; with `query` (a GraphQL document)
+    they are its variables. `records`: dotted path of the list (or of the one record), empty for the whole
+    answer; of several lists each record says in `_list` which one it stood in. `decode`: tsv for a text of
+    rows whose first names the columns, given as {"rows": [...]} without empty cells; text for the text as it
+    is. A `public` address is asked without our credentials, and may lead to one of `hosts`
+    (`*.amazonaws.com`) beside the connector's own. `sparse`: a list without records is left out of the
+    answer. `stamp`: where each record of a list is told when it was asked for, to the hour, in systems that
+    give a state without its time."""
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -247,7 +248,8 @@ class Incremental:
     """How to ask only for what is new: records whose `field` is at or after the last mark minus `overlap`
     seconds. `template` wraps the time (`updated_at:>='{value}'`); `backfill` names the parameter for the
     chosen start date where it is another. With a `window` the time is asked for piece by piece, each with
-    `param` and the window's `param` (empty where `{start}` and `{end}` stand in the request instead)."""
+    `param` and the window's `param` (empty where `{start}` and `{end}` stand in the request instead).
+    `history`: days that the system looks back at all; who begins earlier asks for everything there is."""
 
     field: str
     param: str
@@ -256,6 +258,7 @@ class Incremental:
     template: str = "{value}"
     backfill: str = ""
     window: Window | None = None
+    history: int = 0
 
     def moment(self, record: Record) -> dt.datetime | None:
         """The record's stamp; None where it has none that can be read."""

@@ -35,7 +35,7 @@ CARD_SHOPS = (
     ("SHELL OIL 57442", 3100, 7400),
     ("ADOBE *CC", 5999, 5999),
 )
-PAYOUT_PARTY = {"stripe": "STRIPE", "shopify_payments": "SHOPIFY", "paypal": "PAYPAL"}
+PAYOUT_PARTY = {"stripe": "STRIPE", "shopify_payments": "SHOPIFY", "paypal": "PAYPAL", "amazon": "AMAZON"}
 
 
 class _Draft(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 
+from integrations.sandbox.amazon_sales import simulate_amazon
 from integrations.sandbox.banking import simulate_bank
 from integrations.sandbox.crm import simulate_crm
 from integrations.sandbox.direct import simulate_direct
@@ -30,7 +31,8 @@ def simulate(seed: int = 7, *, orders: int = 400, end: dt.date = END, ahead: int
     shop = simulate_shop(seed, start=start, horizon=horizon, count=count)
     direct = simulate_direct(seed, start=start, horizon=horizon, count=max(48, count // 5))
     paypal = simulate_paypal(seed, start=start, horizon=horizon, count=max(40, count // 6))
-    payouts = shop.payouts + direct.payouts + paypal.payouts
+    amazon = simulate_amazon(seed, end=end, horizon=horizon, count=max(48, count // 3))
+    payouts = shop.payouts + direct.payouts + paypal.payouts + amazon.payouts
     accounts, lines = simulate_bank(seed, start=start, horizon=horizon, orders=shop.orders, payouts=payouts)
     return Business(
         seed=seed,
@@ -53,6 +55,7 @@ def simulate(seed: int = 7, *, orders: int = 400, end: dt.date = END, ahead: int
         accounts=accounts,
         bank_lines=lines,
         paypal=paypal,
+        amazon=amazon,
         crm=simulate_crm(
             seed, start=start, horizon=horizon, customers=shop.customers, clients=direct.clients
         ),

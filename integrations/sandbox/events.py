@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
+    from integrations.sandbox.amazon_sales import Amazon
     from integrations.sandbox.crm import Crm
     from integrations.sandbox.paypal_sales import PayPal
 
@@ -337,6 +338,7 @@ class Business:
     accounts: tuple[Account, ...]
     bank_lines: tuple[BankLine, ...]
     paypal: PayPal
+    amazon: Amazon
     crm: Crm
 
     @property

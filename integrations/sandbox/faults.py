@@ -174,7 +174,10 @@ def _records(value: Any) -> list[Any] | None:
     """The outermost non-empty list of objects under a name that systems give their lists."""
     if not isinstance(value, dict):
         return None
-    for name in ("data", "nodes", "edges", "transaction_details", "results"):
+    for name in (
+        *("data", "nodes", "edges", "transaction_details", "results"),
+        *("orders", "transactions", "reports"),
+    ):
         found = value.get(name)
         if isinstance(found, list) and found and isinstance(found[0], dict):
             return found

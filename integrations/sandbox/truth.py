@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from integrations.sandbox import crm, paypal_sales
+from integrations.sandbox import amazon_sales, crm, paypal_sales
 from integrations.sandbox.events import (
     BalanceLine,
     BankLine,
@@ -25,8 +25,8 @@ from integrations.sandbox.events import (
     day,
 )
 
-SHOPIFY, STRIPE, PAYPAL, BANK = "shopify", "stripe", "paypal", "bank"
-SYNCED = (SHOPIFY, STRIPE, PAYPAL)
+SHOPIFY, STRIPE, PAYPAL, AMAZON, BANK = "shopify", "stripe", "paypal", "amazon", "bank"
+SYNCED = (SHOPIFY, STRIPE, PAYPAL, AMAZON)
 EVERYTHING = (*SYNCED, BANK)
 _FEE_ONLY = ("ADJUSTMENT", "stripe_fee")
 
@@ -56,6 +56,9 @@ def bookings(
     if PAYPAL in wanted:
         for row, part, date, lines in paypal_sales.booked(business.paypal, clock):
             yield _booking(PAYPAL, row, part, date, *lines)
+    if AMAZON in wanted:
+        for row, part, date, lines in amazon_sales.booked(business.amazon, clock):
+            yield _booking(AMAZON, row, part, date, *lines)
     if BANK in wanted:
         yield from _bank(business, clock)
 
@@ -83,6 +86,7 @@ def unsettled(business: Business, *, clock: int) -> dict[str, int]:
         "shopify_payments": sum(line.net for line in business.shop_lines if line.at <= clock),
         "stripe": sum(line.net for line in business.stripe_lines if line.at <= clock),
         "paypal": paypal_sales.held(business.paypal, clock),
+        "amazon": amazon_sales.held(business.amazon, clock),
     }
 
 
@@ -252,9 +256,14 @@ def in_transit(business: Business, *, clock: int) -> int:
     }
     return sum(
         payout.amount
-        for payout in business.shop_payouts + business.stripe_payouts + business.paypal.payouts
+        for payout in _all_payouts(business)
         if payout.created <= clock and payout.id not in shown and not 0 < payout.failed <= clock
     )
+
+
+def _all_payouts(business: Business) -> tuple[Payout, ...]:
+    ours = business.shop_payouts + business.stripe_payouts
+    return ours + business.paypal.payouts + business.amazon.payouts
 
 
 def _arrived(business: Business, clock: int) -> Iterator[BankLine]:

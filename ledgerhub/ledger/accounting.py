@@ -13,6 +13,7 @@ from ledgerhub.ledger.entries import AccountRef, EntryDraft, Line
 from ledgerhub.ledger.fields import Draft, money_text
 from ledgerhub.ledger.sums import SaleSums, check_sums, sale_sums
 
+ADVERTISING = AccountRef("advertising")
 BANK = AccountRef("bank")
 DEPOSITS = AccountRef("deposits")
 DISCOUNTS = AccountRef("discounts")
@@ -21,6 +22,7 @@ DISPUTE_FEES = AccountRef("dispute_fees")
 EXCHANGE_DIFFERENCE = AccountRef("exchange_difference")
 EXPENSES = AccountRef("expenses")
 GIFT_CARDS = AccountRef("gift_cards")
+MARKETPLACE_TAX = AccountRef("marketplace_tax")
 MERCHANT_FEES = AccountRef("merchant_fees")
 OTHER_INCOME = AccountRef("other_income")
 PAYABLE = AccountRef("payable")
@@ -45,11 +47,19 @@ FEE_ACCOUNTS = {
     "reserve": RESERVE,
     "topup": TRANSFERS,
     "conversion": EXCHANGE_DIFFERENCE,
+    "advertising": ADVERTISING,
+    "marketplace_tax": MARKETPLACE_TAX,
+    "reimbursement": OTHER_INCOME,
 }
-_LINE_KINDS = {"gift_card": GIFT_CARDS, "shipping": SHIPPING, "fee": OTHER_INCOME}
+_LINE_KINDS = {
+    "gift_card": GIFT_CARDS,
+    "shipping": SHIPPING,
+    "fee": OTHER_INCOME,
+    "marketplace_tax": MARKETPLACE_TAX,
+}
 _SETTLES = {"receivable": RECEIVABLE, "sales": SALES, "deposits": DEPOSITS}
 # Booked at what the processor settled; everything else is owed in its own currency.
-_INCOME = frozenset({SALES, RETURNS, TAX_PAYABLE, SHIPPING_REFUNDS, OTHER_INCOME})
+_INCOME = frozenset({SALES, RETURNS, TAX_PAYABLE, MARKETPLACE_TAX, SHIPPING_REFUNDS, OTHER_INCOME})
 
 Side = tuple[AccountRef, int]
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import RecordError
-from ledgerhub.ledger.chart import DEFAULT_CHART, ChartAccount, clearing_account
+from ledgerhub.ledger.chart import (
+    DEFAULT_CHART,
+    MARKETPLACE_TAX,
+    ChartAccount,
+    clearing_account,
+    marketplace_tax_account,
+)
 from ledgerhub.ledger.entries import AccountRef
 from ledgerhub.ledger.models import Account
 
@@ -43,7 +49,8 @@ class Accounts:
             self._by_ref[AccountRef(account.role, account.qualifier)] = account
 
     def find(self, ref: AccountRef, *, currency: str) -> Account:
-        """The account to post to; makes a gateway's clearing account on first use.
+        """The account to post to; makes a gateway's clearing account, and that of marketplaces' tax, on first
+        use.
 
         Raises RecordError where there is none, it is archived, or it holds another currency.
         """
@@ -62,12 +69,16 @@ class Accounts:
             raise RecordError(
                 f"There is no account with code {ref.qualifier}. Add it to the chart of accounts"
             )
-        if ref.role != "clearing":
+        taken = {found.qualifier for found in self._by_ref if found.role == "code"}
+        if ref.role == "clearing":
+            row = clearing_account(ref.qualifier, taken)
+        elif ref == AccountRef(MARKETPLACE_TAX.role):
+            row = marketplace_tax_account(taken)
+        else:
             raise RecordError(
                 f"No account has the role '{ref.role}'. Give it to one in the chart of accounts"
             )
-        taken = {found.qualifier for found in self._by_ref if found.role == "code"}
-        account = _account(self.organization, clearing_account(ref.qualifier, taken))
+        account = _account(self.organization, row)
         account.save()
         self._remember(account)
         return account

@@ -12,7 +12,7 @@ from django.db.models import BigIntegerField, Case, Count, F, Min, Q, QuerySet, 
 from django.db.models.functions import Coalesce
 
 from ledgerhub.ledger import queries, settlement
-from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, Entry, Posting
+from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, Entry, Posting, Source
 from ledgerhub.ledger.settlement import WAITS, Booked, Item, Part, Rest, Settlement, Tender
 
 _CHUNK = 5_000
@@ -85,11 +85,14 @@ def _payouts(booked: Iterable[Booked]) -> list[int]:
     return [row.document_id for row in booked if row.kind == "payout" and row.postings]
 
 
+_DOCUMENT = ("document", "document__kind", "document__external_id", "document__reference")
+
+
 def _booked(clearing: Account, postings: QuerySet[Posting], on: dt.date) -> Iterable[Booked]:
     until = Q(date__lte=on)
     rows = (
         postings.order_by()
-        .values_list("entry__document", "entry__document__kind", "entry__document__external_id", "currency")
+        .values_list(*(f"entry__{name}" for name in _DOCUMENT), "currency")
         .annotate(
             total=Coalesce(Sum("amount", filter=until), 0),
             number=Count("pk", filter=until),
@@ -97,9 +100,9 @@ def _booked(clearing: Account, postings: QuerySet[Posting], on: dt.date) -> Iter
         )
     )
     moved = _allocated(clearing, on)
-    for document, kind, external_id, currency, total, number, first in rows:
+    for document, kind, external_id, reference, currency, total, number, first in rows:
         amount = total + moved.get(document, 0)
-        yield Booked(document, kind, external_id, currency, amount, number, first)
+        yield Booked(document, kind, external_id, currency, amount, number, first, reference)
 
 
 def _allocated(clearing: Account, on: dt.date) -> dict[int, int]:
@@ -225,6 +228,7 @@ def _settled_around(clearing: Account, items: Sequence[Item], payouts: Sequence[
     tenders = _tenders(clearing, documents)
     booked = list(_booked(clearing, _postings_of(clearing, documents), dt.date.max))
     theirs = names | {row.external_id for row in booked} | {tender.external_id for tender in tenders}
+    theirs |= {row.reference for row in booked if row.reference}
     mine = {item.line_id for item in items}
     more = [item for item in _items_naming(clearing, theirs) if item.line_id not in mine]
     whole = settlement.settle(booked, [*items, *more], tenders)
@@ -267,12 +271,14 @@ def _names_used(check: PayoutCheck) -> dict[int, set[str]]:
 
 
 def _named(clearing: Account, names: Collection[str]) -> list[int]:
-    """Documents that bear one of these ids, or of which a payment does."""
+    """Documents that bear one of these ids or references, or of which a payment does."""
     found: set[int] = set()
     rows = Document.objects.filter(organization=clearing.organization_id).order_by()
     lines = DocumentLine.objects.filter(section="tenders").order_by()
+    sources = list(Source.objects.filter(organization=clearing.organization_id).values_list("pk", flat=True))
     for chunk in _chunks(names):
         found.update(rows.filter(external_id__in=chunk).values_list("pk", flat=True))
+        found.update(rows.filter(source__in=sources, reference__in=chunk).values_list("pk", flat=True))
         paid = list(lines.filter(external_id__in=chunk).values_list("document", flat=True))
         found.update(rows.filter(pk__in=paid).values_list("pk", flat=True))
     return sorted(found)

@@ -15,10 +15,10 @@ from django.utils.dateparse import parse_date
 
 from ledgerhub.access.models import Organization
 from ledgerhub.core.money import CURRENCIES, Inexact, to_minor
-from ledgerhub.ledger.chart import DEFAULT_CHART
+from ledgerhub.ledger.chart import DEFAULT_CHART, MARKETPLACE_TAX
 from ledgerhub.ledger.models import Account, ExchangeRate
 
-_ROLES = sorted({row.role for row in DEFAULT_CHART if row.role} | {"clearing"})
+_ROLES = sorted({row.role for row in (*DEFAULT_CHART, MARKETPLACE_TAX) if row.role} | {"clearing"})
 _LARGEST_RATES_FILE = 1024 * 1024
 _MOST_RATES = 10_000
 

@@ -48,6 +48,7 @@ _PERSON = (
 CUSTOMER = Section("customer", "Customer", many=False, fields=_PERSON)
 SUPPLIER = Section("supplier", "Supplier", many=False, fields=_PERSON)
 
+LINE_KINDS = ("product", "gift_card", "shipping", "fee", "marketplace_tax")
 _LINE = (
     Field("external_id", "text", "Id at the source", longest=120),
     Field("description", "text", "Description", required=True),
@@ -57,7 +58,7 @@ _LINE = (
     Field("amount", "money", "Amount", help="Quantity times unit price, before discount"),
     Field("discount", "money", "Discount"),
     Field("tax", "money", "Tax"),
-    Field("line_kind", "choice", "Kind of line", choices=("product", "gift_card", "shipping", "fee")),
+    Field("line_kind", "choice", "Kind of line", choices=LINE_KINDS),
     Field("account", "account", "Account", help="Only where the default of the kind is not right"),
 )
 LINES = Section("lines", "Lines", many=True, fields=_LINE)

@@ -17,7 +17,8 @@ WAITS = (UNSETTLED, PARTLY, RETURNED)
 
 class Booked(NamedTuple):
     """What a document has on the account in one currency: `amount` up to the day asked for (minor units,
-    debit positive, less what was settled otherwise), of `postings` postings, the first on `first`."""
+    debit positive, less what was settled otherwise), of `postings` postings, the first on `first`; several
+    may share a `reference`."""
 
     document_id: int
     kind: str
@@ -26,6 +27,7 @@ class Booked(NamedTuple):
     amount: int
     postings: int
     first: dt.date
+    reference: str = ""
 
 
 class Item(NamedTuple):
@@ -91,9 +93,13 @@ class _Names:
 
     def __init__(self, booked: Iterable[Booked], tenders: Iterable[Tender]) -> None:
         self.by_id: dict[str, list[Booked]] = defaultdict(list)
+        self._shared: dict[tuple[str, str], list[Booked]] = defaultdict(list)
+        self._taken: set[int] = set()
         documents: dict[int, Booked] = {}
         for row in booked:
             self.by_id[row.external_id].append(row)
+            if row.reference and row.kind != "payout":
+                self._shared[row.reference, row.currency].append(row)
             documents[row.document_id] = row
         self.by_tender = {
             tender.external_id: documents[tender.document_id]
@@ -110,6 +116,21 @@ class _Names:
             return None
         found = _best(self.by_id.get(item.source), item.currency, fee=False)
         return found or self.by_tender.get(item.source)
+
+    def sharing(self, item: Item) -> list[Booked]:
+        """The documents of the item's reference that make its amount to the cent: all that no other item
+        took, or else those of one day; [] where none do."""
+        free = [
+            row
+            for row in self._shared.get((item.source, item.currency), ())
+            if row.document_id not in self._taken
+        ]
+        days = [[row for row in free if row.first == day] for day in sorted({row.first for row in free})]
+        found = next(
+            (rows for rows in (free, *days) if rows and sum(row.amount for row in rows) == item.net), []
+        )
+        self._taken.update(row.document_id for row in found)
+        return found
 
 
 def _best(found: list[Booked] | None, currency: str, *, fee: bool) -> Booked | None:
@@ -162,6 +183,8 @@ def _parts(item: Item, names: _Names) -> list[Part]:
         return [gross or Part(item, None, item.amount, NEVER_BOOKED), Part(item, own.document_id, -item.fee)]
     if own is not None:
         return [Part(item, own.document_id, item.net)]
+    if source is None and (sharing := names.sharing(item)):
+        return [Part(item, row.document_id, row.amount) for row in sharing]
     if source is None:
         return [Part(item, None, item.net, NEVER_BOOKED)] if item.net else []
     if item.fee and source.kind != "dispute":

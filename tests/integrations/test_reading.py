@@ -142,6 +142,14 @@ def test_an_address_that_is_good_for_minutes_is_asked_for_first_and_not_kept() -
     }  # fmt: skip
 
 
+def test_a_start_before_what_the_system_keeps_is_not_asked_for() -> None:
+    stream = replace(WINDOWED, incremental=Incremental("at", "from", history=90))
+    for since, asked in ((dt.date(2026, 1, 2), {"from": "2026-01-02T00:00:00Z"}), (dt.date(2025, 12, 1), {})):
+        script = Script(rows("a"))
+        assert run(stream, script, since=since)[0] == ["a"]
+        assert script.asked == [asked]
+
+
 def test_a_window_that_holds_too_much_is_halved_and_nothing_is_left_out() -> None:
     script = Script(TooMany("too many"), TooMany("too many"), rows("a"), rows("b"), rows("c"))
     found, _ = run(WINDOWED, script, since=dt.date(2026, 3, 11))

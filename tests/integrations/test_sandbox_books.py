@@ -45,7 +45,7 @@ def balances(organization: Organization) -> dict[str, int]:
     return {f"{role}:{qualifier}" if qualifier else role: total for role, qualifier, total in rows if total}
 
 
-@pytest.mark.parametrize("key", ["stripe", "shopify", "paypal"])
+@pytest.mark.parametrize("key", ["stripe", "shopify", "paypal", "amazon"])
 def test_books_equal_the_truth(harbor: Organization, sandbox: SandboxServer, key: str) -> None:
     connect(harbor, sandbox, key)
     drain()

@@ -103,6 +103,16 @@ def test_a_gift_card_is_sold_as_a_liability_and_used_as_a_tender() -> None:
     }
 
 
+def test_tax_that_a_marketplace_pays_goes_in_and_out_and_never_to_ours() -> None:
+    theirs = line(850, line_kind="marketplace_tax", description="Tax that Amazon collects")
+    sold = invoice(tax=0, lines=[line(10_000), theirs], tenders=[tender(10_850, gateway="amazon")])
+    assert booked(sold) == {"sale": usd(clearing__amazon=10_850, sales=-10_000, marketplace_tax=-850)}
+    kept = document("fee", total=850, gateway="amazon", category="marketplace_tax")
+    assert booked(kept) == {"fee": usd(marketplace_tax=850, clearing__amazon=-850)}
+    back = refund(total=1085, tax=0, gateway="amazon", lines=[line(85, line_kind="marketplace_tax")])
+    assert booked(back) == {"refund": usd(returns=1000, marketplace_tax=85, clearing__amazon=-1085)}
+
+
 def test_split_tenders_debit_one_account_a_gateway() -> None:
     tenders = [tender(5000, gateway="paypal", id="a"), tender(2850, id="b"), tender(3000, id="c")]
     assert booked(invoice(tenders=tenders)) == {
@@ -255,6 +265,9 @@ def test_a_debt_settled_in_another_currency_is_booked_in_both() -> None:
         ("dispute_fee", "dispute_fees"),
         ("reserve", "reserve"),
         ("conversion", "exchange_difference"),
+        ("advertising", "advertising"),
+        ("marketplace_tax", "marketplace_tax"),
+        ("reimbursement", "other_income"),
     ],
 )
 def test_fees_go_by_category(category: str, account: str) -> None:
@@ -273,7 +286,8 @@ def test_a_fee_given_back_and_a_top_up_debit_clearing() -> None:
 
 def test_an_unknown_fee_category_is_never_guessed() -> None:
     with pytest.raises(
-        RecordError, match="Fee category 'other' has no account; map it to one of conversion, dispute_fee"
+        RecordError,
+        match="Fee category 'other' has no account; map it to one of advertising, conversion, dis",
     ):
         entries(document("fee", total=320, gateway="stripe", category="other"))
 

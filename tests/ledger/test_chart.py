@@ -6,7 +6,12 @@ from collections import Counter
 
 from ledgerhub.ledger import accounting
 from ledgerhub.ledger.accounts import install_chart
-from ledgerhub.ledger.chart import DEFAULT_CHART, clearing_account
+from ledgerhub.ledger.chart import (
+    DEFAULT_CHART,
+    MARKETPLACE_TAX,
+    clearing_account,
+    marketplace_tax_account,
+)
 from ledgerhub.ledger.entries import AccountRef
 from ledgerhub.ledger.models import Account
 from tests.factories import make_organization
@@ -14,7 +19,8 @@ from tests.factories import make_organization
 
 def test_every_role_of_the_accounting_has_its_account() -> None:
     needed = {ref for ref in vars(accounting).values() if isinstance(ref, AccountRef)}
-    assert needed - {AccountRef(row.role, row.qualifier) for row in DEFAULT_CHART} == set()
+    known = (*DEFAULT_CHART, MARKETPLACE_TAX)
+    assert needed - {AccountRef(row.role, row.qualifier) for row in known} == set()
 
 
 def test_codes_and_roles_are_unique_and_types_are_known() -> None:
@@ -29,6 +35,11 @@ def test_clearing_accounts_take_the_next_free_code() -> None:
     full = {str(code) for code in range(1100, 1200)}
     assert clearing_account("manual", full).code == "1199-1"
     assert clearing_account("manual", {*full, "1199-1"}).code == "1199-2"
+
+
+def test_the_account_of_marketplaces_tax_takes_a_free_code() -> None:
+    assert marketplace_tax_account({"2100"}) == MARKETPLACE_TAX
+    assert marketplace_tax_account({"2150", "2150-1"}).code == "2150-2"
 
 
 def test_installing_twice_adds_nothing(db: None) -> None:

@@ -8,13 +8,21 @@ import pytest
 
 from ledgerhub.ledger.settlement import Booked, Item, Rest, Settlement, Tender, settle
 
-DAY = dt.date(2026, 3, 2)
+DAY, LATER = dt.date(2026, 3, 2), dt.date(2026, 3, 9)
 
 
 def booked(
-    number: int, kind: str, external_id: str, amount: int, *, postings: int = 1, currency: str = "USD"
+    number: int,
+    kind: str,
+    external_id: str,
+    amount: int,
+    *,
+    postings: int = 1,
+    currency: str = "USD",
+    reference: str = "",
+    day: dt.date = DAY,
 ) -> Booked:
-    return Booked(number, kind, external_id, currency, amount, postings, DAY)
+    return Booked(number, kind, external_id, currency, amount, postings, day, reference)
 
 
 def item(
@@ -30,6 +38,10 @@ def left(found: Settlement) -> dict[int, tuple[int, str]]:
 CHARGE, FEE = booked(1, "payment", "ch_1", 10_000), booked(2, "fee", "txn_1", -320)
 PAYOUT = booked(9, "payout", "po_1", -9_680)
 SOLD = item(1, "ch_1", 10_000, fee=320)
+SHARED = [
+    booked(3, "refund", "r3", -1_000, reference="A refund"),
+    booked(4, "fee", "f4", 100, reference="A refund"),
+]
 
 
 def test_a_payout_to_the_cent_leaves_nothing() -> None:
@@ -81,6 +93,20 @@ CASES: dict[str, Case] = {
     "a refund that failed, booked by nobody": (
         [booked(9, "payout", "po_1", 500), booked(8, "payout", "po_2", -500)],
         [item(1, "re_1", -500), item(2, "re_1", 500, payout=8)], [], {}, [],
+    ),
+    "an item for all that shares a reference": (
+        [*SHARED, PAYOUT], [item(1, "A refund", -900), item(2, "A refund", 10_580)], [],
+        {}, [(10_580, "never")],
+    ),
+    "an item for each day of a reference": (
+        [*SHARED, booked(5, "fee", "f5", -300, reference="A refund", day=LATER), PAYOUT,
+         booked(8, "payout", "po_0", 300)],
+        [item(1, "A refund", -300, payout=8), item(2, "A refund", -900)], [],
+        {9: (-10_580, "item_sum")}, [],
+    ),
+    "what shares a reference and makes another amount": (
+        [*SHARED, PAYOUT], [item(1, "A refund", -899)], [],
+        {3: (-1_000, "unsettled"), 4: (100, "unsettled"), 9: (-10_579, "item_sum")}, [(-899, "never")],
     ),
     "paid out in a currency in which nothing is booked": (
         [booked(1, "payment", "ch_1", 9_000, currency="EUR"), PAYOUT], [item(1, "ch_1", 9_680)], [],

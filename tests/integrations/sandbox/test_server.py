@@ -49,7 +49,16 @@ def charges(
 
 
 def test_every_system_answers_below_its_prefix(client: requests.Session, server: SandboxServer) -> None:
-    assert list(SYSTEMS) == ["bank", "hubspot", "paypal", "plaid", "quickbooks", "shopify", "stripe"]
+    assert list(SYSTEMS) == [
+        "amazon",
+        "bank",
+        "hubspot",
+        "paypal",
+        "plaid",
+        "quickbooks",
+        "shopify",
+        "stripe",
+    ]
     assert [entry["base_url"] for entry in registrations(server.address)] == [
         f"{server.address}/{key}" for key in SYSTEMS
     ]
