@@ -57,6 +57,7 @@ KEPT_FOR = {
     "withheld": "marketplace_tax",
 }
 ELSEWHERE = {"reserve", "transfer"}
+WORDS = {"charge": "charges", "shipping": "shipping", "withheld": "tax on one side only"}
 STATUSES = {"RELEASED": True, "DEFERRED_RELEASED": True, "DEFERRED": False}
 
 Sums = dict[str, Decimal]
@@ -152,8 +153,8 @@ def _unknown(kind: str, sums: Sums) -> str:
     if kind == "Shipment":
         return ""
     sums["withheld"] += sums.pop("tax", Decimal(0))
-    left = {name for name, value in sums.items() if value}
-    return "" if left <= {"fee", "reimbursement", *ELSEWHERE} else f"{kind} with {', '.join(sorted(left))}"
+    left = {name for name, value in sums.items() if value} - {"fee", "reimbursement", *ELSEWHERE}
+    return f"{kind} with {', '.join(sorted(WORDS[name] for name in left))}" if left else ""
 
 
 def _named(row: Record, name: str) -> str | None:
