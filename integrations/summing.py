@@ -280,7 +280,8 @@ def settle(integration: Integration) -> int:
 
 
 def _named() -> Q:
-    """Whether an item of a payout that stands in the books names the document or a payment of it."""
+    """Whether an item of a payout that stands in the books names the document, what it refers to, or a
+    payment of it."""
     items = DocumentLine.objects.filter(
         section="items",
         document__entries__isnull=False,
@@ -291,6 +292,7 @@ def _named() -> Q:
     return Q(
         Exists(items.filter(source_ref=OuterRef("document__external_id")))
         | Exists(items.filter(external_id=OuterRef("document__external_id")))
+        | Exists(items.exclude(source_ref="").filter(source_ref=OuterRef("document__reference")))
         | Exists(tenders.filter(Exists(items.filter(source_ref=OuterRef("external_id")))))
     )
 

@@ -292,10 +292,10 @@ def _services(desk: _Desk, start: dt.date, horizon: dt.date) -> None:
 def _settlements(
     posted: tuple[Posted, ...], seed: int, start: dt.date, horizon: dt.date
 ) -> Iterator[Settlement]:
-    """Every two weeks at three at night; a tenth of the money is held until the next."""
+    """Every two weeks at three at night, where there is money to pay; a tenth is held until the next."""
     begin, held, number = instant(start, 3), 0, 0
-    while (date := day(begin) + dt.timedelta(days=CYCLE)) <= horizon:
-        end = instant(date, 3)
+    for cycle in range(1, (horizon - start).days // CYCLE + 1):
+        end = instant(start + dt.timedelta(days=cycle * CYCLE), 3)
         inside = tuple(one for one in posted if begin <= one.counts < end)
         earned = sum(one.total for one in inside) + held
         if earned > 0:
@@ -304,8 +304,7 @@ def _settlements(
             identity = f"{11_000_000_000 + seed * 1_000_000 + number * 7919}"
             deposit = business_days(day(end), 3)
             yield Settlement(identity, begin, end, end + REPORTED, deposit, inside, held, keep)
-            held = keep
-        begin = end
+            held, begin = keep, end
 
 
 def _payout(one: Settlement) -> Payout:

@@ -249,7 +249,8 @@ class Settling(NamedTuple):
 def settling(clearing: Account, documents: Collection[int]) -> dict[int, list[Settling]]:
     """Document id -> the booked payouts that settle it, the earliest first; those without are left out."""
     names = {tender.external_id for tender in _tenders(clearing, documents)}
-    names.update(Document.objects.filter(pk__in=documents).values_list("external_id", flat=True))
+    for own in Document.objects.filter(pk__in=documents).values_list("external_id", "reference"):
+        names.update(filter(None, own))
     ids = {item.payout_id for item in _items_naming(clearing, names)}
     payouts = list(Document.objects.filter(pk__in=ids).defer("data").order_by("date", "pk"))
     checks = check_payouts(clearing, payouts)

@@ -22,7 +22,11 @@ from tests.integrations.sampled import made_of, mapping
 
 AMAZON = CONNECTORS["amazon"]
 FIXTURES = Path(__file__).resolve().parents[1] / "connectors/amazon"
-CREDENTIALS = {"client_id": "amzn1.client", "client_secret": "secret", "application_id": "amzn1.sp.solution.1"}
+CREDENTIALS = {
+    "client_id": "amzn1.client",
+    "client_secret": "secret",
+    "application_id": "amzn1.sp.solution.1",
+}
 
 
 def auth() -> OAuth2:
