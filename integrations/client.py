@@ -32,6 +32,7 @@ from integrations.requesting import (
     allowed_address,
     base_url,
     filled,
+    headers_of,
     host_of,
     same_host,
     turned,
@@ -215,15 +216,12 @@ class Client:
         known = {**self._settings, **values}
         asked = {**filled(read.params, known), **params}
         address = self._address(read, url, known)
-        headers = {**self.connector.headers, **read.headers}
-        named = {**known, "now": f"{self._now():%Y%m%dT%H%M%SZ}"}
-        headers = {name: text for name, value in headers.items() if (text := fill(value, named))}
         request = Request(
             read.method,
             address,
             {} if url or read.body or read.query else asked,
             b"",
-            headers,
+            headers_of(self.connector, read, known, self._now()),
             purpose,
             read.cost if cost is None else cost,
             graphql=bool(read.query),
@@ -394,7 +392,7 @@ class Client:
         if isinstance(error, TransientError) and error.retry_after:
             budget.learn(Learned(wait=error.retry_after))
         elif isinstance(error, answers.Busy):
-            budget.learn(Learned(remaining=0))  # who is not told for how long waits for what comes back
+            budget.learn(Learned(remaining=0))  # not told for how long: wait for what comes back
 
     def _exchange(self, request: Request, headers: Mapping[str, str]) -> Reply:
         """Send and read the whole answer, within the limits of time and size."""

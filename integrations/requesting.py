@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -92,6 +93,15 @@ def filled(value: Any, known: Mapping[str, Any]) -> Any:
     if isinstance(value, list | tuple):
         return [filled(one, known) for one in value]
     return value
+
+
+def headers_of(
+    connector: Connector, read: Read, known: Mapping[str, Any], now: dt.datetime
+) -> dict[str, str]:
+    """The headers of a read; a public address, which may be somebody else's, gets none of the system's."""
+    named = {**known, "now": f"{now:%Y%m%dT%H%M%SZ}"}
+    headers = {**({} if read.public else connector.headers), **read.headers}
+    return {name: text for name, value in headers.items() if (text := fill(value, named))}
 
 
 def with_body(request: Request, read: Read, asked: Mapping[str, Any]) -> Request:

@@ -21,10 +21,11 @@ from integrations.models import Quarantine, SyncRun
 from integrations.oauth import MemoryTokenStore, Token
 from integrations.sandbox import amazon_sales, truth
 from integrations.sandbox.amazon_sales import Settlement
+from integrations.sandbox.amazon_shapes import table
 from integrations.sandbox.business import simulate
 from integrations.sandbox.events import DAY, Business, day, instant
 from integrations.sandbox.server import SandboxServer, running
-from integrations.sandbox.systems.amazon import REFRESH, respond, system, table
+from integrations.sandbox.systems.amazon import REFRESH, respond, system
 from integrations.sandbox.web import Request, State
 from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import ConfigError, TransientError
@@ -207,6 +208,7 @@ def test_a_table_is_had_by_its_signed_address_alone(business: Business) -> None:
         ((("X-Amz-Signature", "x"),), {}, 200),
         ((), {}, 403),
         ((("X-Amz-Signature", "x"),), {"x-amz-access-token": ACCESS}, 403),
+        ((("X-Amz-Signature", "x"),), {"x-amz-date": "20261031T120000Z"}, 403),
     ):
         request = Request("GET", f"/download/{document}", query, headers)
         assert respond(business, state_of(business), request).status == status
