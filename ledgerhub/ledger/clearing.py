@@ -276,7 +276,7 @@ def _named(clearing: Account, names: Collection[str]) -> list[int]:
     found: set[int] = set()
     rows = Document.objects.filter(organization=clearing.organization_id).order_by()
     lines = DocumentLine.objects.filter(section="tenders").order_by()
-    sources = list(Source.objects.filter(organization=clearing.organization_id).values_list("pk", flat=True))
+    sources = Source.objects.filter(organization=clearing.organization_id).values("pk")
     for chunk in _chunks(names):
         found.update(rows.filter(external_id__in=chunk).values_list("pk", flat=True))
         found.update(rows.filter(source__in=sources, reference__in=chunk).values_list("pk", flat=True))

@@ -133,7 +133,7 @@ def test_checks_take_as_many_queries_for_many_payouts(
         book(shop, payment(external_id=f"c{number}", total=100, settles="sales"))
         pay_out(shop, f"po_{number + 10}", [item(f"c{number}", 100, id=f"t{number}")])
     found = list(Document.objects.filter(kind="payout"))
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         checks = clearing.check_payouts(stripe, found)
     assert {check.state for check in checks.values()} == {"complete"}
     with django_assert_num_queries(6):
