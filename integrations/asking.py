@@ -14,6 +14,9 @@ from integrations.reading import Page
 from integrations.standing import Books
 from ledgerhub.core.errors import ConfigError
 
+# So many documents gone at once, and none left, is another company rather than somebody's deed.
+SUSPICIOUS = 25
+
 
 def page(client: Client, stream: Stream, checkpoint: Mapping[str, Any]) -> Page:
     """The next documents as they stand now; of those that are gone, what their feed of changes would say.
@@ -25,8 +28,13 @@ def page(client: Client, stream: Stream, checkpoint: Mapping[str, Any]) -> Page:
     ids, following = _next(stream.integration, books, after)
     if not ids:
         return Page([], None, stream.cursor)
-    found = books.found(client.look_for(books.ask(ids), purpose="compare"))
-    there = {stream_id for record in found if (stream_id := books.stream.identity(record))}
+    found = books.found(client.look_for(books.ask(ids), purpose="compare"), ids)
+    if not found and len(ids) >= SUSPICIOUS:
+        raise ConfigError(
+            f"None of {len(ids)} documents that we know stands there any more. Nothing was changed here: see"
+            " that it is still the same company, then compare again."
+        )
+    there = {known for record in found if (known := books.stream.identity(record))}
     gone = [books.gone(one) for one in ids if one not in there]
     return Page([*found, *gone], following, stream.cursor)
 

@@ -80,14 +80,15 @@ class Books:
     shape, ours among them) and says what those of other people become here; `pick` reads a shaped record.
 
     Where lists do not tell of what was deleted, `ask` asks for at most `at_once` documents by their ids and
-    `found` gives the records of its answer, as the stream would; `gone` is the record, as the stream would
+    `found` gives the records of its answer to those ids, as the stream would (TransientError where it is not
+    whole: what it leaves out is taken for deleted); `gone` is the record, as the stream would
     tell it, of one that is not there any more.
     """
 
     stream: Stream
     pick: Callable[[Record], Standing]
     ask: Callable[[Sequence[str]], Read] | None = None
-    found: Callable[[Any], list[Record]] = lambda answer: []
+    found: Callable[[Any, Sequence[str]], list[Record]] = lambda answer, ids: []
     gone: Callable[[str], Record] = lambda identity: {"id": identity}
     at_once: int = 500
 

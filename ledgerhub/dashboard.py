@@ -17,7 +17,7 @@ from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, DailyTotal
 from ledgerhub.ledger.queries import CurrencyBalance
 from ledgerhub.lineage import page_url
-from ledgerhub.waiting import Task, tasks
+from ledgerhub.waiting import Task, count_differences, tasks
 from reconciliation.models import Confirmation, Match
 
 DAYS = 30
@@ -115,9 +115,8 @@ def _label(day: dt.date) -> str:
 
 
 def _integrations(organization: Organization) -> list[Integration]:
-    shown = Integration.objects.filter(organization=organization).exclude(
-        state=Integration.State.DISCONNECTED
-    )
+    kept = Integration.objects.filter(organization=organization)
+    shown = count_differences(kept.exclude(state=Integration.State.DISCONNECTED))
     streams = Stream.objects.filter(enabled=True)
     return list(shown.prefetch_related(Prefetch("streams", queryset=streams)).order_by("name"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import NamedTuple
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.timesince import timesince
 
@@ -44,6 +44,7 @@ def tasks(organization: Organization, integrations: list[Integration]) -> list[T
         *_broken_sign_offs(organization, banks),
         *_quarantined(organization),
         *_expiring(organization, integrations),
+        *_differences(organization, integrations),
         *_proposals(organization),
         *_rules(organization),
         *_unexplained(organization, banks),
@@ -149,6 +150,30 @@ def _expiring(organization: Organization, integrations: list[Integration]) -> li
             "Connect again",
         )
         for pk, at in sorted(first.items(), key=lambda item: item[1])[:CAUSES_SHOWN]
+    ]
+
+
+def count_differences(integrations: QuerySet[Integration]) -> QuerySet[Integration]:
+    """The integrations, each with the number of its open differences: no query of its own is needed."""
+    return integrations.annotate(
+        open_differences=Count("differences", filter=Q(differences__closed_at__isnull=True))
+    )
+
+
+def _differences(organization: Organization, integrations: list[Integration]) -> list[Task]:
+    """What a comparison with another accounting system found, and nobody has decided yet; `integrations` are
+    those of `count_differences`."""
+    return [
+        Task(
+            "difference",
+            f"differences between your books and {one}",
+            "Missing there, not alike, or only there: send ours again, or let it stand.",
+            page_url(organization, "integrations:comparison", one.pk),
+            "Decide",
+            count,
+        )
+        for one in integrations
+        if (count := getattr(one, "open_differences", 0))
     ]
 
 

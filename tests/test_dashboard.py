@@ -12,7 +12,16 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from integrations.connection import TOKEN
-from integrations.models import Incident, Integration, Quarantine, RawRecord, Secret, Stream, SyncRun
+from integrations.models import (
+    Difference,
+    Incident,
+    Integration,
+    Quarantine,
+    RawRecord,
+    Secret,
+    Stream,
+    SyncRun,
+)
 from ledgerhub import dashboard
 from ledgerhub.access.models import Organization, User
 from ledgerhub.ledger.accounts import install_chart
@@ -75,6 +84,18 @@ def test_what_stopped_comes_first(organization: Organization, stream: Stream) ->
         ("quarantined", "Total is missing", 3),
     ]
     assert dashboard.build(organization).health[0].state == "failed"
+
+
+def test_differences_with_another_accounting_system_wait(organization: Organization, stream: Stream) -> None:
+    for number, closed in enumerate((None, None, timezone.now())):
+        Difference.objects.create(
+            integration=stream.integration,
+            kind="missing",
+            external_id=str(number),
+            what="x",
+            closed_at=closed,
+        )
+    assert waiting(organization) == [("difference", "differences between your books and Shop", 2)]
 
 
 def test_a_consent_that_ends_soon(organization: Organization, stream: Stream) -> None:

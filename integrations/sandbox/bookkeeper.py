@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from integrations.sandbox.events import Business
-from integrations.sandbox.quickbooks_books import Books, Record
+from integrations.sandbox.quickbooks_books import Books, Fault, Record
 
 NAME = "Dana Reed"
 RENT, DRAWING, INTEREST = 1800.00, 650.00, 4.17
@@ -24,6 +24,8 @@ def work(business: Business, books: Books, deed: str, *, day: dt.date | None = N
     books.person = NAME
     try:
         return _post(business, books, day or business.end) if deed == "post" else _change(books, deed)
+    except Fault as fault:
+        raise ValueError(f"{fault.message}: {fault.detail}") from None
     finally:
         books.person = ""
 

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from integrations.sandbox import truth
+from integrations.sandbox import bookkeeper, truth
 from integrations.sandbox.catalog import SYSTEMS, registrations
 from integrations.sandbox.events import DAY, Business, instant
 from integrations.sandbox.faults import fault_from
+from integrations.sandbox.systems import quickbooks
 from integrations.sandbox.web import Hook, Request, Response, State, json_response
 
 HOOK_SECONDS = 5.0
@@ -147,6 +148,16 @@ def _settings(business: Business, state: State, data: dict[str, Any]) -> dict[st
     return {"settings": state.settings}
 
 
+def _bookkeeper(business: Business, state: State, data: dict[str, Any]) -> dict[str, Any]:
+    """{"do": "post", "day": "2026-10-31"} | {"do": "edit"} | "delete" | "void": Dana Reed at work in the
+    QuickBooks company; she edits, deletes and voids what we delivered last."""
+    given = data.get("day")
+    day = dt.date.fromisoformat(str(given)) if given else None
+    with state.lock:
+        done = bookkeeper.work(business, quickbooks.company(state).books, str(data.get("do", "")), day=day)
+    return {"done": done}
+
+
 def _truth(business: Business, state: State, data: dict[str, Any]) -> dict[str, Any]:
     return truth.as_json(business, clock=state.clock)
 
@@ -155,6 +166,7 @@ _Handler = Callable[[Business, State, dict[str, Any]], dict[str, Any]]
 _HANDLERS: dict[tuple[str, str], _Handler] = {
     ("GET", "/_control"): _status,
     ("GET", "/_control/truth"): _truth,
+    ("POST", "/_control/bookkeeper"): _bookkeeper,
     ("POST", "/_control/clock"): _set_clock,
     ("POST", "/_control/advance"): _advance,
     ("POST", "/_control/webhooks"): _add_hook,

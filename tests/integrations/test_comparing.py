@@ -253,3 +253,17 @@ def test_what_cannot_be_read_is_said_and_the_next_day_tries_again(there: There) 
     row.refresh_from_db()
     assert (row.state, row.error) == ("failed", "The books are out.")
     assert compare(there.integration).state == "done"
+
+
+def test_another_company_is_not_taken_for_everything_deleted(there: There) -> None:
+    for number in range(30):
+        sell(there.integration, id=str(number))
+    deliver(there.integration)
+    compare(there.integration)
+    there.books.rows["SalesReceipt"].clear()
+    row = compare(there.integration)
+    assert row.state == "failed"
+    assert row.error.startswith(
+        "None of 30 documents that we know stands there any more. Nothing was changed"
+    )
+    assert Counterpart.objects.filter(state="gone").count() == 0

@@ -19,6 +19,7 @@ from ledgerhub.access.models import Organization
 from ledgerhub.ledger import documents, posting
 from ledgerhub.ledger.kinds import Draft
 from ledgerhub.ledger.models import Account, Document
+from tests.integrations.comparing_there import compare, differences
 from tests.integrations.delivering import deliver, sale
 from tests.integrations.receiving import Stand, drafts, standing
 from tests.ledger.drafts import DAY, tender
@@ -222,3 +223,15 @@ def test_no_secret_in_calls_logs_or_words(stand: Stand, caplog: pytest.LogCaptur
     for token in (before, TokenRow(stand.integration).current()):
         secrets += [each for each in (token.access, token.refresh) if each] if token else []
     assert [secret for secret in secrets if any(secret in text for text in kept)] == []
+
+
+def test_what_arrived_compares_as_the_same(stand: Stand) -> None:
+    """Of every kind it takes: the day, the currency and each account there are those of our books."""
+    if stand.takes.books is None:
+        pytest.skip("what stands there cannot be seen")
+    stand.book(drafts("1"))
+    stand.deliver_all()
+    row = compare(stand.integration)
+    assert (row.state, differences(stand.integration)) == ("done", []), row.error
+    assert row.checked == len(stand.takes.takes)
+    assert Document.objects.count() == row.checked, "ours do not come back"

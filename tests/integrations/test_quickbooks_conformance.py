@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from integrations.models import Delivery
+from integrations.sandbox import bookkeeper
 from integrations.sandbox.systems import quickbooks
+from tests.integrations.comparing_there import compare
 from tests.integrations.delivering import book, deliver, sell
 from tests.integrations.quickbooks_company import There, there
 from tests.integrations.test_conformance import held_to, prism_command
@@ -59,3 +62,14 @@ def test_every_entity_by_itself_and_in_a_batch(checked: There) -> None:
     kinds = {name for name, rows in checked.books.rows.items() if rows}
     assert kinds >= {"SalesReceipt", "Invoice", "Payment", "RefundReceipt", "CreditMemo", "Bill",
                      "BillPayment", "Transfer", "JournalEntry", "Customer", "Vendor"}  # fmt: skip
+
+
+def test_what_stands_there_is_listed_and_asked_for(checked: There) -> None:
+    """The queries by time, the batches of queries by id, with documents of ours and of other people."""
+    sell(checked.integration)
+    sell(checked.integration, id="2", status="open", tenders=[])
+    deliver(checked.integration)
+    bookkeeper.work(checked.server.business, checked.books, "post", day=dt.date(2026, 4, 15))
+    bookkeeper.work(checked.server.business, checked.books, "delete")
+    row = compare(checked.integration)
+    assert (row.state, row.checked, row.missing, row.changed, row.foreign) == ("done", 2, 1, 0, 4), row.error

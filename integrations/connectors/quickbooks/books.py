@@ -17,6 +17,7 @@ from integrations.records import Record, dig
 from integrations.rules import Condition, Output, Rule, rule, step
 from integrations.spec import Incremental, Read, Stream, Window
 from integrations.standing import TAX, UNKNOWN, At, Books, Standing, State, our_reference
+from ledgerhub.core.errors import TransientError
 
 COMPANY = "/v3/company/{realm}"
 KINDS = (
@@ -264,21 +265,26 @@ def stands(kind: str, record: Mapping[str, Any]) -> Standing:
     return pick(plain(kind, record))
 
 
+PER_QUERY = 50
+
+
 def ask(ids: Sequence[str]) -> Read:
-    """One request for documents by their ids, a query an entity and fifty of it."""
+    """One request for documents by their ids."""
+    queries = [{"bId": mark, "Query": text} for mark, text in _queries(ids).items()]
+    return Read(f"{COMPANY}/batch", {"BatchItemRequest": queries}, method="POST", body="json", bucket="batch")
+
+
+def _queries(ids: Sequence[str]) -> dict[str, str]:
+    """By its mark in the batch, a query an entity and fifty of it."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for one in ids:
         kind, _, identity = one.partition(":")
         by_kind[kind].append(identity)
-    queries = [
-        {"bId": f"{kind}-{start}", "Query": _by_ids(kind, own[start : start + PER_QUERY])}
+    return {
+        f"{kind}-{start}": _by_ids(kind, own[start : start + PER_QUERY])
         for kind, own in by_kind.items()
         for start in range(0, len(own), PER_QUERY)
-    ]
-    return Read(f"{COMPANY}/batch", {"BatchItemRequest": queries}, method="POST", body="json", bucket="batch")
-
-
-PER_QUERY = 50
+    }
 
 
 def _by_ids(kind: str, ids: Sequence[str]) -> str:
@@ -286,12 +292,16 @@ def _by_ids(kind: str, ids: Sequence[str]) -> str:
     return f"select * from {kind} where Id in ({quoted}) maxresults 1000"
 
 
-def found(answer: Any) -> list[Record]:
-    """Records of the answer to `ask`, as the stream would give them."""
-    lists = [dig(item, "QueryResponse") or {} for item in dig(answer, "BatchItemResponse") or ()]
+def found(answer: Any, ids: Sequence[str]) -> list[Record]:
+    """Records of the answer to `ask`, as the stream would give them. Raises TransientError where a part of it
+    was not answered: what is not among them would be taken for deleted."""
+    items = dig(answer, "BatchItemResponse") or ()
+    lists = {str(item.get("bId")): dig(item, "QueryResponse") for item in items}
+    if any(not isinstance(lists.get(mark), dict) for mark in _queries(ids)):
+        raise TransientError("QuickBooks Online did not answer all that it was asked for.")
     return [
         {**row, "_list": f"QueryResponse.{name}"}
-        for each in lists
+        for each in lists.values()
         for name in each
         if name in KINDS
         for row in each[name]

@@ -9,9 +9,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from integrations.sandbox import bookkeeper
 from integrations.sandbox.business import END, simulate
 from integrations.sandbox.catalog import registrations
 from integrations.sandbox.server import SandboxServer
+from integrations.sandbox.systems import quickbooks
 
 
 class Command(BaseCommand):
@@ -28,6 +30,7 @@ class Command(BaseCommand):
         gc.freeze()  # the business never changes: no collection need ever look at it again
         gc.set_threshold(200_000, 20, 50)  # answers are many small objects without cycles
         with SandboxServer(business, port=options["port"]) as server:
+            bookkeeper.work(business, quickbooks.company(server.state).books, "post")
             self.stdout.write(f"{business.name} on {server.address}, clock at {business.end}")
             for entry in registrations(server.address):
                 self.stdout.write(f"  {entry['label']}: {entry['base_url']} {entry['secrets']}")
