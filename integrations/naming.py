@@ -12,7 +12,7 @@ from rapidfuzz import fuzz, process
 from integrations import outbox
 from integrations.connection import connect
 from integrations.destination import Listing, Named
-from integrations.models import Integration, Listed, NameMap
+from integrations.models import Integration, Listed, NameMap, Route
 from integrations.spec import Stream
 from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account, Posting
@@ -91,13 +91,20 @@ def wanted(integration: Integration) -> list[Wanted]:
     chosen = {(row.what, row.ours): row.theirs for row in integration.names.exclude(what="contact")}
     accounts = _accounts(integration) if takes.keeps_books else []
     rows = [("account", account.code, str(account)) for account in accounts]
-    rows += [("item", each.code, str(each)) for each in accounts if each.role in takes.items]
+    items = takes.items if _any_alone(integration) else ()
+    rows += [("item", each.code, str(each)) for each in accounts if each.role in items]
     rows += [(need.what, need.key, need.label) for need in takes.needs]
     listed = list(integration.listed.filter(active=True))
     return [
         Wanted(what, key, label, chosen.get((what, key), ""), _suggested(what, key, label, listed))
         for what, key, label in rows
     ]
+
+
+def _any_alone(integration: Integration) -> bool:
+    """Whether documents go there one by one: summaries are journal entries, which need no items."""
+    routes = integration.routes.filter(enabled=True).prefetch_related("switches")
+    return any(span.mode == Route.Mode.EACH for route in routes for span in route.spans())
 
 
 def _accounts(integration: Integration) -> list[Account]:

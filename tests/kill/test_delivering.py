@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.kill.delivering import deliver
+from tests.kill.summing import sum_up
 from tests.processes import Installation
 
 pytestmark = pytest.mark.kill
@@ -17,3 +18,13 @@ def test_each_document_arrives_once_however_often_we_are_killed(installation: In
     outcome = deliver(installation, DOCUMENTS, KILLS, limits=(1000, 100_000, 100_000))
     assert outcome.states == {"delivered": DOCUMENTS}
     assert Counter(outcome.arrived.values()) == {1: DOCUMENTS}
+
+
+def test_each_day_arrives_once_and_to_the_cent_however_often_we_are_killed(
+    installation: Installation,
+) -> None:
+    outcome = sum_up(installation, days=60, kills=12)
+    here = outcome.here
+    assert (here["open"], here["unplaced"], here["untold"]) == (0, 0, 0)
+    assert here["revised"] > 0
+    assert outcome.there == {day: [amount] for day, amount in here["days"].items()}
