@@ -14,6 +14,7 @@ from django.utils.functional import SimpleLazyObject
 from integrations.models import Integration, Quarantine
 from ledgerhub.access.models import Membership, Organization, User
 from ledgerhub.access.views_support import LAST_ORGANIZATION, load_memberships
+from reconciliation.cancelling import OF_LINES
 from reconciliation.models import Match, RuleVersion
 
 _COUNT_CAP = 999
@@ -41,7 +42,7 @@ class _Link(NamedTuple):
 
 
 def _proposals(organization: Organization) -> QuerySet[Any]:
-    return Match.objects.filter(account__organization=organization, state=Match.State.PROPOSED)
+    return Match.objects.filter(OF_LINES, account__organization=organization, state=Match.State.PROPOSED)
 
 
 def _rules(organization: Organization) -> QuerySet[Any]:

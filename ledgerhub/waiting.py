@@ -19,6 +19,7 @@ from ledgerhub.ledger.models import Account, Document, StatementLine
 from ledgerhub.ledger.statement_lines import COUNTS
 from ledgerhub.lineage import page_url
 from reconciliation import signing
+from reconciliation.cancelling import OF_LINES
 from reconciliation.models import Match, MatchLine, RuleVersion, Suspicion
 
 LOCK_AFTER = dt.timedelta(days=45)
@@ -179,7 +180,7 @@ def _differences(organization: Organization, integrations: list[Integration]) ->
 
 def _proposals(organization: Organization) -> list[Task]:
     rows = (
-        Match.objects.filter(account__organization=organization, state=Match.State.PROPOSED)
+        Match.objects.filter(OF_LINES, account__organization=organization, state=Match.State.PROPOSED)
         .values("account", "account__name")
         .annotate(count=Count("id"))
         .order_by("-count")

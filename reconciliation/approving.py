@@ -27,6 +27,7 @@ from django_q.tasks import async_task
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.models import Account
 from reconciliation import decisions, rulebook
+from reconciliation.cancelling import OF_LINES
 from reconciliation.models import Match, MatchLine, MatchRun, RuleVersion, SignOff
 from reconciliation.rules import AutoApproval, Candidate, first_approval
 
@@ -84,7 +85,9 @@ def eligible(account: Account) -> QuerySet[Any]:
         fingerprint=OuterRef("fingerprint"),
         state__in=[Match.State.REJECTED, Match.State.UNDONE],
     )
-    rows = Match.objects.filter(account=account, state=Match.State.PROPOSED, tie=False, difference=0)
+    rows = Match.objects.filter(
+        OF_LINES, account=account, state=Match.State.PROPOSED, tie=False, difference=0
+    )
     return with_rows(rows.exclude(method=Match.Method.PERSON).filter(~Exists(by_person)))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from django.db import transaction
 
 from ledgerhub.ledger.models import Account
-from reconciliation import arrivals, indexes, open_rows, storing, suggesting, weights
+from reconciliation import arrivals, cancelling, indexes, open_rows, storing, suggesting, weights
 from reconciliation.arrivals import Marks
 from reconciliation.concluding import Outcome, conclude
 from reconciliation.decisions import lock
@@ -136,7 +136,8 @@ def _store(
     Gives how many proposals were stored, and the rows about which something may be new.
     """
     standing = near.standing
-    found = [storing.row_ids(proposal) for proposal in result.proposals]
+    proposals = cancelling.all_proposals(result)
+    found = [storing.row_ids(proposal) for proposal in proposals]
     changes = renewal(list(standing.values()), found, new=seeds, near=near.rows)
     dropped = [list(standing)[place] for place in changes.dropped]
     storing.drop(account, dropped)
@@ -145,7 +146,7 @@ def _store(
         for table in near.tables
         for row, amount in zip(table.ids, table.amount.tolist(), strict=True)
     }
-    proposed = {frozenset(found[place]): result.proposals[place] for place in sorted(changes.stored)}
+    proposed = {frozenset(found[place]): proposals[place] for place in sorted(changes.stored)}
     told = _told({pk: rows for pk, rows in standing.items() if frozenset(rows) in proposed})
     wanted = [one for rows, one in proposed.items() if _is_news(one, told.get(rows))]
     stored = storing.store(account, wanted, amounts, run=run)

@@ -16,6 +16,7 @@ from ledgerhub.core.tables import Column, Filter
 from ledgerhub.ledger.models import Account, StatementLine
 from reconciliation import notes, open_rows
 from reconciliation.amounts import NoAmount, parse_amount
+from reconciliation.cancelling import OF_LINES
 from reconciliation.models import LineNote, Match, MatchLine
 
 SURE = 0.9
@@ -42,7 +43,7 @@ class Scope:
 
     @property
     def proposals(self) -> QuerySet[Match]:
-        found = Match.objects.filter(organization=self.organization, state=Match.State.PROPOSED)
+        found = Match.objects.filter(OF_LINES, organization=self.organization, state=Match.State.PROPOSED)
         return found.filter(account=self.account) if self.account else found
 
 

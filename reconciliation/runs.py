@@ -11,6 +11,7 @@ from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account
 from reconciliation import (
     arrivals,
+    cancelling,
     duplicates,
     incremental,
     indexes,
@@ -113,7 +114,11 @@ def propose(account: Account, *, run: MatchRun | None = None) -> int:
     )
     told = progress.part(0.75, 1.0)
     kept = storing.store(
-        account, result.proposals, amounts, run=run, progress=lambda share: told("Storing proposals", share)
+        account,
+        cancelling.all_proposals(result),
+        amounts,
+        run=run,
+        progress=lambda share: told("Storing proposals", share),
     )
     storing.drop_all_but(account, kept)
     outcome = Outcome(len(lines), marks, "; ".join(result.limits_reached))

@@ -18,6 +18,7 @@ from ledgerhub.ledger.entries import EntryDraft
 from ledgerhub.ledger.kinds import Draft, validate
 from ledgerhub.ledger.models import Account, Posting, StatementLine
 from reconciliation import open_rows
+from reconciliation.cancelling import cancel
 from reconciliation.models import Match, MatchCoding, MatchLine
 from reconciliation.open_rows import OpenDocument
 
@@ -139,7 +140,7 @@ def check(selection: Selection) -> None:
 
 def _row_problems(selection: Selection) -> Iterable[str]:
     account = selection.account
-    if not selection.lines:
+    if not selection.lines and not _cancels(selection):
         yield "No statement line is chosen."
     if any(line.pending for line in selection.lines):
         yield "A pending line cannot be matched: wait until the bank has booked it."
@@ -152,6 +153,12 @@ def _row_problems(selection: Selection) -> Iterable[str]:
         yield f"{account} is the bank account itself: choose what the money was for."
     if any(not coding.amount for coding in selection.codings):
         yield "A part of the split comes to nothing: give it an amount or remove it."
+
+
+def _cancels(selection: Selection) -> bool:
+    """Entries of the books that come to nothing: no bank line will ever show them."""
+    only = not selection.payments and not selection.codings
+    return only and cancel([row.amount for row in selection.postings])
 
 
 def _payment_problems(selection: Selection) -> Iterable[str]:

@@ -182,7 +182,7 @@ def _made(account: Account, mark: str, proposal: Proposal) -> Match:
         organization_id=account.organization_id,
         account=account,
         fingerprint=mark,
-        line_id=min(int(row_id[1:]) for row_id in proposal.line_ids),
+        line_id=min((int(row_id[1:]) for row_id in proposal.line_ids), default=None),
         line_count=len(proposal.line_ids),
         entry_count=len(proposal.entry_ids),
     )

@@ -17,6 +17,7 @@ from ledgerhub.ledger import queries
 from ledgerhub.ledger.models import Account, Statement, StatementLine
 from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation import duplicates, proof, signing
+from reconciliation.cancelling import OF_LINES
 from reconciliation.models import Match, MatchLine
 
 
@@ -102,7 +103,7 @@ def _duplicates(accounts: Sequence[Account]) -> dict[int, int]:
 
 
 def _proposals(accounts: Sequence[Account]) -> dict[int, int]:
-    rows = Match.objects.filter(account__in=accounts, state=Match.State.PROPOSED)
+    rows = Match.objects.filter(OF_LINES, account__in=accounts, state=Match.State.PROPOSED)
     return dict(rows.order_by().values_list("account").annotate(count=Count("pk")))
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.tables import Table, table
 from ledgerhub.ledger.models import Account, StatementLine
-from reconciliation import duplicates, proof, runs, suggesting
+from reconciliation import cancelling, duplicates, proof, runs, suggesting
 from reconciliation.cards import cards
 from reconciliation.models import MatchRun
 from reconciliation.queue import COLUMNS, SHOW, SHOWN, SORTS, Counts, Scope, count, filters, items
@@ -154,9 +154,13 @@ def account_tabs(request: OrgRequest, account: Account, current: str) -> list[di
         ("workspace", "To match"),
         ("decided", "Decided"),
         ("duplicates", "Duplicates"),
+        ("cancelling", "Entries that cancel"),
         ("statements", "Statements and sign-off"),
     )
-    counts = {"duplicates": duplicates.suspicions(account).count()}
+    counts = {
+        "duplicates": duplicates.suspicions(account).count(),
+        "cancelling": cancelling.open_pairs(account).count(),
+    }
     return [
         {
             "label": label,
@@ -165,4 +169,5 @@ def account_tabs(request: OrgRequest, account: Account, current: str) -> list[di
             "count": counts.get(name, 0),
         }
         for name, label in names
+        if name != "cancelling" or counts[name] or name == current
     ]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.db.models import Min
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page
 
 from integrations.models import ApiCall, Integration, Quarantine, RawRecord, Stream, SyncRun, Upload
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.ledger.models import Account, Contact, Document, Entry, StatementLine
 from reconciliation import backtest
-from reconciliation.models import Match
+from reconciliation.models import BulkApproval, BulkRow, Match, SignOff
 from tests.browser.looks import faults
 from tests.reconciliation.rules import make_rule
 
@@ -86,6 +88,34 @@ def _rule(organization: Organization) -> list[int | str]:
     return [version.rule_id, version.number]
 
 
+def _bulk(organization: Organization) -> list[int | str]:
+    """Everything from a half up approved at once; nobody need have done it."""
+    act = BulkApproval.objects.create(account_id=_bank(organization)[0], least=0.5, expected_wrong=1.5)
+    act.state, act.finished_at = BulkApproval.State.DONE, act.created_at
+    act.save()
+    made = Match.objects.filter(organization=organization, line__isnull=False).earliest("pk")
+    assert made.line is not None
+    row = {"bulk": act, "match": made, "line": made.line, "amount": made.line.amount, "probability": 0.9}
+    BulkRow.objects.create(**row, state=BulkRow.State.DONE)
+    BulkRow.objects.create(**row, state=BulkRow.State.FAILED, reason="It was matched otherwise meanwhile.")
+    return [act.pk]
+
+
+def _sign_off(organization: Organization) -> list[int | str]:
+    [account] = _bank(organization)
+    figures = dict.fromkeys(("opening", "lines_total", "closing", "books", "outstanding"), 0)
+    days = StatementLine.objects.filter(account=account).aggregate(first=Min("date"))
+    made = SignOff.objects.create(
+        organization=organization, account_id=account, currency="USD", start=days["first"], end=days["first"],
+        reopened_at=timezone.now(), reopen_reason="The rent was wrong", **figures,
+    )  # fmt: skip
+    return [made.pk]
+
+
+def _destination(organization: Organization) -> list[int | str]:
+    return [Integration.objects.get(organization=organization, connector="quickbooks").pk]
+
+
 def _sales(organization: Organization) -> list[int | str]:
     return [Account.objects.get(organization=organization, role="sales").pk]
 
@@ -127,6 +157,14 @@ PAGES: dict[str, Find] = {
     "reconciliation:line": _line,
     "reconciliation:decided": _bank,
     "reconciliation:duplicates": _bank,
+    "reconciliation:queue": _nothing,
+    "reconciliation:cancelling": _bank,
+    "reconciliation:bulk": _bank,
+    "reconciliation:bulk_approval": _bulk,
+    "reconciliation:statements": _bank,
+    "reconciliation:report": _bank,
+    "reconciliation:sign_off": _sign_off,
+    "reconciliation:weights": _nothing,
     "reconciliation:match": _match,
     "reconciliation:differences": _nothing,
     "reconciliation:difference_limits": _nothing,
@@ -144,6 +182,9 @@ PAGES: dict[str, Find] = {
     "integrations:integration": _integration,
     "integrations:integration_settings": _integration,
     "integrations:disconnection": _integration,
+    "integrations:routes": _destination,
+    "integrations:names": _destination,
+    "integrations:deliveries": _destination,
     "integrations:uploads": _files,
     "integrations:upload": _upload,
     "integrations:runs": _nothing,

@@ -32,8 +32,9 @@ def make_rule(
     rule = Rule.objects.create(
         organization=organization, kind=kind, name=name or f"Rule {number}", position=number
     )
+    approved = None if state in ("draft", "proposed") else timezone.now()
     version = RuleVersion.objects.create(
-        rule=rule, number=1, state=state, made_by=made_by, approved_at=timezone.now(), **conditions
+        rule=rule, number=1, state=state, made_by=made_by, approved_at=approved, **conditions
     )
     rows = splits if splits is not None else [{"account": to}] if to is not None else []
     for position, row in enumerate(rows):
