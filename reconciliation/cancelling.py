@@ -12,7 +12,7 @@ from reconciliation.matching.proposals import Evidence, Offsetting, Proposal, Re
 from reconciliation.models import Match
 
 # Proposals about a bank line; those of a pair of entries stand on a page of their own.
-OF_LINES = Q(line_count__gt=0)
+OF_LINES = Q(line_count__gt=0) | Q(entry_count=0)
 
 
 def all_proposals(result: Result) -> list[Proposal]:

@@ -292,6 +292,37 @@ class LineNote(models.Model):
     def __str__(self) -> str:
         return self.text[:60]
 
+    @property
+    def pieces(self) -> list[tuple[str, NoteMention | None]]:
+        """The text in pieces, those that name somebody with whom."""
+        pieces: list[tuple[str, NoteMention | None]] = [(self.text, None)]
+        for made in self.mentions.all():
+            text, rest = next(
+                ((text, place) for place, (text, known) in enumerate(pieces)
+                 if known is None and made.written in text), ("", -1),
+            )  # fmt: skip
+            if rest >= 0:
+                before, after = text.split(made.written, 1)
+                pieces[rest : rest + 1] = [(before, None), (made.written, made), (after, None)]
+        return [piece for piece in pieces if piece[0]]
+
+
+class NoteMention(models.Model):
+    """Somebody named in a note: told by e-mail once, the row is the job."""
+
+    note = models.ForeignKey(LineNote, on_delete=models.CASCADE, related_name="mentions")
+    user = models.ForeignKey(USER, on_delete=models.CASCADE, related_name="+")
+    written = models.CharField(max_length=200, help_text="As the note names them, with the @")
+    told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["note", "user"], name="one_mention_a_person"),
+        ]
+
+    def __str__(self) -> str:
+        return self.written
+
 
 class DifferenceLimit(models.Model):
     """How large a difference a role may write off with one match, in base-currency minor units."""

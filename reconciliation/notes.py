@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from ledgerhub.access.audit import record
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.models import StatementLine
+from reconciliation import mentions
 from reconciliation.models import LineNote
 
 LONGEST = 500
@@ -25,15 +26,18 @@ def write(line: StatementLine, text: str, *, question: bool, request: HttpReques
         raise RecordError("Write something first. Nothing was saved.")
     if len(words) > LONGEST:
         raise RecordError(f"A note has at most {LONGEST} characters. Nothing was saved.")
+    named = mentions.find(words, line.account.organization)
     made = LineNote.objects.create(line=line, text=words, question=question, by=request.user)  # type: ignore[misc]
+    mentions.keep(made, named)
     record(request, "statement_line.noted", line, after={"note": words, "question": question})
     return made
 
 
 def of(lines: Iterable[StatementLine]) -> dict[int, list[LineNote]]:
-    """Line id -> its notes, oldest first; one query however many lines there are."""
+    """Line id -> its notes, oldest first, and who they name; three queries however many lines there are."""
     found: dict[int, list[LineNote]] = defaultdict(list)
-    for note in LineNote.objects.filter(line__in=list(lines)).select_related("by").order_by("pk"):
+    rows = LineNote.objects.filter(line__in=list(lines)).select_related("by")
+    for note in rows.prefetch_related("mentions__user").order_by("pk"):
         found[note.line_id].append(note)
     return found
 

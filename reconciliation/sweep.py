@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef
 from django_q.models import Schedule
 
 from ledgerhub.ledger.models import Account, StatementLine
-from reconciliation import arrivals, backtest_jobs, bulk, runs
+from reconciliation import arrivals, backtest_jobs, bulk, mentions, runs
 from reconciliation.models import MatchRun
 
 SCHEDULES = {"reconciliation.tasks.sweep": {"schedule_type": Schedule.MINUTES, "minutes": 1}}
@@ -17,6 +17,7 @@ def sweep() -> None:
     runs.take_up_dropped()
     bulk.take_up_dropped()
     backtest_jobs.take_up_dropped()
+    mentions.take_up_dropped()
     for account in due():
         runs.request_run(account, incremental=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledgerhub.core import heartbeat
-from reconciliation import applying, approving, backtest_jobs, bulk, runs, weights
+from reconciliation import applying, approving, backtest_jobs, bulk, mentions, runs, weights
 from reconciliation import sweep as sweeping
 
 
@@ -35,6 +35,11 @@ def approve_bulk(bulk_id: int) -> None:
 def back_test(job_id: int) -> None:
     heartbeat.beat()
     backtest_jobs.execute(job_id)
+
+
+def tell_mention(pk: int) -> None:
+    heartbeat.beat()
+    mentions.tell(pk)
 
 
 def learn_weights(job_id: int) -> None:

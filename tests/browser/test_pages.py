@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from django.db.models import Min
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
@@ -15,6 +14,7 @@ from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.ledger.models import Account, Contact, Document, Entry, StatementLine
 from reconciliation import backtest
 from reconciliation.models import BulkApproval, BulkRow, Match, SignOff
+from reconciliation.report import compile_report
 from tests.browser.looks import faults
 from tests.reconciliation.rules import make_rule
 
@@ -102,12 +102,14 @@ def _bulk(organization: Organization) -> list[int | str]:
 
 
 def _sign_off(organization: Organization) -> list[int | str]:
-    [account] = _bank(organization)
+    """One that was reopened: it freezes nothing, and its page shows all there is."""
+    account = Account.objects.select_related("organization").get(pk=_bank(organization)[0])
+    day = StatementLine.objects.filter(account=account).earliest("date").date
+    _, report = compile_report(account, day)
     figures = dict.fromkeys(("opening", "lines_total", "closing", "books", "outstanding"), 0)
-    days = StatementLine.objects.filter(account=account).aggregate(first=Min("date"))
     made = SignOff.objects.create(
-        organization=organization, account_id=account, currency="USD", start=days["first"], end=days["first"],
-        reopened_at=timezone.now(), reopen_reason="The rent was wrong", **figures,
+        organization=organization, account=account, currency="USD", start=day, end=day,
+        report=report.kept(), reopened_at=timezone.now(), reopen_reason="The rent was wrong", **figures,
     )  # fmt: skip
     return [made.pk]
 
