@@ -141,7 +141,7 @@ def written(write: Write, known: Mapping[str, Any], key: tuple[str, str, str]) -
         write.method,
         fill(write.path, quoted),
         {**write.params, **({param: value} if param else {})},
-        body if write.method != "DELETE" or write.body else b"",
+        body if write.body or write.method == "POST" else b"",
         headers | ({header: value} if header else {}),
         "deliver",
         write.cost,

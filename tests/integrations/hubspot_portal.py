@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from integrations.sandbox.systems import hubspot
 from integrations.spec import Limits
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
-from ledgerhub.ledger.models import Account, Source
+from ledgerhub.ledger.models import Source
 from tests.ledger.drafts import DAY
 
 PLENTY = Limits(100_000, 100_000)
@@ -79,14 +79,18 @@ def read(integration: Integration) -> None:
 def connected(organization: Organization, server: SandboxServer) -> Integration:
     """Connected with a token, nothing read yet."""
     server.state.settings["hubspot_limits"] = NO_LIMITS
-    given = hubspot.issue(server.state)
+    return registered(organization, server.address, hubspot.issue(server.state))
+
+
+def registered(
+    organization: Organization, address: str, given: Mapping[str, Any], **settings: Any
+) -> Integration:
     system = hubspot.system
     made = register.create(
         organization,
         "hubspot",
         name="HubSpot",
-        settings={**system.settings, **system.secrets, "base_url": server.address + system.base},
-        bank_account=Account.objects.get(organization=organization, role="bank", qualifier=""),
+        settings={**system.settings, **system.secrets, "base_url": address + system.base, **settings},
     )
     TokenRow(made).store(Token(given["access_token"], given["refresh_token"]))
     Integration.objects.filter(pk=made.pk).update(state=Integration.State.ACTIVE)

@@ -11,6 +11,7 @@ import random
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.db.models import F
@@ -50,7 +51,7 @@ def deliver(installation: Installation, documents: int, kills: int, limits: Any 
         asked = ("tests.kill.delivering.sold", server.address, given, str(documents))
         pk = str(installation.ask(INSIDE, *asked, seconds=1200))
         began = time.monotonic()
-        worker = _killed(installation, server, pk, documents, kills)
+        worker = killed(installation, lambda: _made(server), pk, documents, kills)
         assert worker.wait(3600) == 0, installation.log.read_text()[-2000:]
         seconds = time.monotonic() - began
         arrived = Counter(str(row["DocNumber"]) for row in quickbooks.standing(server.state))
@@ -58,16 +59,17 @@ def deliver(installation: Installation, documents: int, kills: int, limits: Any 
     return Outcome(arrived, left["states"], kills, left["adopted"], seconds)
 
 
-def _killed(
-    installation: Installation, server: SandboxServer, pk: str, documents: int, kills: int
+def killed(
+    installation: Installation, made: Callable[[], int], pk: str, documents: int, kills: int
 ) -> subprocess.Popen[bytes]:
-    """The worker that was left alone in the end; those before it were killed at random."""
+    """The worker that was left alone in the end; those before it were killed at random. `made`: how many
+    documents are over there."""
     dice = random.Random(11)
     worker = _start(installation, pk, "0")
     for number in range(kills):
         # Some of the work is done between two kills, in whatever part of it the next one falls.
         enough = documents * number // (kills + 1)
-        while _made(server) < enough and worker.poll() is None:
+        while made() < enough and worker.poll() is None:
             time.sleep(0.05)
         time.sleep(dice.uniform(0.0, 2.0))
         worker.kill()

@@ -157,7 +157,7 @@ def _associated(business: Business, identity: str, kind: str, request: Request) 
     deal = next(one for one in business.crm.deals if one.id == identity)
     ids = [deal.company] if kind == "companies" else list(deal.people)
     start = int(request.get("after") or 0)
-    types = [{"category": "HUBSPOT_DEFINED", "typeId": 5 if kind == "companies" else 3, "label": None}]
+    types = [{"category": "HUBSPOT_DEFINED", "typeId": 5 if kind == "companies" else 3}]
     page = [{"toObjectId": one, "associationTypes": types} for one in ids[start : start + 1]]
     more = {"paging": {"next": {"after": str(start + 1)}}} if start + 1 < len(ids) else {}
     return {"results": page, **more}
