@@ -154,8 +154,7 @@ def freed(delivery: Delivery) -> str:
     if not holding:
         return ""
     with transaction.atomic():
-        # Nobody plans meanwhile.
-        list(Route.objects.select_for_update().filter(destination=delivery.integration))
+        revisions.hold_planning(delivery.integration)
         for document in holding:
             _plan_again(delivery.integration, document)
     return f"Waits until {', '.join(str(one) for one in holding)} is taken off it."

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from integrations import delivery, revisions
-from integrations.models import Delivery, Difference, Integration, Route
+from integrations.models import Delivery, Difference, Integration
 
 
 def retry(deliveries: Sequence[int], integration: Integration) -> int:
@@ -32,8 +32,7 @@ def send_again(difference: Difference) -> Delivery | None:
     """Make anew what is missing over there, or send ours over what stands there in the version that was
     compared; None where something is on its way already, or there is nothing of ours to send."""
     last = difference.delivery
-    # Nobody plans meanwhile.
-    list(Route.objects.select_for_update().filter(destination=difference.integration))
+    revisions.hold_planning(difference.integration)
     if last is None or not _stands(last):
         return None
     later = Delivery.objects.filter(

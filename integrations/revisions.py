@@ -90,12 +90,17 @@ def delivery_of(
     )
 
 
+def hold_planning(integration: Integration) -> None:
+    """Until the transaction ends nobody plans for this destination; always in one order, so that two who
+    want it wait for each other only once."""
+    list(Route.objects.select_for_update().filter(destination=integration).order_by("pk"))
+
+
 def replace(delivery: Delivery) -> None:
     """The change becomes a void, and after it comes a creation."""
     create, void = Delivery.Action.CREATE, Delivery.Action.VOID
     with transaction.atomic():
-        # Nobody plans meanwhile.
-        list(Route.objects.select_for_update().filter(destination=delivery.integration))
+        hold_planning(delivery.integration)
         later = Delivery.objects.filter(
             integration=delivery.integration,
             document=delivery.document,

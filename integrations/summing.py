@@ -267,8 +267,9 @@ def _enabled(integration: Integration, prefix: str) -> dict[str, Any]:
 @transaction.atomic
 def plan(integration: Integration, takes: Destination) -> int:
     """Settle what waits, then plan revisions of summaries that are due; how much there was to do."""
-    # Nobody collects meanwhile.
-    list(Route.objects.select_for_update().filter(destination=integration).order_by("pk"))
+    if not Summed.objects.filter(integration=integration).exists():
+        return 0
+    revisions.hold_planning(integration)
     return settle(integration) + _give_up_waiting(integration) + _revise_due(integration, takes)
 
 

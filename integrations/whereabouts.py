@@ -13,8 +13,10 @@ from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QueryS
 from integrations.models import Delivery, Integration, Summary, Summed
 from ledgerhub.ledger.models import Document, Posting
 
-SUMMED, ALONE, WAITS, TO_COME, TWICE = "summed", "alone", "waits", "to_come", "twice"
-PLACES = (SUMMED, ALONE, WAITS, TO_COME)
+# There in a summary, there by itself, on its way (or failed, or left out), waiting for a payout, not
+# planned; and what must not be.
+SUMMED, ALONE, COMING, WAITS, TO_COME, TWICE = "summed", "alone", "coming", "waits", "to_come", "twice"
+PLACES = (SUMMED, ALONE, COMING, WAITS, TO_COME)
 
 
 @dataclass
@@ -112,20 +114,30 @@ def _scope(integration: Integration, since: dt.date, until: dt.date) -> QuerySet
     """Postings with the place of their entry."""
     summed = Summed.objects.filter(integration=integration, entry=OuterRef("entry"))
     alone = Delivery.objects.filter(integration=integration, document=OuterRef("entry__document"))
+    arrived = Delivery.objects.filter(
+        summary=OuterRef("summary"), state=Delivery.State.DELIVERED, revision__gte=OuterRef("revision")
+    )
+    undone = alone.filter(state__in=[*Delivery.OPEN, Delivery.State.FAILED])
     on = Q(pk__in=[])
     for route in integration.routes.filter(enabled=True):
         on |= Q(entry__document__source=route.source_id, entry__document__date__gte=route.start_date)
-    return Posting.objects.filter(
+    rows = Posting.objects.filter(
         on | Exists(summed), organization=integration.organization_id, entry__date__range=(since, until)
-    ).annotate(
+    )
+    # Revision 0: it came to nothing before anything was sent.
+    told = summed.filter(Q(revision=0) | Exists(arrived))
+    return rows.annotate(
         is_summed=Exists(summed),
         is_alone=Exists(alone),
         waits=Exists(summed.filter(summary=None)),
+        is_told=Exists(told),
+        is_done=Exists(alone.filter(state=Delivery.State.DELIVERED)) & ~Exists(undone),
         place=Case(
             When(is_summed=True, is_alone=True, then=Value(TWICE)),
             When(waits=True, then=Value(WAITS)),
-            When(is_summed=True, then=Value(SUMMED)),
-            When(is_alone=True, then=Value(ALONE)),
+            When(is_told=True, then=Value(SUMMED)),
+            When(is_done=True, then=Value(ALONE)),
+            When(Q(is_summed=True) | Q(is_alone=True), then=Value(COMING)),
             default=Value(TO_COME),
             output_field=CharField(),
         ),

@@ -211,12 +211,27 @@ def test_the_proof_counts_and_sums(
     ).context["proof"]  # fmt: skip
     assert proof.entries == {"summed": 2, "alone": 1, "waits": 1, "to_come": 1}
     assert {row.code: (row.books, row.cells) for row in proof.sums} == {
-        "1000": (payout.total, [0, payout.total, 0, 0]),
-        "1100": (1310 - 970, [970, -970, 300, 40]),
-        "4000": (-1340, [-1000, 0, -300, -40]),
-        "6000": (30, [30, 0, 0, 0]),
+        "1000": (payout.total, [0, payout.total, 0, 0, 0]),
+        "1100": (1340 - 1000, [970, -970, 0, 300, 40]),
+        "4000": (-1340, [-1000, 0, 0, -300, -40]),
+        "6000": (30, [30, 0, 0, 0, 0]),
     }
     assert (proof.number, proof.twice, waits.total) == (5, 0, 300)
+
+
+def test_the_proof_says_what_is_not_there(
+    daily: Integration, tiny_books: TinyBooks, viewer: User, signed_in: SignedIn
+) -> None:
+    sell(daily, 1000, id="1")
+    deliver(daily)
+    sell(daily, 300, id="2")
+    tiny_books.faults.append("422")
+    deliver(daily)
+    proof = signed_in(viewer).get(url("whereabouts", daily.pk)).context["proof"]
+    assert proof.entries == {"summed": 1, "coming": 1}
+    assert [(row.code, row.cells) for row in proof.sums] == [
+        ("1100", [1000, 0, 300, 0, 0]), ("4000", [-1000, 0, -300, 0, 0]),
+    ]  # fmt: skip
 
 
 def test_queries_do_not_grow(
