@@ -304,7 +304,11 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
         try:
             takes = van.of(delivery)
             parcel = van.addressed(takes, parcels.parcel(van.takes, delivery, van.names))
-            pairs.append((delivery, takes.create(parcel)))
+            write = takes.create(parcel)
+            if write.alone:
+                _deliver(van, delivery)
+            else:
+                pairs.append((delivery, write))
         except LedgerHubError as error:
             _failed(van, delivery, error)
     paths = dict.fromkeys(write.path if batch.alike else "" for _, write in pairs)

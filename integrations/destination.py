@@ -117,7 +117,8 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One request that changes something over there; `body` is sent as JSON, Decimals as numbers."""
+    """One request that changes something over there; `body` is sent as JSON, Decimals as numbers. `alone`: it
+    cannot go with others in one."""
 
     path: str
     body: Mapping[str, Any] | list[Any] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class Write:
     headers: Mapping[str, str] = field(default_factory=dict)
     bucket: str = ""
     cost: float = 1.0
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,10 +155,14 @@ class Books:
         return record
 
     def _keep(self, name: str, record: Record) -> Record:
+        record["MetaData"] = self._stamped(self.rows[name].get(record["Id"]) or {})
+        return self.hold(name, record)
+
+    def hold(self, name: str, record: Record) -> Record:
+        """As it is, with what is known by it."""
         before = self.rows[name].get(record["Id"])
         if before is not None:
             self._number(name, before).remove(record["Id"])
-        record["MetaData"] = self._stamped(before or {})
         self.rows[name][record["Id"]] = record
         self._number(name, record).append(record["Id"])
         self._apply(name, before or {}, record)

@@ -8,26 +8,34 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.control import control
 from integrations.sandbox.events import Business
 from integrations.sandbox.faults import answer
-from integrations.sandbox.web import Request, Response, State, json_response
+from integrations.sandbox.memory import recall, remember
+from integrations.sandbox.web import Request, Response, State, System, json_response
 
 HOST = "127.0.0.1"
 BODY_LIMIT = 5_000_000
 
 
 class SandboxServer(ThreadingHTTPServer):
-    """A server of one business; `state` may be looked at and changed by tests in the same process."""
+    """A server of one business; `state` may be looked at and changed by tests in the same process. In the
+    folder `memory` stands what systems were sent, for the next start."""
 
     daemon_threads = True
 
-    def __init__(self, business: Business, *, port: int = 0, state: State | None = None) -> None:
+    def __init__(
+        self, business: Business, *, port: int = 0, state: State | None = None, memory: Path | None = None
+    ) -> None:
         self.business = business
         self.state = state or State(clock=business.clock)
+        self.memory = memory
+        if memory is not None:
+            recall(memory, self.state)
         super().__init__((HOST, port), _Handler)
         self.state.address = self.address
 
@@ -38,7 +46,9 @@ class SandboxServer(ThreadingHTTPServer):
     def answer(self, request: Request) -> Response:
         """Route by the first part of the path; systems see the rest."""
         if request.path.startswith("/_control"):
-            return control(self.business, self.state, request, address=self.address)
+            answered = control(self.business, self.state, request, address=self.address)
+            self._remember(request, *SYSTEMS.values())
+            return answered
         for system in SYSTEMS.values():
             if request.path.startswith(f"{system.base}/"):
                 below = Request(
@@ -49,9 +59,16 @@ class SandboxServer(ThreadingHTTPServer):
                     request.body,
                 )
                 with self.state.lock:
-                    return answer(system, self.business, self.state, below)
+                    answered = answer(system, self.business, self.state, below)
+                    self._remember(request, system)
+                    return answered
         known = ", ".join(system.base for system in SYSTEMS.values())
         return json_response({"error": f"Nothing here; the sandbox serves {known} and /_control"}, 404)
+
+    def _remember(self, request: Request, *systems: System) -> None:
+        if self.memory is not None and request.method != "GET":
+            for system in systems:
+                remember(self.memory, system, self.state)
 
 
 class _Handler(BaseHTTPRequestHandler):

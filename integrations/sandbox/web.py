@@ -92,7 +92,8 @@ class System:
     `settings` and `secrets` are what a person would type to register it; `by_hand`: the demo leaves the last
     step, giving consent, to a person; `rewind` drops a request's page
     cursor (for the fault "loop"); `hooks` lists deliveries for what happened between two clocks; `holds`, of
-    a system that takes documents, our references of those that stand there, each as often as it stands.
+    a system that takes documents, our references of those that stand there, each as often as it stands;
+    `remember` says, as JSON, what it was sent and must not forget when it starts again, `recall` takes it.
     """
 
     key: str
@@ -105,6 +106,8 @@ class System:
     hooks: Callable[[Business, State, int, int], list[Hook]] = lambda business, state, since, until: []
     by_hand: bool = False
     holds: Callable[[State], list[str]] | None = None
+    remember: Callable[[State], Any] | None = None
+    recall: Callable[[State, Any], None] | None = None
 
 
 def json_response(value: Any, status: int = 200, **headers: str) -> Response:

@@ -47,7 +47,12 @@ def test_the_books_open_with_what_the_bank_held() -> None:
 def test_integrations_are_live_with_their_first_sync_queued() -> None:
     demo.make("a password")
     waiting = Integration.objects.exclude(state="active").values_list("connector", "state")
-    assert sorted(waiting) == [("hubspot", "draft"), ("plaid", "draft"), ("quickbooks", "draft")]
+    assert sorted(waiting) == [
+        ("hubspot", "draft"),
+        ("plaid", "draft"),
+        ("quickbooks", "draft"),
+        ("xero", "draft"),
+    ]
     assert set(SyncRun.objects.values_list("trigger", "state")) == {
         ("person", "queued"),
         ("file", "succeeded"),

@@ -9,57 +9,25 @@ from typing import Any
 
 import pytest
 
-from integrations.connectors.quickbooks import connector
 from integrations.connectors.quickbooks.faults import understand
 from integrations.connectors.quickbooks.sending import display_name
-from integrations.destination import JournalLine, Link, Made, Parcel, Party, What, Write
+from integrations.destination import Link, Made, Parcel, Write
 from integrations.spec import Said
 from ledgerhub.core.errors import RecordError
-from ledgerhub.ledger.accounting import entries
+from tests.integrations import parceling
+from tests.integrations.parceling import Names, taker
 from tests.ledger.drafts import DAY, document, invoice, journal, line, payment, payout, refund, tender
 
 TYPES = {"receivable": "Accounts Receivable", "payable": "Accounts Payable", "bank": "Bank"}
+NAMES = Names("NON", TYPES)
 
 
-class Names:
-    """Everything has a name: the account `sales` is `A-sales`, its item `I-sales`."""
-
-    def __call__(self, what: What, key: str) -> str:
-        return "NON" if what == "tax" else f"{what[0].upper()}-{key}"
-
-    def group(self, what: What, key: str) -> str:
-        return TYPES.get(key, "Other")
-
-
-def parcel(
-    draft: dict[str, Any],
-    *,
-    made: Made | None = None,
-    supplier: bool = False,
-    links: tuple[Link, ...] = (),
-    applied: int = 0,
-) -> Parcel:
-    """The draft as the worker would hand it over; accounts are called by their roles."""
-    lines = [
-        JournalLine(
-            each.account.qualifier or each.account.role, each.amount, entry.currency, each.memo,
-            each.account.qualifier if each.account.qualifier in TYPES
-            else "" if each.account.role == "code" else each.account.role, entry.date,
-        )
-        for entry in entries(draft)
-        for each in entry.lines
-    ]  # fmt: skip
-    party = Party("7", "Ann Lee", supplier=supplier)
-    return Parcel(
-        "LH-12-1", draft, tuple(lines), {}, Names(), party, "58", made, links=links, applied=applied
-    )
+def parcel(draft: dict[str, Any], **changes: Any) -> Parcel:
+    return parceling.parcel(draft, NAMES, **changes)
 
 
 def sent(draft: dict[str, Any], **changes: Any) -> Write:
-    assert connector.destination is not None
-    takes = connector.destination.of(draft["kind"])
-    assert takes is not None
-    return takes.create(parcel(draft, **changes))
+    return taker("quickbooks", draft["kind"]).create(parcel(draft, **changes))
 
 
 def item(account: str, amount: str, words: str, **detail: Any) -> dict[str, Any]:
@@ -306,9 +274,7 @@ def test_lines_on_what_customers_owe_name_them() -> None:
 
 
 def test_a_change_names_the_version_and_what_becomes_something_else_is_made_anew() -> None:
-    assert connector.destination is not None
-    takes = connector.destination.of("invoice")
-    assert takes is not None
+    takes = taker("quickbooks", "invoice")
     assert takes.update is not None
     open_one = invoice(status="open", tenders=[])
     write = takes.update(parcel(open_one, made=Made("Invoice:129", "3")))

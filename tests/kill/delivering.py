@@ -1,4 +1,4 @@
-"""Documents delivered to the sandbox's QuickBooks by a process that is killed at random, as often as wanted.
+"""Documents delivered to the sandbox's books by a process that is killed at random, as often as wanted.
 
 The sandbox answers in the process that kills, so that what arrived can be counted there.
 """
@@ -11,7 +11,7 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.db.models import F
@@ -20,16 +20,51 @@ from django.utils import timezone
 from integrations import delivery, outbox
 from integrations.models import Delivery, Integration
 from integrations.sandbox.business import simulate
-from integrations.sandbox.quickbooks_books import DOCUMENTS
-from integrations.sandbox.server import SandboxServer, running
-from integrations.sandbox.systems import quickbooks
+from integrations.sandbox.server import running
+from integrations.sandbox.systems import quickbooks, xero
+from integrations.sandbox.web import State
+from tests.integrations import quickbooks_company, xero_company
 from tests.integrations.delivering import sell_many
-from tests.integrations.quickbooks_company import connected
 from tests.kill.scene import found_bare
 from tests.processes import Installation
 
 LEASE = "300"  # seconds: longer than any lease or wait
 INSIDE = "tests.kill.inside"
+
+
+class Books(NamedTuple):
+    """One of the systems: whoever may come in, how many documents were made there, our references of those
+    that stand, and an integration that is connected to it."""
+
+    issue: Callable[[State], Any]
+    made: Callable[[State], int]
+    holds: Callable[[State], list[str]]
+    connected: Callable[..., Integration]
+
+
+# Counted often, and so cheaply: none is voided here.
+BOOKS = {
+    "quickbooks": Books(
+        quickbooks.issue,
+        lambda state: sum(
+            len(rows) for rows in _documents(quickbooks.company(state).books.rows, quickbooks.DOCUMENTS)
+        ),
+        quickbooks.holds,
+        quickbooks_company.connected,
+    ),
+    "xero": Books(
+        xero.issue,
+        lambda state: sum(
+            len(rows) for rows in _documents(xero.organisation(state).books.rows, xero.DOCUMENTS)
+        ),
+        xero.holds,
+        xero_company.connected,
+    ),
+}
+
+
+def _documents(rows: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
+    return [rows[name] for name in names if name in rows]
 
 
 class Outcome(NamedTuple):
@@ -42,19 +77,22 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def deliver(installation: Installation, documents: int, kills: int, limits: Any = None) -> Outcome:
+def deliver(
+    installation: Installation, documents: int, kills: int, limits: Any = None, *, to: str = "quickbooks"
+) -> Outcome:
     """Deliver so many documents, killed so many times; `limits` None: those of the real system."""
+    books = BOOKS[to]
     with running(simulate()) as server:
         if limits is not None:
-            server.state.settings["quickbooks_limits"] = limits
-        given = json.dumps(quickbooks.issue(server.state))
-        asked = ("tests.kill.delivering.sold", server.address, given, str(documents))
+            server.state.settings[f"{to}_limits"] = limits
+        given = json.dumps(books.issue(server.state))
+        asked = ("tests.kill.delivering.sold", to, server.address, given, str(documents))
         pk = str(installation.ask(INSIDE, *asked, seconds=1200))
         began = time.monotonic()
-        worker = killed(installation, lambda: _made(server), pk, documents, kills)
+        worker = killed(installation, lambda: books.made(server.state), pk, documents, kills)
         assert worker.wait(3600) == 0, installation.log.read_text()[-2000:]
         seconds = time.monotonic() - began
-        arrived = Counter(str(row["DocNumber"]) for row in quickbooks.standing(server.state))
+        arrived = Counter(books.holds(server.state))
     left = installation.ask(INSIDE, "tests.kill.delivering.left")
     return Outcome(arrived, left["states"], kills, left["adopted"], seconds)
 
@@ -78,12 +116,6 @@ def killed(
     return worker
 
 
-def _made(server: SandboxServer) -> int:
-    """Documents made over there, counted often and so cheaply: none is voided here."""
-    rows = quickbooks.company(server.state).books.rows
-    return sum(len(rows[name]) for name in DOCUMENTS if name in rows)
-
-
 def _start(installation: Installation, pk: str, passed: str) -> subprocess.Popen[bytes]:
     return installation.start("-m", INSIDE, "tests.kill.delivering.delivered", pk, passed)
 
@@ -91,9 +123,9 @@ def _start(installation: Installation, pk: str, passed: str) -> subprocess.Popen
 # ── inside the installation ─────────────────────────────────────────────────────────────────────────
 
 
-def sold(address: str, given: str, documents: str) -> int:
-    """An organization with that many sales of a shop, and QuickBooks connected; the integration's id."""
-    integration = connected(found_bare(), address, json.loads(given))
+def sold(to: str, address: str, given: str, documents: str) -> int:
+    """An organization with that many sales of a shop, and the books connected; the integration's id."""
+    integration = BOOKS[to].connected(found_bare(), address, json.loads(given))
     sell_many(integration, [1000 + number for number in range(int(documents))])
     return integration.pk
 

@@ -14,8 +14,10 @@ pytestmark = pytest.mark.kill
 DOCUMENTS, KILLS = 300, 20
 
 
-def test_each_document_arrives_once_however_often_we_are_killed(installation: Installation) -> None:
-    outcome = deliver(installation, DOCUMENTS, KILLS, limits=(1000, 100_000, 100_000))
+@pytest.mark.parametrize("to", ["quickbooks", "xero"])
+def test_each_document_arrives_once_however_often_we_are_killed(installation: Installation, to: str) -> None:
+    limits = {"quickbooks": (1000, 100_000, 100_000), "xero": (100_000, 100_000)}[to]
+    outcome = deliver(installation, DOCUMENTS, KILLS, limits=limits, to=to)
     assert outcome.states == {"delivered": DOCUMENTS}
     assert Counter(outcome.arrived.values()) == {1: DOCUMENTS}
 

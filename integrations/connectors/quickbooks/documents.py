@@ -6,35 +6,29 @@ account; the document's own lines are shown where they add up to what was posted
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from integrations.destination import JournalLine, Made, Parcel
+from integrations.bookkeeping import (
+    MOST_WORDS,
+    currency,
+    day,
+    entity_of,
+    note,
+    priced,
+    products,
+    tie,
+    words,
+)
+from integrations.destination import JournalLine, Parcel
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import from_minor
-from ledgerhub.ledger.fields import money_text
-from ledgerhub.ledger.sums import line_amount
 
-MOST_WORDS = 4000
 MONEY = ("clearing", "bank")
 # Accounts that have an item of theirs, so that a line of a sale can be booked to them.
 ITEMS = ("sales", "shipping", "tips", "tax_payable", "discounts", "gift_cards", "other_income", "rounding",
          "returns", "shipping_refunds")  # fmt: skip
-LABELS: Mapping[str, str] = {
-    "invoice": "Invoice",
-    "payment": "Payment",
-    "refund": "Refund",
-    "credit_note": "Credit note",
-    "bill": "Bill",
-    "bill_payment": "Bill payment",
-    "fee": "Fee",
-    "dispute": "Dispute",
-    "payout": "Payout",
-    "journal_entry": "Journal entry",
-    "bank_transaction": "Bank transaction",
-}
 # What a document of each kind may have become: where it is looked for.
 ENTITIES: Mapping[str, tuple[str, ...]] = {
     "invoice": ("SalesReceipt", "Invoice", "JournalEntry"),
@@ -123,16 +117,12 @@ def _bank_transaction(parcel: Parcel) -> str:
 def _is_settling(parcel: Parcel, owed: list[JournalLine], name: str) -> bool:
     """Whether money on one account of what is owed goes to entities of that name."""
     return len({line.account for line in owed}) == 1 and any(
-        entity_of(link.made) == name for link in parcel.links
+        entity_of(link.made)[0] == name for link in parcel.links
     )
 
 
 def _linked(parcel: Parcel) -> int:
     return sum(link.amount for link in parcel.links)
-
-
-def entity_of(made: Made) -> str:
-    return made.id.partition(":")[0]
 
 
 def _payout(parcel: Parcel) -> str:
@@ -178,30 +168,10 @@ def body(parcel: Parcel, name: str) -> dict[str, Any]:
 def _head(parcel: Parcel) -> dict[str, Any]:
     return {
         "DocNumber": parcel.reference,
-        "TxnDate": _day(parcel).isoformat(),
+        "TxnDate": day(parcel, "QuickBooks").isoformat(),
         "CurrencyRef": {"value": parcel.journal[0].currency},
         "PrivateNote": note(parcel),
     }
-
-
-def note(parcel: Parcel) -> str:
-    """`Invoice #1001 (LH-12-1)`, and what our memo says."""
-    kind = str(parcel.draft["kind"])
-    first = f"{LABELS.get(kind, kind)} {parcel.draft.get('number') or ''}".strip()
-    memo = parcel.draft.get("memo") or ""
-    return f"{first} ({parcel.reference}){': ' if memo else ''}{memo}"[:MOST_WORDS]
-
-
-def _day(parcel: Parcel) -> dt.date:
-    """The day of the first entry; what is booked in two months cannot be one document there."""
-    days = [line.date for line in parcel.journal if line.date is not None] or [parcel.draft["date"]]
-    if len({(day.year, day.month) for day in days}) > 1:
-        raise RecordError(
-            f"It is booked in two months ({min(days)} and {max(days)}), a document in QuickBooks on one day."
-            " Book it there by hand, then leave it out."
-        )
-    first: dt.date = min(days)
-    return first
 
 
 def _money(amount: int, currency: str) -> Decimal:
@@ -267,10 +237,10 @@ def _applied(parcel: Parcel, name: str) -> list[dict[str, Any]]:
     return [
         {
             "Amount": _money(link.amount, link.currency),
-            "LinkedTxn": [{"TxnId": link.made.id.partition(":")[2], "TxnType": name}],
+            "LinkedTxn": [{"TxnId": entity_of(link.made)[1], "TxnType": name}],
         }
         for link in parcel.links
-        if entity_of(link.made) == name
+        if entity_of(link.made)[0] == name
     ]
 
 
@@ -304,7 +274,7 @@ def _expense_line(parcel: Parcel, line: JournalLine) -> dict[str, Any]:
     detail = {"AccountRef": _ref(parcel.names("account", line.account)), "BillableStatus": "NotBillable",
               "TaxCodeRef": _ref(parcel.names("tax", "none"))}  # fmt: skip
     return {"DetailType": "AccountBasedExpenseLineDetail", "Amount": _money(line.amount, line.currency),
-            "Description": _words(line), "AccountBasedExpenseLineDetail": detail}  # fmt: skip
+            "Description": words(line), "AccountBasedExpenseLineDetail": detail}  # fmt: skip
 
 
 def _transfer(parcel: Parcel) -> dict[str, Any]:
@@ -319,12 +289,7 @@ def _transfer(parcel: Parcel) -> dict[str, Any]:
 
 
 def _journal(parcel: Parcel) -> dict[str, Any]:
-    currencies = sorted({line.currency for line in parcel.journal})
-    if len(currencies) > 1:
-        raise RecordError(
-            f"It is booked in {' and '.join(currencies)}, and a journal entry in QuickBooks has one currency."
-            " Book it there by hand, then leave it out."
-        )
+    currency(parcel, "a journal entry in QuickBooks")
     return {"Line": [_journal_line(parcel, line) for line in parcel.journal]}
 
 
@@ -336,7 +301,7 @@ def _journal_line(parcel: Parcel, line: JournalLine) -> dict[str, Any]:
     if kind := _whose(parcel.names.group("account", line.account)):
         detail["Entity"] = {"Type": kind, "EntityRef": _ref(_somebody(parcel, kind, line.account))}
     return {"DetailType": "JournalEntryLineDetail", "Amount": _money(abs(line.amount), line.currency),
-            "Description": _words(line), "JournalEntryLineDetail": detail}  # fmt: skip
+            "Description": words(line), "JournalEntryLineDetail": detail}  # fmt: skip
 
 
 def _whose(group: str) -> str:
@@ -373,25 +338,15 @@ def _item_lines(parcel: Parcel, lines: list[JournalLine], sign: int) -> list[dic
     found: list[dict[str, Any]] = []
     for line in lines:
         detail = _detail(parcel, line, sign)
-        found += detail or [_item_line(parcel, line, sign * line.amount, _words(line))]
+        found += detail or [_item_line(parcel, line, sign * line.amount, words(line))]
     return found
 
 
 def _detail(parcel: Parcel, line: JournalLine, sign: int) -> list[dict[str, Any]]:
-    if line.role not in ("sales", "returns"):
-        return []
-    rows = [row for row in parcel.draft.get("lines") or () if _is_product(row)]
-    amounts = [line_amount(row, line.currency) for row in rows]
-    if not rows or None in amounts or sum(filter(None, amounts)) != sign * line.amount:
-        return []
     return [
-        _item_line(parcel, line, amount or 0, str(row.get("description") or ""), row)
-        for row, amount in zip(rows, amounts, strict=True)
+        _item_line(parcel, line, amount, str(row.get("description") or ""), row)
+        for row, amount in products(parcel, line, sign)
     ]
-
-
-def _is_product(row: Mapping[str, Any]) -> bool:
-    return not row.get("account") and (row.get("line_kind") or "product") == "product"
 
 
 def _item_line(
@@ -402,15 +357,10 @@ def _item_line(
         "ItemRef": _ref(parcel.names("item", line.account)),
         "TaxCodeRef": _ref(parcel.names("tax", "none")),
     }
-    quantity, price = (row or {}).get("quantity"), (row or {}).get("unit_price")
-    if quantity is not None and price is not None and quantity * price == value:
-        detail |= {"Qty": quantity, "UnitPrice": price}
+    if fitting := priced(row or {}, value):
+        detail |= {"Qty": fitting[0], "UnitPrice": fitting[1]}
     return {"DetailType": "SalesItemLineDetail", "Amount": value, "Description": words[:MOST_WORDS],
             "SalesItemLineDetail": detail}  # fmt: skip
-
-
-def _words(line: JournalLine) -> str:
-    return (line.memo or line.role.replace("_", " ").capitalize())[:MOST_WORDS]
 
 
 def _said(parcel: Parcel) -> dict[str, Any]:
@@ -419,9 +369,4 @@ def _said(parcel: Parcel) -> dict[str, Any]:
 
 
 def _tie(lines: list[dict[str, Any]], total: int, currency: str) -> None:
-    """Not a cent more or less than in our books."""
-    there = sum((line["Amount"] for line in lines), Decimal(0))
-    if there != _money(total, currency):
-        raise RecordError(
-            f"Its lines would make {there} in QuickBooks, but its total is {money_text(total, currency)}."
-        )
+    tie(sum((line["Amount"] for line in lines), Decimal(0)), total, currency, "QuickBooks")

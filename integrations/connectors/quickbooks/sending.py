@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.bookkeeping import LABELS, entity_of
 from integrations.connectors.quickbooks.books import COMPANY, NUMBERS, is_void, stands
-from integrations.connectors.quickbooks.documents import LABELS, body, entities, entity
+from integrations.connectors.quickbooks.documents import body, entities, entity
 from integrations.connectors.quickbooks.faults import split
 from integrations.destination import Batch, Made, Parcel, Takes, Write
 from integrations.records import dig
@@ -33,7 +34,7 @@ def create(parcel: Parcel) -> Write:
 
 def update(parcel: Parcel) -> Write | None:
     """Only what we say is changed; None where it has to become another entity."""
-    name, identity = _standing(parcel)
+    name, identity = entity_of(parcel.made)
     # What was applied to it would be more than it comes to: that is taken off first.
     too_much = parcel.applied > int(parcel.draft.get("total") or 0)
     if entity(parcel) != name or too_much:
@@ -43,7 +44,7 @@ def update(parcel: Parcel) -> Write | None:
 
 
 def void(parcel: Parcel) -> Write:
-    name, identity = _standing(parcel)
+    name, identity = entity_of(parcel.made)
     how = VOIDED.get(name, {"operation": "delete"})
     sparse = {"sparse": True} if name in VOIDED else {}
     return Write(f"{COMPANY}/{name.lower()}", {**_version(parcel, identity), **sparse}, params=how)
@@ -51,12 +52,6 @@ def void(parcel: Parcel) -> Write:
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _standing(parcel: Parcel) -> tuple[str, str]:
-    """(entity, its id) of what stands there."""
-    name, _, identity = (parcel.made.id if parcel.made else "").partition(":")
-    return name, identity
 
 
 def _version(parcel: Parcel, identity: str) -> dict[str, str]:
@@ -78,7 +73,7 @@ def _made(name: str, record: Mapping[str, Any]) -> Made:
 def find(parcel: Parcel) -> Read:
     """What stands is read by its id, since lists may show an old version; else by our reference."""
     if parcel.made is not None and parcel.made.id:
-        name, identity = _standing(parcel)
+        name, identity = entity_of(parcel.made)
         return Read(f"{COMPANY}/{name.lower()}/{identity}")
     return ask([parcel])
 

@@ -7,6 +7,7 @@ import datetime as dt
 import gc
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from integrations.sandbox import bookkeeper
@@ -29,8 +30,11 @@ class Command(BaseCommand):
         business = simulate(options["seed"], orders=options["orders"], end=options["end"])
         gc.freeze()  # the business never changes: no collection need ever look at it again
         gc.set_threshold(200_000, 20, 50)  # answers are many small objects without cycles
-        with SandboxServer(business, port=options["port"]) as server:
-            bookkeeper.work(business, quickbooks.company(server.state).books, "post")
+        memory = settings.VAR_DIR / "sandbox"
+        with SandboxServer(business, port=options["port"], memory=memory) as server:
+            books = quickbooks.company(server.state).books
+            if not books.standing():
+                bookkeeper.work(business, books, "post")
             self.stdout.write(f"{business.name} on {server.address}, clock at {business.end}")
             for entry in registrations(server.address):
                 self.stdout.write(f"  {entry['label']}: {entry['base_url']} {entry['secrets']}")

@@ -13,7 +13,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from integrations.sandbox.events import Business
-from integrations.sandbox.quickbooks_books import DOCUMENTS, ENTITIES, Books, Fault, opened
+from integrations.sandbox.quickbooks_books import (
+    DOCUMENTS,
+    ENTITIES,
+    PEOPLE,
+    SETTLING,
+    Books,
+    Fault,
+    opened,
+)
 from integrations.sandbox.quickbooks_query import query
 from integrations.sandbox.web import Request, Response, State, System, json_response
 
@@ -23,6 +31,7 @@ CLIENT_ID, CLIENT_SECRET = "quickbooks_sandbox", "quickbooks_sandbox_secret"
 LIMITS = (10, 500, 40)
 TOKEN_SECONDS = 3600
 BATCH_SIZE = 30
+KEPT = (*PEOPLE, *(name for name in DOCUMENTS if name not in SETTLING), *SETTLING)
 NAMES = {name.lower(): name for name in ENTITIES}
 
 
@@ -218,6 +227,26 @@ def holds(state: State) -> list[str]:
 
 _OURS = re.compile(r"\((LH-[\w-]+)\)")
 
+
+# ── started again ───────────────────────────────────────────────────────────────────────────────────
+
+
+def remember(state: State) -> dict[str, Any]:
+    here = company(state)
+    rows = {name: list(here.books.rows[name].values()) for name in ("Account", *KEPT)}
+    return {"refresh": here.refresh, "last": here.books.last, "rows": rows}
+
+
+def recall(state: State, kept: dict[str, Any]) -> None:
+    """Access tokens are renewed; documents come before what settles them."""
+    here = company(state)
+    here.refresh, here.books.last = kept["refresh"], kept["last"]
+    here.books.rows["Account"] = {row["Id"]: row for row in kept["rows"]["Account"]}
+    for name in KEPT:
+        for record in kept["rows"].get(name, ()):
+            here.books.hold(name, record)
+
+
 system = System(
     key="quickbooks",
     label="QuickBooks Online (sandbox)",
@@ -227,4 +256,6 @@ system = System(
     respond=respond,
     by_hand=True,
     holds=holds,
+    remember=remember,
+    recall=recall,
 )

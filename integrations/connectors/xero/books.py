@@ -1,0 +1,126 @@
+"""Pure: what stands in Xero, one of its documents in plain terms with the journal it makes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from integrations.connectors.xero.forms import CREDITORS, DEBTORS, IDS
+from integrations.records import dig
+from integrations.standing import At, Standing, our_reference
+
+API = "/api.xro/2.0"
+GONE = ("VOIDED", "DELETED")
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_DATE = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/")
+NUMBERS: Mapping[str, str] = {"Invoice": "InvoiceNumber", "CreditNote": "CreditNoteNumber"}
+
+
+def standing(endpoint: str, record: Mapping[str, Any]) -> Standing:
+    """One of their documents in plain terms, with the journal it makes."""
+    name = "Overpayment" if str(record.get("Type")).endswith("OVERPAYMENT") else endpoint[:-1]
+    number = str(record.get(NUMBERS.get(name, "Reference")) or "")
+    note = str(record.get("Narration") or "") or " | ".join(
+        str(line.get("Description") or "") for line in record.get("LineItems") or ()
+    )
+    lines = tuple(READERS[endpoint](record))
+    return Standing(
+        id=f"{name}:{record.get(IDS[name]) or ''}",
+        kind=name,
+        version=str(record.get("UpdatedDateUTC") or ""),
+        state="void" if record.get("Status") in GONE else "standing",
+        number=number,
+        reference=our_reference(number or note.partition(":")[0], note),
+        day=day_of(record.get("DateString") or record.get("Date")),
+        currency=str(record.get("CurrencyCode") or ""),
+        amount=_sum(line for line in lines if line.amount > 0),
+        contact=str(dig(dict(record), "Contact.ContactID") or ""),
+        contact_name=str(dig(dict(record), "Contact.Name") or ""),
+        note=note,
+        lines=lines,
+    )
+
+
+def day_of(text: Any) -> dt.date | None:
+    """`/Date(1552326816230+0000)/` or `2019-03-11T00:00:00`."""
+    match = _DATE.fullmatch(text) if isinstance(text, str) else None
+    if match:
+        return (EPOCH + dt.timedelta(milliseconds=int(match[1]))).date()
+    try:
+        return dt.date.fromisoformat(text[:10]) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _amount(value: Any) -> Decimal:
+    return Decimal(str(value or 0))
+
+
+def _sum(lines: Iterable[At]) -> Decimal:
+    return sum((line.amount for line in lines), Decimal(0))
+
+
+def _account(record: Any, path: str) -> str:
+    found = dig(record, path) or {}
+    return f"account:{found.get('Code') or found.get('AccountID') or ''}"
+
+
+def _items(record: Mapping[str, Any], sign: int) -> Iterator[At]:
+    for line in record.get("LineItems") or ():
+        amount = line.get("LineAmount")
+        if amount is None:
+            amount = _amount(line.get("Quantity") or 1) * _amount(line.get("UnitAmount"))
+        at = f"account:{line.get('AccountCode') or line.get('AccountID') or ''}"
+        yield At(at, sign * _amount(amount), str(line.get("Description") or ""))
+
+
+def _owing(record: Mapping[str, Any]) -> Iterator[At]:
+    """Invoices, bills and their credit notes."""
+    kind = str(record.get("Type") or "")
+    sign = 1 if kind in ("ACCREC", "ACCPAYCREDIT") else -1
+    lines = list(_items(record, -sign))
+    yield At(
+        f"type:{DEBTORS if kind.startswith('ACCREC') else CREDITORS}",
+        -_sum(lines),
+    )
+    yield from lines
+
+
+def _bank(record: Mapping[str, Any]) -> Iterator[At]:
+    sign = 1 if str(record.get("Type") or "").startswith("RECEIVE") else -1
+    lines = list(_items(record, -sign))
+    yield At(_account(record, "BankAccount"), -_sum(lines))
+    yield from lines
+
+
+def _payment(record: Mapping[str, Any]) -> Iterator[At]:
+    kind = dig(dict(record), "Invoice.Type") or record.get("PaymentType") or ""
+    received = not str(kind).startswith("ACCPAY")
+    amount = _amount(record.get("Amount")) * (1 if received else -1)
+    yield At(_account(record, "Account"), amount)
+    yield At(f"type:{DEBTORS if received else CREDITORS}", -amount)
+
+
+def _transfer(record: Mapping[str, Any]) -> Iterator[At]:
+    amount = _amount(record.get("Amount"))
+    yield At(_account(record, "ToBankAccount"), amount)
+    yield At(_account(record, "FromBankAccount"), -amount)
+
+
+def _journal(record: Mapping[str, Any]) -> Iterator[At]:
+    for line in record.get("JournalLines") or ():
+        at = f"account:{line.get('AccountCode') or line.get('AccountID') or ''}"
+        yield At(at, _amount(line.get("LineAmount")), str(line.get("Description") or ""))
+
+
+READERS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[At]]] = {
+    "Invoices": _owing,
+    "CreditNotes": _owing,
+    "Payments": _payment,
+    "BankTransactions": _bank,
+    "BankTransfers": _transfer,
+    "ManualJournals": _journal,
+}

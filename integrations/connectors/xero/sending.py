@@ -1,0 +1,199 @@
+"""Pure: how documents and contacts are sent to Xero, looked for, changed and taken back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from integrations.bookkeeping import LABELS, entity_of
+from integrations.connectors.xero.books import API, GONE, NUMBERS, READERS, standing
+from integrations.connectors.xero.faults import messages_of, words
+from integrations.connectors.xero.forms import ENDPOINTS, IDS, body, form
+from integrations.destination import Batch, Made, Parcel, Refused, Takes, Write
+from integrations.spec import Read
+
+LONGEST_NAME = 255
+NEAR = dt.timedelta(days=31)
+# What can be changed there; the others are taken back and made again.
+CHANGED = ("Invoice", "CreditNote", "BankTransaction", "ManualJournal")
+
+
+# ── documents ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def create(parcel: Parcel) -> Write:
+    name = form(parcel)
+    path, fields = f"{API}/{ENDPOINTS[name]}", {ENDPOINTS[name]: [body(parcel, name)]}
+    # Transfers cannot be refused one by one.
+    return Write(path, fields, method="PUT", alone=name == "BankTransfer")
+
+
+def update(parcel: Parcel) -> Write | None:
+    """None where it has to become something else, or cannot be changed once something was paid of it."""
+    name, identity = entity_of(parcel.made)
+    if name not in CHANGED or parcel.applied or form(parcel) != name:
+        return None
+    return _change(name, identity, body(parcel, name))
+
+
+def void(parcel: Parcel) -> Write:
+    name, identity = entity_of(parcel.made)
+    if name in ("Payment", "BankTransfer"):
+        return Write(f"{API}/{ENDPOINTS[name]}/{identity}", {"Status": "DELETED"})
+    narration = {"Narration": f"{parcel.reference}: taken back"} if name == "ManualJournal" else {}
+    status = "DELETED" if ENDPOINTS[name] == "BankTransactions" else "VOIDED"
+    return _change(name, identity, {**narration, "Status": status})
+
+
+def _change(name: str, identity: str, fields: Mapping[str, Any]) -> Write:
+    return Write(f"{API}/{ENDPOINTS[name]}/{identity}", {ENDPOINTS[name]: [{IDS[name]: identity, **fields}]})
+
+
+def made(answer: Any) -> Made:
+    """Of an answer to one writing request, or of one element of many."""
+    endpoint = next(name for name in answer if name in READERS)
+    return _made(endpoint, answer[endpoint][0])
+
+
+def _made(endpoint: str, record: Mapping[str, Any]) -> Made:
+    stands = standing(endpoint, record)
+    return Made(stands.id, stands.version, stands.number, stands)
+
+
+def find(parcel: Parcel) -> Read | tuple[Read, ...]:
+    """What stands is read by its id; else our reference is looked for wherever a document of the kind may
+    have gone."""
+    name, identity = entity_of(parcel.made)
+    if identity:
+        return Read(f"{API}/{ENDPOINTS[name]}/{identity}")
+    return tuple(_look(each, parcel) for each in _MAY_BE.get(str(parcel.draft["kind"]), _ANY))
+
+
+def _look(name: str, parcel: Parcel) -> Read:
+    where, given = f'{NUMBERS.get(name, "Reference")}=="{parcel.reference}"', {}
+    if name == "Invoice":
+        return Read(f"{API}/Invoices", {"InvoiceNumbers": parcel.reference})
+    if name == "ManualJournal":
+        where = f'Narration.StartsWith("{parcel.reference}:")'
+    if name == "Overpayment":
+        first, last = parcel.draft["date"] - NEAR, parcel.draft["date"] + NEAR
+        where = f'Type.EndsWith("OVERPAYMENT") AND Date>={_moment(first)} AND Date<={_moment(last)}'
+        given = {"page": "1", "pageSize": "1000"}
+    return Read(f"{API}/{ENDPOINTS[name]}", {"where": where, **given})
+
+
+def _moment(day: dt.date) -> str:
+    return f"DateTime({day.year}, {day.month:02}, {day.day:02})"
+
+
+_SALE = ("Invoice", "BankTransaction", "ManualJournal", "CreditNote")
+_PAID = ("Payment", "BankTransaction", "Overpayment", "CreditNote", "Invoice", "ManualJournal")
+_ANY = (*_SALE, "Payment", "Overpayment", "BankTransfer")
+_MAY_BE: Mapping[str, tuple[str, ...]] = {
+    "invoice": _SALE,
+    "bill": _SALE,
+    "credit_note": _SALE,
+    "payment": _PAID,
+    "bill_payment": _PAID,
+    "fee": ("BankTransaction", "ManualJournal"),
+    "dispute": ("BankTransaction", "ManualJournal"),
+    "payout": ("BankTransfer", "BankTransaction", "ManualJournal"),
+}
+
+
+def found(answer: Any, parcel: Parcel) -> Made | None:
+    """Ours among what was found, unless it was taken back."""
+    for endpoint in READERS:
+        for record in answer.get(endpoint) or ():
+            one = _made(endpoint, record)
+            if record.get("Status") not in GONE and _is_ours(one, parcel):
+                return one
+    return None
+
+
+def _is_ours(one: Made, parcel: Parcel) -> bool:
+    if parcel.made is not None and parcel.made.id:
+        return one.id == parcel.made.id
+    return one.stands is not None and one.stands.reference == parcel.reference
+
+
+TAKES = tuple(
+    Takes(
+        kind=kind,
+        label=label,
+        create=create,
+        made=made,
+        find=find,
+        found=found,
+        update=update,
+        void=void,
+        needs_contact=True,
+    )
+    for kind, label in LABELS.items()
+)
+
+
+# ── several at once ─────────────────────────────────────────────────────────────────────────────────
+
+
+def join(pairs: list[tuple[str, Write]]) -> Write:
+    """All to the same address; each is known in the answer by our reference, which it carries."""
+    path = pairs[0][1].path
+    endpoint = path.rpartition("/")[2]
+    rows = [dict(write.body)[endpoint][0] for _, write in pairs]
+    return Write(path, {endpoint: rows}, method="PUT", params={"summarizeErrors": "false"})
+
+
+def split(answer: Any) -> dict[str, Any]:
+    endpoint = next(name for name in answer if name in READERS)
+    found: dict[str, Any] = {}
+    for record in answer[endpoint]:
+        wrong = messages_of([record])
+        refused = wrong or record.get("StatusAttributeString") == "ERROR" or record.get("HasErrors")
+        mark = standing(endpoint, record).reference
+        found[mark] = Refused(words(wrong or ["It was refused"])) if refused else {endpoint: [record]}
+    return found
+
+
+BATCH = Batch(size=50, join=join, split=split, alike=True)
+
+
+# ── contacts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def display_name(name: str) -> str:
+    """As Xero takes it: on one line."""
+    return " ".join(name.split())[:LONGEST_NAME].rstrip() or "Nobody"
+
+
+def _name(parcel: Parcel) -> str:
+    return display_name(parcel.party.name if parcel.party else "")
+
+
+def create_contact(parcel: Parcel) -> Write:
+    email = parcel.party.email if parcel.party else ""
+    address = {"EmailAddress": email} if email and len(email) <= LONGEST_NAME else {}
+    return Write(f"{API}/Contacts", {"Contacts": [{"Name": _name(parcel), **address}]}, method="PUT")
+
+
+def find_contact(parcel: Parcel) -> Read:
+    """By a search that does not mind capitals: names are unique without them."""
+    asked = {"searchTerm": _name(parcel), "page": "1", "pageSize": "1000"}
+    return Read(f"{API}/Contacts", asked)
+
+
+def found_contact(answer: Any, parcel: Parcel) -> Made | None:
+    rows = [row for row in answer.get("Contacts") or () if row.get("ContactStatus") != "ARCHIVED"]
+    same = [row for row in rows if str(row.get("Name")).casefold() == _name(parcel).casefold()]
+    return Made(str(same[0]["ContactID"])) if same else None
+
+
+CONTACT = Takes(
+    kind="contact",
+    label="Contact",
+    create=create_contact,
+    made=lambda answer: Made(str(answer["Contacts"][0]["ContactID"])),
+    find=find_contact,
+    found=found_contact,
+)
