@@ -58,6 +58,7 @@ def test_every_system_answers_below_its_prefix(client: requests.Session, server:
         "quickbooks",
         "shopify",
         "stripe",
+        "xero",
     ]
     assert [entry["base_url"] for entry in registrations(server.address)] == [
         f"{server.address}/{key}" for key in SYSTEMS
