@@ -157,7 +157,8 @@ class Reader:
             answered, size = self._list(stream, read, state)
         except Moved:
             # What was read so far stays; the list is read again from the mark the sync began with.
-            again = first_state(stream, state["cursor"]) | {"page": state["page"] + 1, "guard": list(Guard())}
+            page = {"page": state["page"] + 1, "guard": list(Guard()), "again": True}
+            again = first_state(stream, state["cursor"]) | page
             return Page([], _counted(stream, again), state["cursor"])
         except TooMany:
             return Page([], _halved(stream, state), state["cursor"])

@@ -238,9 +238,11 @@ class Window:
 class Bookmark:
     """A list of changes with a mark of its own, read with paging.MarkedPages; the next sync begins at the
     mark at the path `next` of the last answer. Where the data moved while we paged (answers.Moved) the sync
-    begins again at the mark it began with."""
+    begins again at the mark it began with; `vanished` says of a record that was told before and is not told
+    again what the list would say of one that it takes back."""
 
     next: str
+    vanished: Callable[[Record], Record] | None = None
 
 
 @dataclass(frozen=True, slots=True)

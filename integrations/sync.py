@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import alerts, asking, file_pages, normalize, raw, registry, webhooks
+from integrations import alerts, asking, file_pages, normalize, raw, registry, vanished, webhooks
 from integrations.client import Client
 from integrations.connection import Calls, connect
 from integrations.models import Integration, RawRecord, Stream, SyncRun
@@ -228,7 +228,8 @@ def _write_page(piece: Slice, page: Page, calls: Calls, *, origin: str = "") -> 
         _hold(run)
         _check_mapping(stream)
         call = calls.save()
-        arrived = raw.store(stream, piece.normalizer.spec, page.records, run=run, call=call, origin=origin)
+        records = [*page.records, *vanished.taken_back(run, piece.normalizer.spec, page)]
+        arrived = raw.store(stream, piece.normalizer.spec, records, run=run, call=call, origin=origin)
         outcome = normalize.normalize(piece.normalizer, arrived.rows, run=run)
         webhooks.touch(stream, arrived.rows)
         run.pages += 1

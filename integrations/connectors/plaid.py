@@ -114,7 +114,7 @@ TRANSACTIONS = Stream(
         body="json",
         bucket="transactions",
     ),
-    incremental=Bookmark("next_cursor"),
+    incremental=Bookmark("next_cursor", vanished=lambda record: {**record, "_list": "removed"}),
     shape=transaction,
     outputs=(
         Output(

@@ -375,6 +375,56 @@ def test_lines_that_move_while_they_are_read_are_read_again(
     assert StatementLine.objects.filter(COUNTS).count() == len(expected)
 
 
+def shown(server: SandboxServer) -> list[Any]:
+    """What the list of the checking account tells from its beginning on."""
+    return news(tuple(one for one in changes(server.business, CHECKING) if one.at <= server.state.clock))
+
+
+def pending_there(server: SandboxServer) -> set[str]:
+    return {one.shown.id for one in shown(server) if one.shown.pending}
+
+
+def pending_here() -> set[str]:
+    rows = StatementLine.objects.filter(pending=True, exclusion__isnull=True)
+    return set(rows.values_list("identity", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("ended", ["by moving data", "by an error"])
+def test_a_pending_line_that_vanishes_while_the_list_begins_again_is_taken_back(
+    organization: Organization,
+    server: SandboxServer,
+    loopback: None,
+    monkeypatch: pytest.MonkeyPatch,
+    ended: str,
+) -> None:
+    """It was told, was booked under another name, and the list from its first mark on knows nothing of it:
+    whether the same sync reads it again or the next one does."""
+    server.state.move(server.business.clock - 4 * DAY)
+    integration = feed(organization, server, CHECKING)
+    answered = plaid._HANDLERS["/transactions/sync"]
+    asked: list[Any] = []
+    most = len(shown(server)) - 1
+
+    def breaking(business: Business, state: State, body: dict[str, Any]) -> dict[str, Any]:
+        asked.append(body.get("cursor"))
+        if len(asked) != 2:
+            return answered(business, state, {**body, "count": most if len(asked) == 1 else 1000})
+        state.move(state.clock + 4 * DAY)
+        if ended == "by an error":
+            raise plaid.ApiError("INVALID_INPUT", "INVALID_FIELD", "not now")
+        return answered(business, state, body)
+
+    monkeypatch.setitem(plaid._HANDLERS, "/transactions/sync", breaking)
+    read_again(integration)
+    read_again(integration)
+    assert asked.count(None) == 2
+    assert pending_here() == pending_there(server)
+    assert LineExclusion.objects.filter(reason="withdrawn", line__pending=True).exists()
+    booked = StatementLine.objects.filter(COUNTS).count()
+    assert booked == sum(not one.shown.pending for one in shown(server))
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_message_makes_the_lines_due(
     organization: Organization, server: SandboxServer, loopback: None
