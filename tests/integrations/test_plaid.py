@@ -384,43 +384,64 @@ def pending_there(server: SandboxServer) -> set[str]:
     return {one.shown.id for one in shown(server) if one.shown.pending}
 
 
+def move_before_a_loss(server: SandboxServer) -> set[str]:
+    """To a moment at which lines are pending that four days later are booked without saying which they were;
+    gives those."""
+    for clock in range(server.business.clock - 4 * DAY, 0, -DAY // 2):
+        server.state.move(clock)
+        before = pending_there(server)
+        server.state.move(clock + 4 * DAY)
+        named = {one.shown.pending_id for one in shown(server)}
+        lost = before - pending_there(server) - named
+        server.state.move(clock)
+        if lost:
+            return lost
+    raise AssertionError("no line is ever lost")
+
+
 def pending_here() -> set[str]:
     rows = StatementLine.objects.filter(pending=True, exclusion__isnull=True)
     return set(rows.values_list("identity", flat=True))
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("ended", ["by moving data", "by an error"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ("TRANSACTIONS_ERROR", "TRANSACTIONS_SYNC_MUTATION_DURING_PAGINATION", "moved"),
+        ("INVALID_INPUT", "INVALID_FIELD", "not now"),
+    ],
+    ids=["in the same sync", "in the next one"],
+)
 def test_a_pending_line_that_vanishes_while_the_list_begins_again_is_taken_back(
     organization: Organization,
     server: SandboxServer,
     loopback: None,
     monkeypatch: pytest.MonkeyPatch,
-    ended: str,
+    error: tuple[str, str, str],
 ) -> None:
     """It was told, was booked under another name, and the list from its first mark on knows nothing of it:
     whether the same sync reads it again or the next one does."""
-    server.state.move(server.business.clock - 4 * DAY)
+    lost = move_before_a_loss(server)
     integration = feed(organization, server, CHECKING)
     answered = plaid._HANDLERS["/transactions/sync"]
     asked: list[Any] = []
-    most = len(shown(server)) - 1
 
     def breaking(business: Business, state: State, body: dict[str, Any]) -> dict[str, Any]:
+        """All of it in the first page, then no second one."""
         asked.append(body.get("cursor"))
-        if len(asked) != 2:
-            return answered(business, state, {**body, "count": most if len(asked) == 1 else 1000})
-        state.move(state.clock + 4 * DAY)
-        if ended == "by an error":
-            raise plaid.ApiError("INVALID_INPUT", "INVALID_FIELD", "not now")
-        return answered(business, state, body)
+        if len(asked) == 2:
+            state.move(state.clock + 4 * DAY)
+            raise plaid.ApiError(*error)
+        return answered(business, state, {**body, "count": 1000}) | {"has_more": len(asked) == 1}
 
     monkeypatch.setitem(plaid._HANDLERS, "/transactions/sync", breaking)
     read_again(integration)
     read_again(integration)
     assert asked.count(None) == 2
     assert pending_here() == pending_there(server)
-    assert LineExclusion.objects.filter(reason="withdrawn", line__pending=True).exists()
+    withdrawn = LineExclusion.objects.filter(reason="withdrawn").values_list("line__identity", flat=True)
+    assert set(withdrawn) == lost
     booked = StatementLine.objects.filter(COUNTS).count()
     assert booked == sum(not one.shown.pending for one in shown(server))
 
