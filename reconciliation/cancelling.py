@@ -29,7 +29,7 @@ def _proposal(pair: Offsetting) -> Proposal:
 
 def open_pairs(account: Account) -> QuerySet[Match]:
     rows = Match.objects.filter(account=account, state=Match.State.PROPOSED, method=Match.Method.ENGINE)
-    return rows.exclude(OF_LINES)
+    return rows.filter(line__isnull=True).exclude(OF_LINES)
 
 
 def cancel(amounts: Sequence[int]) -> bool:
