@@ -37,9 +37,11 @@ class Choice(NamedTuple):
 
 
 def given(integration: Integration, auth: OAuth2, came_back: Mapping[str, str]) -> None:
-    """A person agreed: keep what the way back said, and until when the consent holds."""
+    """A person agreed: keep what the way back said, and until when the consent holds. What was handed to a
+    person before is not asked with any more."""
     told = {setting: came_back[name][:200] for name, setting in auth.captures.items() if came_back.get(name)}
     integration.settings = {**integration.settings, **told}
+    integration.secrets.filter(name=auth.given).delete()
     integration.consented_at = timezone.now()
     integration.consent_until = consent_until(auth, integration.consented_at, integration.consented_at)
     integration.save(update_fields=["settings", "consented_at", "consent_until"])

@@ -17,7 +17,14 @@ from integrations.sandbox.systems import quickbooks
 from integrations.sandbox.web import Hook, Request, Response, State, json_response
 
 HOOK_SECONDS = 5.0
-SETTINGS = ("shopify_bucket", "shopify_linear_cost", "quickbooks_limits", "hubspot_limits", "xero_limits")
+SETTINGS = (
+    "shopify_bucket",
+    "shopify_linear_cost",
+    "quickbooks_limits",
+    "hubspot_limits",
+    "xero_limits",
+    "amazon_pace",
+)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

@@ -262,6 +262,7 @@ KINDS: dict[str, Kind] = {
             "Fee",
             (
                 _id(),
+                NUMBER,
                 DATE,
                 OCCURRED,
                 CURRENCY,

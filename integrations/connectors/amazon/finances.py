@@ -56,6 +56,7 @@ KEPT_FOR = {
     "reimbursement": "reimbursement",
     "withheld": "marketplace_tax",
 }
+NAMES = {"fee": "fees", "advertising": "advertising", "reimbursement": "reimbursement", "withheld": "tax"}
 ELSEWHERE = {"reserve", "transfer"}
 WORDS = {"charge": "charges", "shipping": "shipping", "withheld": "tax on one side only"}
 STATUSES = {"RELEASED": True, "DEFERRED_RELEASED": True, "DEFERRED": False}
@@ -89,7 +90,12 @@ def shape_transaction(row: Record) -> Record:
         "order": order,
         "currency": dig(row, "totalAmount.currencyCode"),
         "kept": [
-            {"id": money and f"{money}:{name}", "for": name, "amount": f"{-value:f}"}
+            {
+                "id": money and f"{money}:{name}",
+                "number": f"{order}, {NAMES.get(name, kind)}" if order else row.get("description"),
+                "for": name,
+                "amount": f"{-value:f}",
+            }
             for name, value in kept.items()
             if moved
         ],
@@ -203,6 +209,7 @@ KEPT = Output(
     each="kept[]",
     rules=(
         rule("fee.external_id", "id"),
+        rule("fee.number", "number"),
         rule("fee.date", "^postedDate", "iso_date"),
         rule("fee.occurred_at", "^postedDate", "iso_instant"),
         rule("fee.currency", "^currency"),

@@ -186,6 +186,7 @@ RESERVE = Output(
     each="reserves[]",
     rules=(
         rule("fee.external_id", "id"),
+        rule("fee.number", "text"),
         rule("fee.date", "at", "iso_date"),
         rule("fee.occurred_at", "at", "iso_instant"),
         rule("fee.currency", "^currency"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,8 +15,10 @@ import pytest
 from django.db.models import Sum
 from pytest_django import Settings
 
-from integrations import oauth
+from integrations import consent, oauth, register
+from integrations.calls import CallRecord
 from integrations.client import Client
+from integrations.connection import TokenRow
 from integrations.connectors import CONNECTORS
 from integrations.models import Quarantine, SyncRun
 from integrations.oauth import MemoryTokenStore, Token
@@ -27,6 +30,7 @@ from integrations.sandbox.events import DAY, Business, day, instant
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems.amazon import REFRESH, respond, system
 from integrations.sandbox.web import Request, State
+from integrations.views.wizard import waits_for_consent
 from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import ConfigError, TransientError
 from ledgerhub.ledger import clearing, queries
@@ -141,8 +145,8 @@ def test_the_consent_is_given_at_the_sandbox(server: SandboxServer, business: Bu
 
 
 def test_pages_of_each_list(server: SandboxServer, business: Business) -> None:
-    clock, amazon = business.clock, business.amazon
-    with talking(server) as client:
+    clock, amazon, calls = business.clock, business.amazon, list[CallRecord]()
+    with talking(server, record_call=calls.append) as client:
         pages = {stream.key: list(client.pages(stream)) for stream in AMAZON.streams}
     read = {key: [row for page in found for row in page.records] for key, found in pages.items()}
     orders = Counter(row["orderId"] for row in read["orders"])
@@ -153,8 +157,13 @@ def test_pages_of_each_list(server: SandboxServer, business: Business) -> None:
     assert [AMAZON.stream("settlements").identity(row) for row in read["settlements"]] == known
     assert len(pages["settlements"]) == len(known) >= 4
     assert len([page for page in pages["finances"] if page.records]) > 1
-    # The signed address of a table is nowhere kept.
+    # The signed address of a table is nowhere kept, and what proves it hidden.
     assert "X-Amz-Signature" not in repr(read)
+    assert {text[:10] for text in re.findall("X-Amz-Signature=(.*?)[\"' ]", repr(calls))} <= {
+        "[hidden]", "%5Bhidden%"
+    }  # fmt: skip
+    assert "X-Amz-Signature" in repr(calls)
+    assert not any(secret in repr(calls) for secret in (*system.secrets.values(), "Atza|"))
 
 
 def test_what_is_listed_late_and_what_is_released_is_read_again(business: Business) -> None:
@@ -283,6 +292,22 @@ def test_a_settlement_that_crosses_a_month_is_booked_in_both(business: Business)
         months[posting.date.month] += posting.base_amount
     assert sorted(months) == sorted({month_end.month, month_end.month % 12 + 1})
     assert sum(months.values()) == settled.amount
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("loopback")
+def test_a_consent_takes_the_place_of_the_refresh_token_that_was_typed_in(server: SandboxServer) -> None:
+    integration = connect(found(), server, "amazon")
+    assert not waits_for_consent(integration)
+    consent.given(integration, AMAZON.auth, {"selling_partner_id": "A3HARBOR"})  # type: ignore[arg-type]
+    assert waits_for_consent(integration)
+    TokenRow(integration).store(Token("Atza|revoked", REFRESH))
+    assert not waits_for_consent(integration)
+    assert register.test_connection(integration) == (True, "Connected: sells on Amazon.com.")
+    integration.refresh_from_db()
+    assert integration.settings["seller"] == "A3HARBOR"
+    assert integration.consent_until is not None
+    assert sorted(integration.secrets.values_list("name", flat=True)) == ["client_secret", "oauth_token"]
 
 
 def keys(settled: Settlement) -> set[str]:
