@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +11,22 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
-from integrations.models import ApiCall, Integration, Quarantine, RawRecord, Stream, SyncRun, Upload
+from integrations.models import (
+    ApiCall,
+    Comparison,
+    Counterpart,
+    CounterpartLine,
+    Delivery,
+    Difference,
+    Integration,
+    Listed,
+    NameMap,
+    Quarantine,
+    RawRecord,
+    Stream,
+    SyncRun,
+    Upload,
+)
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.ledger.models import Account, Contact, Document, Entry, StatementLine
 from reconciliation import backtest
@@ -146,6 +163,50 @@ def _event(organization: Organization) -> list[int | str]:
     return [AuditEvent.objects.filter(organization=organization).latest("pk").pk]
 
 
+def _compared(organization: Organization) -> list[int | str]:
+    """The demo's QuickBooks with names chosen, after a comparison that found something of each kind."""
+    quick = Integration.objects.get(organization=organization, connector="quickbooks")
+    if Comparison.objects.filter(integration=quick).exists():
+        return [quick.pk]
+    for code, name in (("1000", "Checking account"), ("4000", "Sales"), ("6400", "Rent or lease")):
+        Listed.objects.create(integration=quick, what="account", external_id=code, name=name, code=code)
+    for code in ("1000", "4000"):
+        NameMap.objects.create(integration=quick, what="account", ours=code, theirs=code)
+    bill = Counterpart.objects.create(
+        integration=quick, external_id="Bill:101", kind="Bill", number="RENT-2026-10", ours=False,
+        day=dt.date(2026, 10, 1), currency="USD", amount=180000, contact="Pier 9 Properties", fingerprint="x",
+    )  # fmt: skip
+    for at, amount in (("account:6400", 180000), ("account:1000", -180000)):
+        CounterpartLine.objects.create(counterpart=bill, at=at, amount=amount)
+    document = Document.objects.filter(organization=organization, kind="invoice").latest("pk")
+    sent = Delivery.objects.create(
+        integration=quick, document=document, kind="invoice", reference=f"LH-{document.pk}-1",
+        key=uuid.uuid4(), state="failed", external_id="SalesReceipt:7", held_version="2",
+        error="Somebody changed it over there since we delivered it: it says 118.50 USD.",
+    )  # fmt: skip
+    Comparison.objects.create(
+        integration=quick,
+        state="done",
+        checked=3,
+        missing=1,
+        changed=1,
+        foreign=1,
+        finished_at=timezone.now(),
+    )
+    for kind, what in (
+        ("missing", f"{document} ({sent.reference}) was deleted in QuickBooks Online by Dana Reed."),
+        (
+            "changed",
+            "QuickBooks Online says 118.50 USD, delivered 108.50 USD; 4000 Sales: -118.50 USD there.",
+        ),
+        ("foreign", "Bill RENT-2026-10 of 2026-10-01, Pier 9 Properties: 1,800.00 USD. Posted there."),
+    ):
+        row = Difference(integration=quick, kind=kind, what=what, external_id=f"{kind}:1")
+        row.document, row.delivery = (None, None) if kind == "foreign" else (document, sent)
+        row.save()
+    return [quick.pk]
+
+
 def _nothing(organization: Organization) -> list[int | str]:
     return []
 
@@ -195,6 +256,11 @@ PAGES: dict[str, Find] = {
     "integrations:records": _nothing,
     "integrations:record": _record,
     "integrations:alerts": _nothing,
+    "integrations:comparison": _compared,
+    "integrations:totals": _compared,
+    "integrations:totals_account": _compared,
+    "integrations:names": _compared,
+    "integrations:deliveries": _compared,
     "integrations:mappings": _nothing,
     "integrations:mapping": _orders,
     "integrations:mapping_draft": _orders,
@@ -223,11 +289,17 @@ PAGES: dict[str, Find] = {
 }
 
 
+ASKED = {
+    "search": "?q=coffee",
+    "integrations:totals_account": "?account=1000&month=2026-10-01&currency=USD",
+}
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page(visit: Callable[..., Page], harbor: Organization, owner: User, name: str) -> None:
     page = visit(owner)
     address = reverse(name, args=[harbor.slug, *PAGES[name](harbor)])
-    answer = page.goto(f"{address}?q=coffee" if name == "search" else address)
+    answer = page.goto(f"{address}{ASKED.get(name, '')}")
     assert answer is not None
     assert answer.status == 200
     assert faults(page, name.replace(":", "-")) == []
