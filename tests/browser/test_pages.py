@@ -259,8 +259,6 @@ PAGES: dict[str, Find] = {
     "integrations:comparison": _compared,
     "integrations:totals": _compared,
     "integrations:totals_account": _compared,
-    "integrations:names": _compared,
-    "integrations:deliveries": _compared,
     "integrations:mappings": _nothing,
     "integrations:mapping": _orders,
     "integrations:mapping_draft": _orders,
