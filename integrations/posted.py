@@ -1,4 +1,4 @@
-"""Pure: what documents that people posted at a destination become here, from the plain shape all systems share.
+"""Pure: what documents that people posted at a destination become here, from one plain shape of all systems.
 
 The shape is that of `plain`: what stands there (standing.Standing) as JSON, with its journal.
 """
