@@ -100,7 +100,7 @@ class Parcel:
     `draft` is the document (money in minor units), `journal` what it posted; `contact` is the id over there
     of the document's party; `made` is what stands over there, None before the first delivery; `paid` says
     what became of an invoice, where the destination follows that. `links` are what it settles, `applied` is
-    what others were applied to it (minor units)."""
+    what others were applied to it (minor units); `base` is the currency our books are kept in."""
 
     reference: str
     draft: Mapping[str, Any]
@@ -113,6 +113,7 @@ class Parcel:
     paid: PaymentState | None = None
     links: tuple[Link, ...] = ()
     applied: int = 0
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def parcel(takes: Destination, delivery: Delivery, names: NamesThere) -> Parcel:
         paid=said.paid,
         links=said.links,
         applied=links.applied(takes, delivery),
+        base=delivery.integration.organization.base_currency,
     )
 
 

@@ -241,17 +241,24 @@ class Books:
         return {name: value for name, value in row.items() if value is not None}
 
     # ── what it all comes to ────────────────────────────────────────────────────────────────────
-    def balances(self) -> dict[str, Decimal]:
-        """Account code -> what stands on it, debits positive; those at nothing are left out."""
+    def balances(self, currency: str = "USD") -> dict[str, Decimal]:
+        """Account code -> what stands on it in that currency, debits positive; not those at nothing."""
         sums: dict[str, Decimal] = defaultdict(Decimal)
         by_system = {
             row["SystemAccount"]: code for code, row in self.accounts.items() if row["SystemAccount"]
         }
         for endpoint in DOCUMENTS:
             for row in self.standing(endpoint):
+                if self._currency(row) != currency:
+                    continue
                 for account, amount in _postings(endpoint, row):
                     sums[by_system.get(account, account)] += amount
         return {code: amount for code, amount in sums.items() if amount}
+
+    def _currency(self, row: Record) -> str:
+        """A payment has that of its invoice, journals and transfers that of the books."""
+        paid = self.rows["Invoices"].get((row.get("Invoice") or {}).get("InvoiceID", ""), {})
+        return str(row.get("CurrencyCode") or paid.get("CurrencyCode") or "USD")
 
     # ── its filters ─────────────────────────────────────────────────────────────────────────────
     def where(self, endpoint: str, text: str) -> list[Record]:

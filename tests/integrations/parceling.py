@@ -48,7 +48,9 @@ def parcel(
         for each in entry.lines
     ]  # fmt: skip
     party = Party("7", "Ann Lee", supplier=supplier)
-    return Parcel("LH-12-1", draft, tuple(lines), {}, names, party, "58", made, links=links, applied=applied)
+    return Parcel(
+        "LH-12-1", draft, tuple(lines), {}, names, party, "58", made, links=links, applied=applied, base="USD"
+    )
 
 
 def _role(role: str, code: str) -> str:

@@ -12,7 +12,7 @@ from integrations.connectors.xero import account, learn
 from integrations.connectors.xero.books import day_of, standing
 from integrations.connectors.xero.faults import understand
 from integrations.connectors.xero.sending import BATCH, display_name
-from integrations.destination import Link, Made, Named, Parcel, Refused, Write
+from integrations.destination import LeftOut, Link, Made, Named, Parcel, Refused, Write
 from integrations.spec import Learned, Said
 from ledgerhub.core.errors import RecordError
 from tests.integrations import parceling
@@ -247,6 +247,25 @@ def test_what_is_booked_in_two_months_or_currencies_is_said_in_words() -> None:
         sent(invoice(tenders=late))
     foreign = payment(total=1000, settlement_currency="EUR", settlement_total=900)
     with pytest.raises(RecordError, match="EUR and USD, and a document in Xero has one currency"):
+        sent(foreign)
+
+
+def test_what_came_back_is_taken_out_there_too() -> None:
+    """A payout that failed on the same day's month moves nothing: a transfer that stands is taken back."""
+    failed = payout(total=9700, status="failed", failed_date=DAY)
+    with pytest.raises(LeftOut, match="comes to nothing on every account"):
+        sent(failed)
+    takes = taker("xero", "payout")
+    assert takes.update is not None
+    assert takes.update(parcel(failed, made=Made("BankTransfer:7"))) is None
+    later = payout(total=9700, status="failed", failed_date=dt.date(2026, 4, 1))
+    with pytest.raises(RecordError, match="booked in two months"):
+        sent(later)
+
+
+def test_a_journal_in_another_currency_than_the_books_is_said_in_words() -> None:
+    foreign = {**journal(("6900", 700), ("4900", -700)), "currency": "EUR"}
+    with pytest.raises(RecordError, match="a manual journal in Xero is in USD"):
         sent(foreign)
 
 

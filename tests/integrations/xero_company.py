@@ -71,10 +71,12 @@ def connected(organization: Organization, address: str, given: Mapping[str, Any]
     """Connected with the tokens given, their lists read, names chosen, a shop's documents on their way."""
     install_chart(organization)
     # No bank account over there: PayPal's money moves by invoices, credit notes and journals.
-    Account.objects.create(
-        organization=organization, code="1102", name="PayPal clearing", type="asset", role="clearing",
+    Account.objects.get_or_create(
+        organization=organization,
+        role="clearing",
         qualifier="paypal",
-    )  # fmt: skip
+        defaults={"code": "1102", "name": "PayPal clearing", "type": "asset"},
+    )
     system = xero.system
     made = register.create(
         organization,

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from integrations.bookkeeping import currency, day, entity_of, priced, products, tie, title, words
-from integrations.destination import JournalLine, Link, Parcel
+from integrations.destination import JournalLine, LeftOut, Link, Parcel
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import from_minor
 
@@ -66,12 +66,20 @@ def sides(parcel: Parcel) -> Sides:
     return found
 
 
+def moves_nothing(parcel: Parcel) -> bool:
+    """What went and came back, such as a payout that failed."""
+    return not any(sides(parcel))
+
+
 # ── which form ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def form(parcel: Parcel) -> str:
     """The one that says what was posted. Raises RecordError, in words, where none does."""
     money, owed, rest = sides(parcel)
+    if moves_nothing(parcel):
+        day(parcel, "Xero")
+        raise LeftOut("It comes to nothing on every account there, so there is nothing to book.")
     if settled(parcel) is not None:
         return "Payment"
     if not money and not owed:
@@ -212,7 +220,12 @@ def _bank_transfer(parcel: Parcel) -> dict[str, Any]:
 
 
 def _manual_journal(parcel: Parcel) -> dict[str, Any]:
-    """Found by its narration, which begins with our reference."""
+    """Found by its narration, which begins with our reference. It has no currency but that of the books."""
+    if parcel.base and _currency(parcel) != parcel.base:
+        raise RecordError(
+            f"It is booked in {_currency(parcel)}, and a manual journal in Xero is in {parcel.base}. Book it "
+            "there by hand, then leave it out; or choose a bank account in that currency for the gateway."
+        )
     memo = parcel.draft.get("memo") or ""
     lines = [
         {

@@ -9,7 +9,7 @@ from typing import Any
 from integrations.bookkeeping import LABELS, entity_of
 from integrations.connectors.xero.books import API, GONE, NUMBERS, READERS, standing
 from integrations.connectors.xero.faults import messages_of, words
-from integrations.connectors.xero.forms import ENDPOINTS, IDS, body, form
+from integrations.connectors.xero.forms import ENDPOINTS, IDS, body, form, moves_nothing
 from integrations.destination import Batch, Made, Parcel, Refused, Takes, Write
 from integrations.spec import Read
 
@@ -32,7 +32,7 @@ def create(parcel: Parcel) -> Write:
 def update(parcel: Parcel) -> Write | None:
     """None where it has to become something else, or cannot be changed once something was paid of it."""
     name, identity = entity_of(parcel.made)
-    if name not in CHANGED or parcel.applied or form(parcel) != name:
+    if name not in CHANGED or parcel.applied or moves_nothing(parcel) or form(parcel) != name:
         return None
     return _change(name, identity, body(parcel, name))
 

@@ -248,7 +248,7 @@ def holds(state: State) -> list[str]:
 
 
 _SAID = ("InvoiceNumber", "CreditNoteNumber", "Reference", "Narration", "LineItems")
-_OURS = re.compile(r"LH-\d+-\d+")
+_OURS = re.compile(r"LH-[\w-]+")
 
 
 # ── started again ───────────────────────────────────────────────────────────────────────────────────
