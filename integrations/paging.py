@@ -186,6 +186,33 @@ class InQueries:
 
 
 @dataclass(frozen=True, slots=True)
+class InPaths:
+    """Several lists at paths of their own, one after the other, as one: pages are counted in each, but in
+    those that are `whole`. A position is `2:3`: the third page of the third list."""
+
+    paths: tuple[str, ...]
+    param: str
+    size: int
+    whole: tuple[str, ...] = ()
+
+    def path(self, position: Position | None) -> str:
+        return self.paths[self._place(position)[0]]
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        return {} if self.path(position) in self.whole else {self.param: self._place(position)[1]}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        number, page = self._place(position)
+        if len(answer.records) >= self.size and self.path(position) not in self.whole:
+            return f"{number}:{page + 1}"
+        return f"{number + 1}:1" if number + 1 < len(self.paths) else None
+
+    def _place(self, position: Position | None) -> tuple[int, int]:
+        number, _, page = str(position or "0:1").partition(":")
+        return int(number), int(page)
+
+
+@dataclass(frozen=True, slots=True)
 class LinkHeader:
     """The `Link` header's rel="next" is the address of the next page (RFC 8288)."""
 

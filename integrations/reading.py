@@ -16,6 +16,7 @@ from integrations.paging import (
     BodyToken,
     GraphQL,
     Guard,
+    InPaths,
     InQueries,
     LinkHeader,
     Params,
@@ -199,6 +200,8 @@ class Reader:
         position, size, cost = state["position"], state["size"], state["cost"]
         start, values = _span(stream, state)
         url = _address(read, position)
+        if isinstance(read.paginator, InPaths):
+            read = replace(read, path=read.paginator.path(position))
         if position is not None and isinstance(read.paginator, BodyToken) and read.paginator.alone:
             read, start = replace(read, params={}), {}
         while True:

@@ -16,11 +16,11 @@ from integrations.connectors.quickbooks.books import (
     ask,
     found,
     gone,
-    pick,
     plain,
     shape,
 )
 from integrations.payloads import PayloadDecoder
+from integrations.posted import pick
 from ledgerhub.core.errors import TransientError
 
 SAMPLES = "vendor/quickbooks/samples-json-from-xml"

@@ -11,6 +11,7 @@ import pytest
 from integrations import naming
 from integrations.models import Delivery
 from integrations.sandbox.systems import xero
+from tests.integrations.comparing_there import compare, differences
 from tests.integrations.delivering import book, deliver, sell, withdraw
 from tests.integrations.test_conformance import held_to, prism_command
 from tests.integrations.xero_company import There, there
@@ -81,3 +82,13 @@ def test_changes_and_what_is_taken_back(checked: There) -> None:
     left = Delivery.objects.exclude(state="delivered").values_list("kind", "action", "error")
     assert list(left) == []
     assert checked.books.standing() == []
+
+
+def test_what_stands_there_is_listed(checked: There) -> None:
+    """Every list by its page, with what changed since."""
+    for number in range(2):
+        sell(checked.integration, id=str(number))
+    book(checked.integration, payout(external_id="o1"))
+    deliver(checked.integration)
+    row = compare(checked.integration)
+    assert (row.state, row.checked, differences(checked.integration)) == ("done", 3, []), row.error

@@ -6,15 +6,14 @@ to its entity (an invoice is owed on the company's receivables).
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from integrations.paging import InQueries
+from integrations.posted import outputs, pick
 from integrations.records import Record, dig
-from integrations.rules import Condition, Output, Rule, rule, step
 from integrations.spec import Incremental, Read, Stream, Window
 from integrations.standing import TAX, UNKNOWN, At, Books, Standing, State, our_reference
 from ledgerhub.core.errors import TransientError
@@ -227,39 +226,6 @@ _JOURNALS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[At]]] = {
 # ── read by the comparison ──────────────────────────────────────────────────────────────────────────
 
 
-def pick(shaped: Record) -> Standing:
-    contact = shaped["contact"] or {}
-    return Standing(
-        id=shaped["id"],
-        kind=shaped["type"],
-        version=shaped["version"],
-        state=shaped["state"],
-        number=shaped["number"],
-        reference=shaped["reference"],
-        day=_day(shaped["date"]),
-        currency=shaped["currency"] or "",
-        amount=shaped["total"] or _debits(shaped["journal"]),
-        contact=str(contact.get("id") or ""),
-        contact_name=str(contact.get("name") or ""),
-        note=" | ".join(filter(None, (shaped["note"], shaped["message"]))),
-        lines=tuple(At(**line) for line in shaped["journal"]),
-        changed_at=shaped["changed_at"] or "",
-        changed_by=shaped["changed_by"] or "",
-    )  # fmt: skip
-
-
-def _debits(journal: Sequence[Record]) -> Decimal:
-    """What a journal entry comes to: it has no total of its own."""
-    return sum((line["amount"] for line in journal if line["amount"] > 0), _NOTHING)
-
-
-def _day(text: Any) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-
-
 def stands(kind: str, record: Mapping[str, Any]) -> Standing:
     """What an answer to a request of ours says of one document."""
     return pick(plain(kind, record))
@@ -316,67 +282,10 @@ def gone(identity: str) -> Record:
 
 # ── what other people's become here ─────────────────────────────────────────────────────────────────
 
-_ACCOUNT = step("lookup_account_there")
-
-
-def _facts(kind: str) -> tuple[Rule, ...]:
-    return (
-        rule(f"{kind}.external_id", "id"),
-        rule(f"{kind}.number", "number"),
-        rule(f"{kind}.date", "date", "iso_date"),
-        rule(f"{kind}.currency", "currency", "default_currency"),
-        rule(f"{kind}.memo", "note"),
-    )
-
-
-def _supplier() -> tuple[Rule, ...]:
-    return (rule("supplier.external_id", "contact.id"), rule("supplier.name", "contact.name"))
-
-
-def _when(*kinds: str) -> tuple[Condition, ...]:
-    return (Condition("state", "equals", ("standing",)), Condition("type", "in", kinds))
-
-
-OUTPUTS = (
-    Output(
-        key="bill",
-        kind="bill",
-        when=_when("Bill"),
-        rules=(
-            *_facts("bill"),
-            rule("bill.due_date", "due_date", "iso_date"),
-            rule("bill.status", "", step("constant", value="open")),
-            rule("bill.total", "total"),
-            rule("bill.tax", "tax"),
-            rule("lines[].description", "expenses[].words", step("default", value="Bill")),
-            rule("lines[].account", "expenses[].at", _ACCOUNT),
-            rule("lines[].amount", "expenses[].amount"),
-            *_supplier(),
-        ),
-    ),
-    Output(
-        key="bill_payment",
-        kind="bill_payment",
-        when=_when("BillPayment"),
-        rules=(
-            *_facts("bill_payment"),
-            rule("bill_payment.total", "total"),
-            rule("bill_payment.bill", "pays"),
-            rule("bill_payment.bank_account", "bank", _ACCOUNT),
-            *_supplier(),
-        ),
-    ),
-    Output(
-        key="journal_entry",
-        kind="journal_entry",
-        when=_when(*(kind for kind in KINDS if kind not in ("Bill", "BillPayment"))),
-        rules=(
-            *_facts("journal_entry"),
-            rule("lines[].account", "journal[].at", _ACCOUNT),
-            rule("lines[].amount", "journal[].amount"),
-            rule("lines[].description", "journal[].words"),
-        ),
-    ),
+OUTPUTS = outputs(
+    bill="Bill",
+    bill_payment="BillPayment",
+    others=tuple(kind for kind in KINDS if kind not in ("Bill", "BillPayment")),
 )
 QUERIES = tuple(
     f"select * from {kind} where MetaData.LastUpdatedTime >= '{{start}}' orderby MetaData.LastUpdatedTime"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from integrations.connectors.xero.books import API
+from integrations.connectors.xero.books import API, BOOKS
 from integrations.connectors.xero.faults import BURST, learn, understand
 from integrations.connectors.xero.forms import BANK, CREDITORS, DEBTORS, TAKES_PAYMENTS
 from integrations.connectors.xero.sending import BATCH, CONTACT, TAKES
@@ -93,6 +93,7 @@ connector = Connector(
         key_header="Idempotency-Key",
         at_once=4,
         batch=BATCH,
+        books=BOOKS,
         settles={"Invoice": "Payment"},
     ),
     docs_url="https://developer.xero.com/documentation/api/accounting/overview",

@@ -9,8 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from integrations.connectors.xero.forms import CREDITORS, DEBTORS, IDS
-from integrations.records import dig
-from integrations.standing import At, Standing, our_reference
+from integrations.paging import InPaths
+from integrations.posted import outputs, pick, plain
+from integrations.records import Record, dig
+from integrations.spec import Incremental, Read, Stream, Window
+from integrations.standing import UNKNOWN, At, Books, Standing, State, our_reference
 
 API = "/api.xro/2.0"
 GONE = ("VOIDED", "DELETED")
@@ -124,3 +127,76 @@ READERS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[At]]] = {
     "BankTransfers": _transfer,
     "ManualJournals": _journal,
 }
+
+
+# ── listed for the comparison ───────────────────────────────────────────────────────────────────────
+
+# What is not approved yet moves nothing.
+DRAFTS = ("DRAFT", "SUBMITTED")
+BILL, BILL_PAYMENT = "Bill", "Bill payment"
+OTHERS = (
+    "Invoice",
+    "CreditNote",
+    "Payment",
+    "BankTransaction",
+    "BankTransfer",
+    "ManualJournal",
+    "Overpayment",
+)
+
+
+def shape(record: Record) -> Record:
+    """A record of the stream, which says in `_list` where it stood, in the plain shape."""
+    stands = _untaxed(standing(str(record["_list"]), record), record)
+    bill = stands.kind == "Invoice" and record.get("Type") == "ACCPAY"
+    paid = stands.kind == "Payment" and dig(record, "Invoice.Type") == "ACCPAY"
+    at = updated(record)
+    stands = stands._replace(
+        kind=BILL if bill else BILL_PAYMENT if paid else stands.kind, changed_at=at.isoformat() if at else ""
+    )
+    due = day_of(record.get("DueDateString") or record.get("DueDate"))
+    return plain(
+        stands,
+        due_date=due.isoformat() if due else None,
+        expenses=[line._asdict() for line in stands.lines[1:]] if bill else [],
+        bank=stands.lines[0].at if paid and stands.lines else None,
+        pays=f"Invoice:{dig(record, 'Invoice.InvoiceID')}" if paid else None,
+    )
+
+
+def _untaxed(stands: Standing, record: Record) -> Standing:
+    """Drafts move nothing. Lines are with or without the tax that Xero reckoned: nobody guesses which."""
+    if record.get("Status") in DRAFTS or stands.state != "standing":
+        state: State = "void" if stands.state == "standing" else stands.state
+        return stands._replace(state=state, lines=())
+    if not _amount(record.get("TotalTax")):
+        return stands
+    untold = At(f"{UNKNOWN}Xero reckoned tax on it", Decimal(0))
+    return stands._replace(lines=(*stands.lines, untold))
+
+
+def updated(record: Record) -> dt.datetime | None:
+    match = _DATE.fullmatch(str(record.get("UpdatedDateUTC")))
+    return EPOCH + dt.timedelta(milliseconds=int(match[1])) if match else None
+
+
+STREAM = Stream(
+    key="books",
+    label="What stands there",
+    read=Read(
+        f"{API}/Invoices",
+        records=tuple(READERS),
+        paginator=InPaths(
+            tuple(f"{API}/{endpoint}" for endpoint in READERS), "page", 100, whole=(f"{API}/BankTransfers",)
+        ),
+        headers={"If-Modified-Since": "{start}"},
+        sparse=True,
+    ),
+    incremental=Incremental("", "", overlap=86_400, window=Window("", days=4000, history=3 * 365)),
+    shape=shape,
+    outputs=outputs(bill=BILL, bill_payment=BILL_PAYMENT, others=OTHERS),
+    schedule_minutes=0,
+    help="Compared with what we delivered; what people posted there can be brought into our books",
+)
+# Its lists tell of what was voided and deleted: nothing has to be asked for by its id.
+BOOKS = Books(stream=STREAM, pick=pick)

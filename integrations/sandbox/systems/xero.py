@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import secrets
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -133,6 +134,9 @@ def _listed(books: Books, state: State, endpoint: str, identity: str, request: R
     rows = books.where(endpoint, request.get("where") or "")
     if term := (request.get("searchTerm") or "").casefold():
         rows = [row for row in rows if term in f"{row.get('Name')} {row.get('EmailAddress')}".casefold()]
+    if since := request.headers.get("if-modified-since"):
+        first = int(dt.datetime.fromisoformat(since).timestamp() * 1000)
+        rows = [row for row in rows if int(re.findall(r"\d+", str(row["UpdatedDateUTC"]))[0]) >= first]
     numbers = (request.get("InvoiceNumbers") or "").split(",")
     if endpoint == "Invoices" and any(numbers):
         rows = [row for row in rows if row.get("InvoiceNumber") in numbers]
@@ -176,7 +180,7 @@ def _written(books: Books, state: State, endpoint: str, identity: str, request: 
 
 def _one(books: Books, state: State, endpoint: str, identity: str, element: Record) -> Record:
     try:
-        stamp = {"UpdatedDateUTC": f"/Date({state.clock * 1000}+0000)/"}
+        stamp = {"UpdatedDateUTC": f"/Date({int(time.time() * 1000)}+0000)/"}
         fields = {**element, **stamp}
         record = books.change(endpoint, identity, fields) if identity else books.put(endpoint, fields)
         return {**record, "StatusAttributeString": "OK"}
