@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from integrations import delivery, summing, whereabouts
 from integrations.models import Delivery, Integration, NameMap, Route, Summary
+from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
 from integrations.sandbox.quickbooks_books import Books
 from integrations.sandbox.server import SandboxServer, running
@@ -139,9 +140,9 @@ def sandbox(settings: Any) -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def harbor(sandbox: SandboxServer) -> Organization:
-    """Stripe, Shopify and PayPal synced."""
+    """Stripe, Shopify, PayPal and Amazon synced."""
     organization = found()
-    for key in ("stripe", "shopify", "paypal"):
+    for key in truth.SYNCED:
         connect(organization, sandbox, key)
     drain()
     return organization
@@ -188,7 +189,7 @@ def in_books(**narrow: Any) -> dict[tuple[str, str], int]:
 
 @pytest.mark.parametrize("mode", ["daily", "payout"])
 def test_the_business_arrives_to_the_cent(harbor: Organization, sandbox: SandboxServer, mode: str) -> None:
-    """Sales, refunds, fees, disputes of three processors; payouts as transfers beside them."""
+    """Sales, refunds, fees, disputes of four processors; payouts as transfers beside them."""
     quick = to_quickbooks(harbor, sandbox, mode)
     Summary.objects.update(due_at=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
     for _ in range(3):
@@ -209,8 +210,8 @@ def test_the_business_arrives_to_the_cent(harbor: Organization, sandbox: Sandbox
 
 
 def assert_payouts_clear(quick: Integration) -> None:
-    """Stripe's and Shopify's payouts name what they settle: their summaries come to them exactly, but for a
-    refund that failed later, which nothing is booked for."""
+    """Stripe's, Shopify's and Amazon's payouts name what they settle: their summaries come to them exactly,
+    but for a refund that failed later, which nothing is booked for. Over a month's end there are two."""
     client = sign_in(Client(), make_user(organization=quick.organization))
     failed = Document.objects.filter(kind="refund", entries__isnull=True).values("external_id")
     seen = set()
@@ -222,3 +223,5 @@ def assert_payouts_clear(quick: Integration) -> None:
             assert (str(summary), difference) == (str(summary), -sum(item.net for item in items))
             seen.add((summary.payout_id, difference))
     assert len([payout for payout, difference in seen if not difference]) > 3
+    months = Counter(Summary.objects.filter(payout__gateway="amazon").values_list("payout", flat=True))
+    assert max(months.values()) > 1
