@@ -275,27 +275,33 @@ def plan(integration: Integration, takes: Destination) -> int:
 
 def settle(integration: Integration) -> int:
     """Move what a payout settles into its summaries; how many entries."""
-    named = waiting(integration).filter(_named()).order_by("document")
-    ids = list(named.values_list("document", flat=True).distinct())
+    rows = waiting(integration).order_by().values_list("document", "document__external_id").distinct()
+    ids = _named(dict(rows))
     return sum(_settle_some(integration, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK))
 
 
-def _named() -> Q:
-    """Whether an item of a payout that stands in the books names the document, what it refers to, or a
-    payment of it."""
-    items = DocumentLine.objects.filter(
-        section="items",
-        document__entries__isnull=False,
-        document__entries__reverses=None,
-        document__entries__reversed_by=None,
-    )
-    tenders = DocumentLine.objects.filter(document=OuterRef("document"), section="tenders")
-    return Q(
-        Exists(items.filter(source_ref=OuterRef("document__external_id")))
-        | Exists(items.filter(external_id=OuterRef("document__external_id")))
-        | Exists(items.exclude(source_ref="").filter(source_ref=OuterRef("document__reference")))
-        | Exists(tenders.filter(Exists(items.filter(source_ref=OuterRef("external_id")))))
-    )
+def _named(documents: Mapping[int, str]) -> list[int]:
+    """Those (by id, with their external ids) that an item of a payout names, or a payment of which it does;
+    whether that payout stands is left to `settled`."""
+    bearers: dict[str, set[int]] = defaultdict(set)
+    for document, name in documents.items():
+        bearers[name].add(document)
+    tenders = DocumentLine.objects.filter(section="tenders").exclude(external_id="").order_by()
+    for chunk in _chunks(sorted(documents)):
+        for document, name in tenders.filter(document__in=chunk).values_list("document", "external_id"):
+            bearers[name].add(document)
+    items = DocumentLine.objects.filter(section="items").order_by()
+    found: set[int] = set()
+    for names in _chunks(sorted(bearers)):
+        for field in ("source_ref", "external_id"):
+            hits = items.filter(**{f"{field}__in": names}).values_list(field, flat=True)
+            found.update(*(bearers[name] for name in hits))
+    return sorted(found)
+
+
+def _chunks(rows: list[Any]) -> Iterable[list[Any]]:
+    for start in range(0, len(rows), CHUNK):
+        yield rows[start : start + CHUNK]
 
 
 def _settle_some(integration: Integration, documents: list[int]) -> int:

@@ -247,12 +247,13 @@ class Settling(NamedTuple):
 
 
 def settling(clearing: Account, documents: Collection[int]) -> dict[int, list[Settling]]:
-    """Document id -> the booked payouts that settle it, the earliest first; those without are left out."""
+    """Document id -> the payouts in the books that settle it, the earliest first; those without: left out."""
     names = {tender.external_id for tender in _tenders(clearing, documents)}
     for own in Document.objects.filter(pk__in=documents).values_list("external_id", "reference"):
         names.update(filter(None, own))
     ids = {item.payout_id for item in _items_naming(clearing, names)}
-    payouts = list(Document.objects.filter(pk__in=ids).defer("data").order_by("date", "pk"))
+    standing = Entry.objects.filter(document__in=ids, reverses=None, reversed_by=None).values("document")
+    payouts = list(Document.objects.filter(pk__in=standing).defer("data").order_by("date", "pk"))
     checks = check_payouts(clearing, payouts)
     found: dict[int, list[Settling]] = defaultdict(list)
     for payout in payouts:
