@@ -296,7 +296,10 @@ class StreamsForm(forms.Form):
             found[f"every_{spec.key}"] = stream.schedule_minutes if stream else spec.schedule_minutes
         if self.held:
             one = next(iter(self.held.values()))
-            found |= {"start_date": one.start_date, "mode": one.mode}
+            dated = [
+                self.held[spec.key] for spec in self.spec.streams if spec.dated and spec.key in self.held
+            ]
+            found |= {"start_date": dated[0].start_date if dated else None, "mode": one.mode}
         return found
 
     @property

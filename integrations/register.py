@@ -197,14 +197,15 @@ def _switch_on(integration: Integration, spec: StreamSpec, choice: Choice, user:
         "mode": choice.mode,
         "schedule_minutes": choice.schedule_minutes if spec.read is not None else 0,
     }
-    created = {**chosen, "source": registry.source_for(integration, spec), "start_date": choice.start_date}
+    start = choice.start_date if spec.dated else None
+    created = {**chosen, "source": registry.source_for(integration, spec), "start_date": start}
     stream, fresh = Stream.objects.update_or_create(
         integration=integration, key=spec.key, defaults=chosen, create_defaults=created
     )
     if not fresh and not stream.cursor:
         # Nothing has been read yet: the start may still be chosen anew.
-        Stream.objects.filter(pk=stream.pk).update(start_date=choice.start_date)
-        stream.start_date = choice.start_date
+        Stream.objects.filter(pk=stream.pk).update(start_date=start)
+        stream.start_date = start
     if stream.mapping is None:
         _publish_default(stream, spec, user)
     return stream

@@ -325,7 +325,8 @@ def nothing_else(record: Record) -> tuple[tuple[str, str], ...]:
 class Stream:
     """One kind of record. `read` is None where records come from files. `shape` turns a record as sent
     (by list, webhook or file) into the vendor's one plain shape; `id` and `updated` are paths in that shape.
-    `touches`: other records, as (stream key, id), that this one says have changed and must be read again."""
+    `touches`: other records, as (stream key, id), that this one says have changed and must be read again.
+    What is not `dated` (people, companies) is read whole, whatever start date is chosen."""
 
     key: str
     label: str
@@ -341,6 +342,7 @@ class Stream:
     schedule_minutes: int = 60
     depends_on: tuple[str, ...] = ()
     help: str = ""
+    dated: bool = True
 
     def plain(self, record: Record) -> Record:
         """A record as sent in the vendor's plain shape (records.shaped)."""

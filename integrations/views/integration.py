@@ -69,6 +69,8 @@ def _settings_shown(found: Integration, spec: Connector | None) -> list[tuple[st
         elif setting.type == "secret":
             secret = stored.get(setting.name)
             shown.append((setting.label, f"stored {secret.updated_at:%Y-%m-%d}" if secret else "not given"))
+        elif setting.type == "boolean":
+            shown.append((setting.label, "yes" if found.settings.get(setting.name) else "no"))
         else:
             value = found.settings.get(setting.name, setting.default)
             shown.append((setting.label, dict(setting.choices).get(value, value) or "–"))

@@ -164,6 +164,9 @@ def drafts(request: OrgRequest, pk: int) -> HttpResponse:
     start = None
     if request.POST.get("from", "").isdigit():
         start = get_object_or_404(stream.mappings, number=int(request.POST["from"][:9]))
+    if not versions.outputs_of(stream, start or stream.mapping):
+        messages.info(request, "Its records are kept and make no document: there are no rules to edit.")
+        return redirect("integrations:mapping", request.organization.slug, stream.pk)
     try:
         versions.open_draft(stream, request=request, start=start)
     except versions.Outdated as outdated:

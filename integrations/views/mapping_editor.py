@@ -66,9 +66,9 @@ def draft(request: OrgRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         return _save(request, stream)
     version = versions.draft_of(stream)
-    if version is None:
+    outputs = outputs_from_dict(version.rules) if version else ()
+    if version is None or not outputs:
         return redirect("integrations:mapping", request.organization.slug, stream.pk)
-    outputs = outputs_from_dict(version.rules)
     chosen = _chosen(outputs, request.GET.get("output", ""))
     form = mapping_forms.from_output(chosen)
     samples = _samples(stream, request, chosen)

@@ -11,21 +11,24 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 
-from integrations import oauth, outbox, webhooks
+from integrations import oauth, outbox, register, webhooks
 from integrations.client import Client
 from integrations.connection import TokenRow, connect
 from integrations.connectors.hubspot import connector, learn, understand
 from integrations.models import Delivery, RawRecord
 from integrations.oauth import MemoryTokenStore, Token
+from integrations.register import Choice
 from integrations.sandbox import crm as facts
 from integrations.sandbox.events import DAY
 from integrations.sandbox.systems import hubspot
 from integrations.spec import Learned, Message, Said
+from ledgerhub.access.models import User
 from ledgerhub.core.errors import ConfigError, TransientError
 from ledgerhub.ledger import documents, posting
 from ledgerhub.ledger.models import Contact, ContactIdentity, Document
 from tests.integrations.delivering import deliver, sell
 from tests.integrations.hubspot_portal import Crm, crm, read
+from tests.integrations.test_destination_pages import SignedIn, url
 from tests.integrations.test_payments_followed import book, settle
 from tests.jobs import drain
 
@@ -339,3 +342,23 @@ def test_what_the_index_did_not_show_yet_comes_with_the_next_look(crm: Crm) -> N
     crm.server.state.move(deal.closed + 125)
     seen, _ = stages(cursor)
     assert seen == ["closedwon" if deal.won else "closedlost"]
+
+
+def test_people_are_read_whole_whatever_start_is_chosen_for_what_has_a_date(crm: Crm) -> None:
+    start = dt.date(2026, 9, 1)
+    register.activate(crm.integration, [Choice(one.key, start) for one in connector.streams], start=False)
+    found = dict(crm.integration.streams.values_list("key", "start_date"))
+    assert found == {"companies": None, "contacts": None, "deals": start}
+
+
+def test_the_mapping_of_what_is_only_kept_says_so_and_has_nothing_to_edit(
+    crm: Crm, approver: User, signed_in: SignedIn
+) -> None:
+    register.activate(crm.integration, [Choice("deals")], start=False)
+    deals = crm.integration.streams.get(key="deals")
+    client = signed_in(approver)
+    page = client.get(url("mapping", deals.pk)).content.decode()
+    assert "It makes no document: its records are kept with their history." in page
+    response = client.post(url("mapping_drafts", deals.pk))
+    assert response["Location"] == url("mapping", deals.pk)
+    assert client.get(url("mapping_draft", deals.pk))["Location"] == url("mapping", deals.pk)

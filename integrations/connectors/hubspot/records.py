@@ -91,11 +91,12 @@ CONTACT = Output(
     ),
 )
 
-COMPANIES = stream("companies", "name", "domain", "phone", "country", outputs=(CONTACT,))
+COMPANIES = stream("companies", "name", "domain", "phone", "country", outputs=(CONTACT,), dated=False)
 CONTACTS = stream(
     *("contacts", "firstname", "lastname", "email", "phone", "country", "associatedcompanyid"),
     outputs=(CONTACT,),
     modified="lastmodifieddate",
+    dated=False,
 )
 DEALS = stream(
     *("deals", "dealname", "amount", "deal_currency_code", "dealstage", "pipeline", "closedate"),
