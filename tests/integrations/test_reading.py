@@ -12,7 +12,7 @@ import pytest
 
 from integrations import answers
 from integrations.answers import Moved, Reply, TooMany, decode_rows
-from integrations.paging import BodyToken, MarkedPages
+from integrations.paging import Answer, BodyToken, InPaths, InQueries, MarkedPages, Position
 from integrations.reading import Answered, Cursor, Reader, first_state
 from integrations.requesting import Request, allowed_address, filled, with_body
 from integrations.spec import Bookmark, Children, Connector, Incremental, Read, Said, Stream, Window
@@ -284,3 +284,34 @@ def test_a_systems_own_codes_decide_what_happens_next(said: Said, error: type[Ex
     assert str(found).startswith(f"Made Up: {said.words}" if said.words else "Made Up: ")
     assert getattr(found, "retry_after", None) == said.wait
     assert answers.refusal(Reply(200, {}, b'{"code": "Y"}'), connector, now=NOW) is None
+
+
+def test_several_lists_at_paths_of_their_own_are_read_as_one() -> None:
+    """Pages are counted in each; one that is whole is asked for once."""
+    pages = InPaths(("/bills", "/moves", "/notes"), "page", 2, whole=("/moves",))
+    left = {"/bills": [2, 1], "/moves": [5], "/notes": [2, 0]}
+    asked: list[tuple[str, dict[str, Any]]] = []
+    position: Position | None = None
+    while True:
+        path = pages.path(position)
+        asked.append((path, pages.params(position, None)))
+        records = [{"id": str(n)} for n in range(left[path].pop(0))]
+        position = pages.after(position, Answer({}, {}, records), None)
+        if position is None:
+            break
+    assert asked == [
+        ("/bills", {"page": 1}), ("/bills", {"page": 2}), ("/moves", {}), ("/notes", {"page": 1}),
+        ("/notes", {"page": 2}),
+    ]  # fmt: skip
+
+
+def test_several_query_texts_are_read_as_one() -> None:
+    pages = InQueries(("from A at {position} of {size}", "from B at {position}"), size=2)
+    first = pages.params(None, None)
+    full, short = ([{"id": "1"}, {"id": "2"}], [{"id": "3"}])
+    second = pages.after(None, Answer({}, {}, full), None)
+    third = pages.after(second, Answer({}, {}, short), None)
+    assert [first, pages.params(second, None), pages.params(third, None)] == [
+        {"query": "from A at 1 of 2"}, {"query": "from A at 3 of 2"}, {"query": "from B at 1"},
+    ]  # fmt: skip
+    assert pages.after(third, Answer({}, {}, short), None) is None
