@@ -15,18 +15,19 @@ import pytest
 from django.db.models import Sum
 from pytest_django import Settings
 
-from integrations import consent, oauth, register
+from integrations import consent, oauth, register, sync
 from integrations.calls import CallRecord
 from integrations.client import Client
 from integrations.connection import TokenRow
 from integrations.connectors import CONNECTORS
-from integrations.models import Quarantine, SyncRun
+from integrations.models import Quarantine, Stream, SyncRun
 from integrations.oauth import MemoryTokenStore, Token
 from integrations.sandbox import amazon_sales, truth
 from integrations.sandbox.amazon_sales import Settlement
 from integrations.sandbox.amazon_shapes import table
 from integrations.sandbox.business import simulate
 from integrations.sandbox.events import DAY, Business, day, instant
+from integrations.sandbox.faults import Fault
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems.amazon import REFRESH, respond, system
 from integrations.sandbox.web import Request, State
@@ -292,6 +293,36 @@ def test_a_settlement_that_crosses_a_month_is_booked_in_both(business: Business)
         months[posting.date.month] += posting.base_amount
     assert sorted(months) == sorted({month_end.month, month_end.month % 12 + 1})
     assert sum(months.values()) == settled.amount
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("loopback")
+def test_what_nobody_knows_waits_in_words_and_all_else_is_booked(business: Business) -> None:
+    harbor = found()
+    with running(business) as server:
+        for path, field, value in (
+            ("/orders", "fulfillment.fulfillmentStatus", "TELEPORTED"),
+            ("/finances", "transactionType", "Mystery"),
+        ):
+            # The first windows are empty: of those from before the launch nothing can be spoiled.
+            server.state.faults.append(
+                Fault("amazon", "malformed", path, -1, field=field, value=value, remove=False)
+            )
+        integration = connect(harbor, server, "amazon")
+        drain()
+        waiting = {row.stream.key: row for row in Quarantine.objects.select_related("stream")}
+        assert sorted(waiting) == ["finances", "orders"]
+        assert "'TELEPORTED' is not in the list" in str(waiting["orders"].errors)
+        assert "Mystery" in str(waiting["finances"].errors)
+        # Amazon says better: both are booked, and the books are the truth again.
+        server.state.faults.clear()
+        Stream.objects.filter(integration=integration).update(cursor={})
+        for stream in Stream.objects.filter(integration=integration):
+            sync.request_run(stream, trigger="person")
+        drain()
+    assert not Quarantine.objects.filter(state="open").exists()
+    expected = truth.balances(business, clock=business.clock, systems=[truth.AMAZON])
+    assert at(harbor, dt.date.max) == expected
 
 
 @pytest.mark.django_db
