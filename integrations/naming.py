@@ -17,8 +17,9 @@ from integrations.spec import Stream
 from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account, Posting
 
-ALIKE = 88
-"""How alike two names must be (rapidfuzz, 0 to 100) for one to be suggested for the other."""
+ALIKE, NEAR = 88, 75
+"""How alike two names must be (rapidfuzz, 0 to 100) for one to be suggested for the other; and how near by
+their words where the code is the same."""
 
 
 class Wanted(NamedTuple):
@@ -117,15 +118,17 @@ def _accounts(integration: Integration) -> list[Account]:
 
 
 def _suggested(what: str, key: str, label: str, listed: list[Listed]) -> str:
-    """The one with our code, else the one whose name is most like ours; empty where none is alike."""
+    """The one whose name is most like ours, else the one with our code if its name is not quite another:
+    codes alone mean different accounts in different charts. Empty where there is none."""
     rows = [row for row in listed if row.what == what]
-    for row in rows:
-        if row.code and row.code == key:
-            return row.external_id
-    name = label.removeprefix(key).strip()
+    name = label.removeprefix(key).strip().casefold()
     choices = {row.external_id: row.name.casefold() for row in rows}
-    best = process.extractOne(name.casefold(), choices, scorer=fuzz.token_sort_ratio, score_cutoff=ALIKE)
-    return str(best[2]) if best else ""
+    best = process.extractOne(name, choices, scorer=fuzz.token_sort_ratio, score_cutoff=ALIKE)
+    if best:
+        return str(best[2])
+    coded = (row for row in rows if row.code and row.code == key)
+    near = (row for row in coded if fuzz.token_set_ratio(name, row.name.casefold()) >= NEAR)
+    return next((row.external_id for row in near), "")
 
 
 @transaction.atomic

@@ -41,8 +41,11 @@ def integrations(request: OrgRequest) -> HttpResponse:
     cards = overview.cards(list(rows.exclude(state=Integration.State.DISCONNECTED)))
     ended = list(rows.filter(state=Integration.State.DISCONNECTED))
     waiting = [card for card in cards if card.integration.state == Integration.State.ATTENTION]
+    drafts = sum(card.integration.state == Integration.State.DRAFT for card in cards)
     context = {
         "cards": cards,
+        "drafts": drafts,
+        "connected": len(cards) - drafts,
         "ended": ended,
         "waiting": len(waiting),
         "quarantined": sum(card.quarantined for card in cards),

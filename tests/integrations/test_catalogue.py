@@ -55,6 +55,8 @@ class TestList:
         assert [row.spec.key for row in card.rows] == [s.key for s in connectors.get("stripe").streams]
         assert next(row.last for row in card.rows if row.stream == stream) == run
         assert "1 system connected, 1 needs you; 1 record in quarantine." in page.content.decode()
+        Integration.objects.filter(pk=integration.pk).update(state="draft")
+        assert "0 systems connected, 1 being set up" in signed_in(viewer).get(LIST).content.decode()
         assert "Key revoked." in page.content.decode()
 
     def test_queries_do_not_grow_with_the_integrations(

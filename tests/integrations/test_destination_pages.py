@@ -161,6 +161,19 @@ def test_names_are_suggested_chosen_and_what_waited_for_them_goes(
     assert tiny_books.docs["d1"]["account"] == "a2"
 
 
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [("Bank clearing of others", ""), ("Product sales", "x"), ("Sales", "x"), ("Rent", "")],
+)
+def test_an_account_of_our_code_is_suggested_only_if_its_name_is_like_ours(
+    destination: Integration, name: str, suggested: str
+) -> None:
+    sell(destination)
+    Listed.objects.create(integration=destination, what="account", external_id="x", name=name, code="4000")
+    found = {one.key: one.suggested for one in naming.wanted(destination)}
+    assert found["4000"] == suggested
+
+
 def test_what_is_gone_from_their_lists_is_offered_no_more(destination: Integration) -> None:
     Listed.objects.create(integration=destination, what="account", external_id="old", name="Old")
     naming.refresh(destination, patience=1)
