@@ -275,19 +275,22 @@ def plan(integration: Integration, takes: Destination) -> int:
 
 def settle(integration: Integration) -> int:
     """Move what a payout settles into its summaries; how many entries."""
-    rows = waiting(integration).order_by().values_list("document", "document__external_id").distinct()
-    ids = _named(dict(rows))
+    names = "document__external_id", "document__reference"
+    ids = _named(waiting(integration).order_by().values_list("document", *names).distinct())
     return sum(_settle_some(integration, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK))
 
 
-def _named(documents: Mapping[int, str]) -> list[int]:
-    """Those (by id, with their external ids) that an item of a payout names, or a payment of which it does;
+def _named(documents: Iterable[tuple[int, str, str]]) -> list[int]:
+    """Those (id, external id, reference) that an item of a payout names, or a payment of which it does;
     whether that payout stands is left to `settled`."""
     bearers: dict[str, set[int]] = defaultdict(set)
-    for document, name in documents.items():
-        bearers[name].add(document)
+    ids: set[int] = set()
+    for document, *names in documents:
+        ids.add(document)
+        for name in filter(None, names):
+            bearers[name].add(document)
     tenders = DocumentLine.objects.filter(section="tenders").exclude(external_id="").order_by()
-    for chunk in _chunks(sorted(documents)):
+    for chunk in _chunks(sorted(ids)):
         for document, name in tenders.filter(document__in=chunk).values_list("document", "external_id"):
             bearers[name].add(document)
     items = DocumentLine.objects.filter(section="items").order_by()
