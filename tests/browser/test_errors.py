@@ -42,14 +42,16 @@ def test_mend_and_retry_then_dismiss(visit: Callable[..., Page], sandbox: str) -
     form.get_by_label("Currency").select_option("EUR")
     form.get_by_label("Date").fill(document.date.isoformat())
     form.get_by_label("Rate").fill("1.5")
-    form.get_by_role("button", name="Save").click()
+    with page.expect_navigation():
+        form.get_by_role("button", name="Save").click()
     wait_until(
         lambda: ExchangeRate.objects.filter(organization=organization, currency="EUR").exists(),
         seconds=10, what="the rate is there",
     )  # fmt: skip
 
     page.goto(f"/o/{organization.slug}/errors/records/{held.pk}/")
-    page.keyboard.press("a")
+    with page.expect_navigation():
+        page.keyboard.press("a")
     resolved = Quarantine.objects.filter(pk=held.pk, state=Quarantine.State.RESOLVED)
     wait_until(resolved.exists, seconds=30, what="the record is mended")
     standing = Posting.objects.filter(
