@@ -10,8 +10,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Abs
 
 from ledgerhub.ledger import queries
-from ledgerhub.ledger.force import originals
-from ledgerhub.ledger.models import Account, Document, Entry, Posting, StatementLine
+from ledgerhub.ledger.force import in_force
+from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
 from ledgerhub.ledger.statement_lines import COUNTS
 from reconciliation.amounts import NoAmount, parse_amount
 from reconciliation.matching.tables import Table
@@ -58,14 +58,11 @@ def postings_of(accounts: Sequence[Account]) -> QuerySet[Posting]:
     """`postings` of several accounts of one organization."""
     matched = MatchLine.objects.filter(posting=OuterRef("pk"), confirmed=True)
     organizations = {account.organization_id for account in accounts}
-    # Not a join with "is null": PostgreSQL expects a single row of that, and compares each with each.
-    reversals = Entry.objects.filter(reverses=OuterRef("entry"))
     equity = Account.objects.filter(organization__in=organizations, role="opening_balances")
     openings = Posting.objects.filter(account__in=equity).values("entry")
     return (
         Posting.objects.filter(account__in=accounts)
-        .filter(originals("entry__"))
-        .filter(~Exists(reversals))
+        .filter(in_force("entry__"))
         .filter(~Exists(matched))
         .exclude(entry__in=openings)
     )

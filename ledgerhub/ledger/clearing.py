@@ -12,6 +12,7 @@ from django.db.models import BigIntegerField, Case, Count, F, Min, Q, QuerySet, 
 from django.db.models.functions import Coalesce
 
 from ledgerhub.ledger import queries, settlement
+from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, Entry, Posting, Source
 from ledgerhub.ledger.settlement import WAITS, Booked, Item, Part, Rest, Settlement, Tender
 
@@ -252,7 +253,7 @@ def settling(clearing: Account, documents: Collection[int]) -> dict[int, list[Se
     for own in Document.objects.filter(pk__in=documents).values_list("external_id", "reference"):
         names.update(filter(None, own))
     ids = {item.payout_id for item in _items_naming(clearing, names)}
-    standing = Entry.objects.filter(document__in=ids, reverses=None, reversed_by=None).values("document")
+    standing = Entry.objects.filter(in_force(), document__in=ids).values("document")
     payouts = list(Document.objects.filter(pk__in=standing).defer("data").order_by("date", "pk"))
     checks = check_payouts(clearing, payouts)
     found: dict[int, list[Settling]] = defaultdict(list)

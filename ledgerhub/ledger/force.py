@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+
+from ledgerhub.ledger.models import Entry
 
 
 def originals(entry: str = "") -> Q:
@@ -12,4 +14,6 @@ def originals(entry: str = "") -> Q:
 
 
 def in_force(entry: str = "") -> Q:
-    return originals(entry) & Q(**{f"{entry}reversed_by__isnull": True})
+    """Originals that nothing reverses. Not a join with "is null": PostgreSQL expects one row of that, and
+    compares each entry of a large journal with every other."""
+    return originals(entry) & ~Q(Exists(Entry.objects.filter(reverses=OuterRef(f"{entry}pk"))))

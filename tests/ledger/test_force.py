@@ -39,3 +39,9 @@ def test_those_of_a_document_are_found_by_the_document() -> None:
         Posting.objects.filter(in_force("entry__"), entry__document=1),
     ):
         assert "SEARCH ledger_entry USING INDEX ledger_entry_document_id" in rows.explain()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the plan is PostgreSQL's")
+def test_what_reverses_them_is_looked_for_as_a_set() -> None:
+    for rows in (Entry.objects.filter(in_force()), Posting.objects.filter(in_force("entry__"))):
+        assert "Anti Join" in rows.explain()
