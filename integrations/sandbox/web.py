@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 from integrations.sandbox.events import Business
 
@@ -27,6 +30,25 @@ class Request:
 
     def all(self, *names: str) -> list[str]:
         return [value for key, value in self.query if key in names]
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The fields of a body sent as a form, the first of each name."""
+        return {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
+
+    @property
+    def basic(self) -> str:
+        """`name:password` of HTTP Basic; empty where there is none that can be read."""
+        kind, _, given = self.headers.get("authorization", "").partition(" ")
+        try:
+            return base64.b64decode(given, validate=True).decode() if kind == "Basic" else ""
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+
+    def sent_back(self, **said: str) -> Response:
+        """The person at the consent page goes back to where they came from, with the state they brought."""
+        back = urlencode({**said, "state": self.get("state") or ""})
+        return Response(302, b"", headers=(("Location", f"{self.get('redirect_uri')}?{back}"),))
 
 
 @dataclass(frozen=True, slots=True)

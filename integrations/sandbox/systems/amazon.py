@@ -97,12 +97,11 @@ def _agreed(state: State, request: Request) -> Response:
         :20
     ]
     _kept(state)["codes"].add(code)
-    back = {"state": request.get("state") or "", "selling_partner_id": "A3HARBOR", "spapi_oauth_code": code}
-    return Response(302, b"", headers=(("Location", f"{request.get('redirect_uri')}?{urlencode(back)}"),))
+    return request.sent_back(selling_partner_id="A3HARBOR", spapi_oauth_code=code)
 
 
 def _token(state: State, request: Request) -> Response:
-    form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+    form = request.form
     if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
         words = {"error": "invalid_client", "error_description": "Client authentication failed"}
         return json_response(words, 401)

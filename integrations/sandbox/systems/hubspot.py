@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 from integrations.sandbox.events import Business
 from integrations.sandbox.hubspot_objects import Portal, Refusal, objects_of, portal, record, shown, stamp
@@ -246,12 +245,11 @@ def _agreed(here: Portal, request: Request) -> Response:
         return json_response({"status": "BAD_CLIENT_ID", "message": "missing or unknown client id"}, 400)
     code = secrets.token_urlsafe(16)
     here.codes.add(code)
-    back = urlencode({"code": code, "state": request.get("state") or ""})
-    return Response(302, b"", headers=(("Location", f"{request.get('redirect_uri')}?{back}"),))
+    return request.sent_back(code=code)
 
 
 def _token(here: Portal, state: State, request: Request) -> Response:
-    form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+    form = request.form
     if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
         return json_response({"status": "BAD_CLIENT_ID", "message": "missing or unknown client id"}, 400)
     by_code = form.get("grant_type") == "authorization_code" and form.get("code") in here.codes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import hashlib
 import json
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -67,20 +65,19 @@ def respond(business: Business, state: State, request: Request) -> Response:
 
 
 def _token(request: Request) -> Response:
-    given = request.headers.get("authorization", "").partition(" ")[2]
-    try:
-        pair = base64.b64decode(given, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        pair = ""
-    if pair != f"{CLIENT_ID}:{CLIENT_SECRET}":
+    if request.basic != f"{CLIENT_ID}:{CLIENT_SECRET}":
         words = {"error": "invalid_client", "error_description": "Client Authentication failed"}
         return json_response(words, 401)
-    form = parse_qs(request.body.decode())
-    if form.get("grant_type") != ["client_credentials"]:
+    form = request.form
+    if form.get("grant_type") != "client_credentials":
         words = {"error": "unsupported_grant_type", "error_description": "Grant Type is wrong"}
         return json_response(words, 400)
-    scope = form.get("scope", [""])[0]
-    body = {"scope": scope, "access_token": TOKEN, "token_type": "Bearer", "expires_in": 32_400}
+    body = {
+        "scope": form.get("scope", ""),
+        "access_token": TOKEN,
+        "token_type": "Bearer",
+        "expires_in": 32_400,
+    }
     return json_response({**body, "app_id": "APP-80W284485P519543T", "nonce": "sandbox"})
 
 

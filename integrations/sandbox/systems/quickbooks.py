@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import json
 import re
@@ -10,7 +9,6 @@ import secrets
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 from integrations.sandbox.events import Business
 from integrations.sandbox.quickbooks_books import (
@@ -180,16 +178,14 @@ def _agreed(here: Company, request: Request) -> Response:
         return json_response({"error": "invalid_client"}, 400)
     code = secrets.token_urlsafe(16)
     here.codes.add(code)
-    back = urlencode({"code": code, "state": request.get("state") or "", "realmId": REALM})
-    return Response(302, b"", headers=(("Location", f"{request.get('redirect_uri')}?{back}"),))
+    return request.sent_back(code=code, realmId=REALM)
 
 
 def _token(here: Company, state: State, request: Request) -> Response:
     """A refresh token is good once: the next one comes with the answer."""
-    pair = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-    if request.headers.get("authorization") != f"Basic {pair}":
+    if request.basic != f"{CLIENT_ID}:{CLIENT_SECRET}":
         return json_response({"error": "invalid_client"}, 401)
-    form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+    form = request.form
     if form.get("grant_type") == "authorization_code" and form.get("code") in here.codes:
         here.codes.discard(form["code"])
     elif (

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 from integrations.sandbox.events import Business
 from integrations.sandbox.web import Request, Response, State, System, json_response
@@ -214,16 +213,14 @@ def _agreed(here: Organisation, request: Request) -> Response:
         return json_response({"error": "invalid_scope"}, 400)
     code = secrets.token_urlsafe(16)
     here.challenges[code] = request.get("code_challenge") or ""
-    back = urlencode({"code": code, "state": request.get("state") or "", "scope": " ".join(sorted(scopes))})
-    return Response(302, b"", headers=(("Location", f"{request.get('redirect_uri')}?{back}"),))
+    return request.sent_back(code=code, scope=" ".join(sorted(scopes)))
 
 
 def _token(here: Organisation, state: State, request: Request) -> Response:
     """A code needs its verifier; a refresh token is good once."""
-    pair = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-    if request.headers.get("authorization") != f"Basic {pair}":
+    if request.basic != f"{CLIENT_ID}:{CLIENT_SECRET}":
         return json_response({"error": "invalid_client"}, 401)
-    form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+    form = request.form
     if form.get("grant_type") == "authorization_code":
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
