@@ -31,6 +31,7 @@ from integrations.destination import (
 from integrations.models import ApiCall, Delivery, Integration
 from integrations.parcels import NamesThere
 from integrations.payloads import canonical, digest_of
+from integrations.run_words import plural
 from integrations.spec import Read
 from integrations.sync import backoff
 from ledgerhub.core.errors import LedgerHubError, RecordError, TransientError
@@ -408,11 +409,10 @@ def _give_up(
     """A person must act: said on the delivery and its document, one alert for all of them."""
     leases.settle(delivery, Delivery.State.FAILED, error=words, call=call, held_version=held_version)
     count = Delivery.objects.filter(integration=van.integration, state=Delivery.State.FAILED).count()
-    documents = "1 document" if count == 1 else f"{count} documents"
     alerts.raise_incident(
         van.integration,
         key=_key_of(van.integration),
-        message=f"{van.integration}: {documents} could not be delivered. {words}",
+        message=f"{van.integration}: {plural(count, 'document')} could not be delivered. {words}",
     )
 
 

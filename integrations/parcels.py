@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from integrations import links, registry, revisions, summing
 from integrations.destination import Destination, JournalLine, Link, Made, Parcel, Party, What
 from integrations.models import Delivery, Integration, Listed, NameMap, Summary
+from integrations.run_words import plural
 from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.ledger import drafts, invoice_payments
 from ledgerhub.ledger.force import in_force
@@ -158,7 +159,7 @@ def _summary_draft(summary: Summary, delivery: Delivery) -> dict[str, Any]:
         "number": str(summary),
         "date": summary.day,
         "currency": summary.currency,
-        "memo": "1 document" if count == 1 else f"{count} documents",
+        "memo": plural(count, "document"),
     }
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from integrations import connectors, consent, counterparts, normalize, raw, registry, sync
 from integrations.connection import connect
-from integrations.models import Integration, MappingVersion, RawRecord, Secret, Stream
+from integrations.models import Integration, MappingVersion, RawRecord, Secret, Stream, SyncRun
 from integrations.reading import first_state
 from integrations.records import Record
 from integrations.rules import outputs_to_dict
@@ -234,5 +234,5 @@ def disconnect(integration: Integration) -> None:
     integration.health, integration.health_message = "unknown", ""
     integration.save(update_fields=["state", "health", "health_message"])
     for stream in integration.streams.all():
-        for run in stream.runs.filter(state__in=["queued", "running", "waiting"]):
+        for run in stream.runs.filter(state__in=SyncRun.OPEN):
             sync.cancel(run)

@@ -20,6 +20,7 @@ from integrations import revisions
 from integrations.destination import Destination, JournalLine
 from integrations.models import Delivery, Integration, Route, Summary, Summed
 from integrations.payloads import canonical, digest_of
+from integrations.run_words import plural
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger import accounting, clearing
 from ledgerhub.ledger.models import Account, Document, DocumentLine, Entry, Posting
@@ -242,14 +243,10 @@ def sums(postings: QuerySet[Posting], day: dt.date) -> tuple[JournalLine, ...]:
         .exclude(total=0)
     )
     found = [
-        JournalLine(code, total, currency, f"{name}: {_counted(number)}", role, day)
+        JournalLine(code, total, currency, f"{name}: {plural(number, 'document')}", role, day)
         for code, name, role, currency, total, number in rows
     ]
     return tuple(sorted(found, key=lambda line: (line.amount < 0, line.account, line.currency)))
-
-
-def _counted(number: int) -> str:
-    return "1 document" if number == 1 else f"{number} documents"
 
 
 # ── what waits for its payout ───────────────────────────────────────────────────────────────────────

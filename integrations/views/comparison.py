@@ -16,12 +16,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from integrations import balances, comparing, counterparts, facing, redelivery, register, registry, sync
 from integrations.destination import Destination
-from integrations.models import Comparison, Difference, Integration, RawRecord, Stream
+from integrations.models import Comparison, Difference, Integration, RawRecord, Stream, SyncRun
 from integrations.views.destination import find_destination, tabs
-from integrations.views.routes import parse_day
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
+from ledgerhub.core.days import parse_day
 from ledgerhub.core.money import CURRENCIES
 from ledgerhub.core.tables import Column, Filter, table
 
@@ -121,7 +121,7 @@ def comparison_mode(request: OrgRequest, pk: int) -> HttpResponse:
     stream = register.list_books(integration)
     if mode not in Stream.Mode.values or mode == stream.mode:
         messages.info(request, "Nothing was changed.")
-    elif stream.runs.filter(state__in=["queued", "running", "waiting"]).exists():
+    elif stream.runs.filter(state__in=SyncRun.OPEN).exists():
         messages.error(request, "It is being read just now. Choose again when that has ended.")
     else:
         _set_mode(request, stream, mode)

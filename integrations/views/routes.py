@@ -11,7 +11,6 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_http_methods, require_safe
 
 from integrations import delivery, outbox, registry, routing, sum_previews, summing
@@ -21,6 +20,7 @@ from integrations.views.destination import find_destination, tabs
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, denied, member
+from ledgerhub.core.days import parse_day
 from ledgerhub.ledger.models import Document, Source
 
 
@@ -121,13 +121,6 @@ def _save_routes(request: OrgRequest, integration: Integration, takes: Destinati
 def _ways(integration: Integration) -> dict[str, str]:
     rows = integration.routes.filter(enabled=True).select_related("source").prefetch_related("switches")
     return {str(route.source): routing.in_words(route) for route in rows}
-
-
-def parse_day(text: str) -> dt.date | None:
-    try:
-        return parse_date(text)
-    except ValueError:
-        return None
 
 
 @require_safe

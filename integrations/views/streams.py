@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from integrations import overview, registry, sync
 from integrations.forms import SCHEDULES, ScheduleForm
-from integrations.models import Integration, Stream
+from integrations.models import Integration, Stream, SyncRun
 from integrations.views.lookup import find_integration, find_stream
 from ledgerhub.access.audit import record
 from ledgerhub.access.views_support import OrgRequest, member
@@ -133,7 +133,7 @@ def stream_mode(request: OrgRequest, pk: int) -> HttpResponse:
 @transaction.atomic
 def _set_mode(request: OrgRequest, stream: Stream, mode: Stream.Mode) -> None:
     """Raises ConfigError while a sync runs: it would go on in the old mode, unseen."""
-    if stream.runs.filter(state__in=["queued", "running", "waiting"]).exists():
+    if stream.runs.filter(state__in=SyncRun.OPEN).exists():
         raise ConfigError(f"{_label(stream)}: a sync is running. Change the mode when it has ended.")
     before, stream.mode = stream.mode, mode
     stream.save(update_fields=["mode"])

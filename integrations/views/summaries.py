@@ -16,9 +16,9 @@ from integrations import summing, whereabouts
 from integrations.destination import Destination, JournalLine
 from integrations.models import Delivery, Integration, Summary, Summed
 from integrations.views.destination import find_destination, tabs
-from integrations.views.routes import parse_day
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
+from ledgerhub.core.days import parse_day
 from ledgerhub.core.exports import csv_response
 from ledgerhub.core.money import from_minor
 from ledgerhub.core.tables import Column, Filter, table

@@ -16,7 +16,7 @@ from integrations import column_forms, file_pages, files
 from integrations.borders import minor
 from integrations.column_forms import ColumnsForm
 from integrations.forms import BANK, UploadForm
-from integrations.models import Quarantine, Upload
+from integrations.models import Quarantine, SyncRun, Upload
 from integrations.statements import CsvLayout, ParsedLine, ParsedStatement, StatementError, guess_layout
 from integrations.views.lookup import find_integration, find_upload
 from ledgerhub.access.audit import record
@@ -201,7 +201,7 @@ def upload(request: OrgRequest, pk: int) -> HttpResponse:
         "run": found.run,
         "currency": currency_of(found.account),
         "may_edit": request.membership.may(Role.BOOKKEEPER),
-        "running": found.run is not None and found.run.state in ("queued", "running", "waiting"),
+        "running": found.run is not None and found.run.state in SyncRun.OPEN,
     }
     if found.state == Upload.State.IMPORTED and found.run is not None:
         context |= _result(found)

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -41,8 +40,8 @@ from django.core.signing import dumps as sign
 from django.db import models
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, QueryDict, StreamingHttpResponse
-from django.utils.dateparse import parse_date
 
+from ledgerhub.core.days import parse_day
 from ledgerhub.core.exports import csv_response
 from ledgerhub.core.money import from_minor
 
@@ -269,20 +268,13 @@ def _safely(one: Filter, narrowed: _Narrowed, chosen: list[Any]) -> Rows:
 def _read(one: Filter, text: str) -> tuple[Any, str, str]:
     """A parameter's text as (value, words for the chip, problem)."""
     if one.kind == "date":
-        day = _day(text)
+        day = parse_day(text)
         problem = "" if day else f"{one.label}: '{text}' is not a date. Write it like 2026-03-31."
         return day, text, problem
     if one.kind == "choice":
         label = dict(one.choices).get(text)
         return text, label or text, "" if label is not None else f"{one.label}: there is no '{text}'."
     return text, text, ""
-
-
-def _day(text: str) -> date | None:
-    try:
-        return parse_date(text)
-    except ValueError:
-        return None
 
 
 def _search(narrowed: _Narrowed, paths: Sequence[str], parameters: QueryDict) -> _Narrowed:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.utils.dateparse import parse_date
 
 from ledgerhub.access.models import Organization
+from ledgerhub.core.days import parse_day
 from ledgerhub.core.money import CURRENCIES, Inexact, to_minor
 from ledgerhub.ledger.chart import DEFAULT_CHART, MARKETPLACE_TAX
 from ledgerhub.ledger.models import Account, ExchangeRate
@@ -266,7 +266,7 @@ def read_rates(text: str, base: str) -> Iterator[ReadRate]:
 def _read_rate(line: int, cells: list[str], base: str) -> ReadRate:
     if len(cells) < 3:
         return ReadRate(line, problem="three columns are needed: currency, date, rate.")
-    currency, day = cells[0].upper(), _day(cells[1])
+    currency, day = cells[0].upper(), parse_day(cells[1])
     if currency not in CURRENCIES or currency == base:
         return ReadRate(line, problem=f"'{cells[0][:20]}' is not a foreign currency code.")
     if day is None:
@@ -287,13 +287,6 @@ def _text(file: UploadedFile[bytes]) -> str:
             "The file is not text in UTF-8. Save it as CSV (UTF-8) and try again."
         ) from None
     return text.replace("\0", "")
-
-
-def _day(text: str) -> dt.date | None:
-    try:
-        return parse_date(text)
-    except ValueError:
-        return None
 
 
 def _decimal(text: str) -> Decimal | None:

@@ -12,12 +12,12 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST, require_safe
 
 from ledgerhub.access.audit import changes, record, snapshot
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
+from ledgerhub.core.days import parse_day
 from ledgerhub.core.exports import csv_response
 from ledgerhub.core.money import from_minor
 from ledgerhub.core.tables import Column, Filter, money_column, table
@@ -135,10 +135,7 @@ def account(request: OrgRequest, pk: int) -> HttpResponseBase:
 
 def _on(request: OrgRequest) -> tuple[dt.date | None, str]:
     text = request.GET.get("on", "").strip()
-    try:
-        day = parse_date(text) if text else None
-    except ValueError:
-        day = None
+    day = parse_day(text)
     if text and (day is None or day >= dt.date.max):
         return None, f"'{text[:40]}' is not a date. Write it like 2026-03-31."
     return day, ""
@@ -146,10 +143,7 @@ def _on(request: OrgRequest) -> tuple[dt.date | None, str]:
 
 def _cursor(text: str) -> tuple[dt.date, int] | None:
     date, _, pk = text.partition(".")
-    try:
-        day = parse_date(date)
-    except ValueError:
-        return None
+    day = parse_day(date)
     return (day, int(pk)) if day and pk.isdecimal() and len(pk) < 19 else None
 
 

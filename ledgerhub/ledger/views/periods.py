@@ -6,9 +6,9 @@ import datetime as dt
 from typing import NamedTuple
 
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 
 from ledgerhub.access.views_support import OrgRequest
+from ledgerhub.core.days import parse_day
 from ledgerhub.ledger.reports import Period, periods
 
 
@@ -40,7 +40,4 @@ def chosen_period(request: OrgRequest) -> Period:
 
 
 def read_day(text: str) -> dt.date | None:
-    try:
-        return parse_date(text.strip())
-    except ValueError:
-        return None
+    return parse_day(text.strip())
