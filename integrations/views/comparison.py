@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from integrations import balances, comparing, counterparts, facing, redelivery, register, registry, sync
 from integrations.destination import Destination
 from integrations.models import Comparison, Difference, Integration, RawRecord, Stream, SyncRun
-from integrations.views.destination import find_destination, tabs
+from integrations.views.destination import find_destination, stated_reason, tabs
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
@@ -150,7 +150,7 @@ def difference_delivery(request: OrgRequest, pk: int, difference_pk: int) -> Htt
     integration, _ = _find(request, pk)
     rows = _open(integration).filter(delivery__isnull=False).exclude(kind=Difference.Kind.FOREIGN)
     row = get_object_or_404(rows, pk=difference_pk)
-    if (reason := _reason(request)) is not None:
+    if reason := stated_reason(request):
         with transaction.atomic():
             made = redelivery.send_again(row)
             if made is not None:
@@ -170,7 +170,7 @@ def difference_acceptance(request: OrgRequest, pk: int, difference_pk: int) -> H
     """Let it stand as it is: it is not listed again as long as nothing about it changes."""
     integration, _ = _find(request, pk)
     row = get_object_or_404(_open(integration), pk=difference_pk)
-    if (reason := _reason(request)) is not None:
+    if reason := stated_reason(request):
         with transaction.atomic():
             changed = _open(integration).filter(pk=row.pk)
             if changed.update(accepted_by=request.user, reason=reason, closed_at=timezone.now()):
@@ -179,14 +179,6 @@ def difference_acceptance(request: OrgRequest, pk: int, difference_pk: int) -> H
                 )
         messages.success(request, "Accepted. It is listed again should anything about it change.")
     return redirect("integrations:comparison", request.organization.slug, pk)
-
-
-def _reason(request: OrgRequest) -> str | None:
-    reason = request.POST.get("reason", "").strip()[:300]
-    if not reason:
-        messages.error(request, "Say why, in a few words. Nothing was changed.")
-        return None
-    return reason
 
 
 # ── totals ──────────────────────────────────────────────────────────────────────────────────────────

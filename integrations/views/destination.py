@@ -224,15 +224,22 @@ def delivery_dismissal(request: OrgRequest, pk: int, delivery_pk: int) -> HttpRe
     return redirect("integrations:deliveries", request.organization.slug, pk)
 
 
+def stated_reason(request: OrgRequest, ask: str = "Say why, in a few words.") -> str:
+    """Why a person decides so; empty, and they are told, where they do not say."""
+    reason = request.POST.get("reason", "").strip()[:300]
+    if not reason:
+        messages.error(request, f"{ask} Nothing was changed.")
+    return reason
+
+
 @require_POST
 @member("approver")
 def delivery_replacement(request: OrgRequest, pk: int, delivery_pk: int) -> HttpResponse:
     """Send ours over what people changed there: a delivery that was held for it goes on, with a reason."""
     integration, _ = find_destination(request, pk)
     row = get_object_or_404(_failed(integration).exclude(held_version=""), pk=delivery_pk)
-    reason = request.POST.get("reason", "").strip()[:300]
+    reason = stated_reason(request, "Say why ours is to stand.")
     if not reason:
-        messages.error(request, "Say why ours is to stand. Nothing was changed.")
         return redirect("integrations:deliveries", request.organization.slug, pk)
     with transaction.atomic():
         if redelivery.replace_theirs(row):

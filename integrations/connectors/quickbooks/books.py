@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from integrations import posted
 from integrations.paging import InQueries
-from integrations.posted import outputs, pick
 from integrations.records import Record, dig
 from integrations.spec import Incremental, Read, Stream, Window
 from integrations.standing import TAX, UNKNOWN, At, Books, Standing, State, our_reference
@@ -44,30 +44,33 @@ def plain(kind: str, record: Mapping[str, Any]) -> Record:
     number = str(record.get(NUMBERS.get(kind, "DocNumber")) or "")
     note = str(record.get("PrivateNote") or "")
     state = _state(record)
-    journal = list(_journal(kind, record)) if state == "standing" else []
     ref: Mapping[str, Any] = next((record[name] for name in _CONTACTS if record.get(name)), {})
-    return {
-        "id": f"{kind}:{record.get('Id')}" if record.get("Id") else "",
-        "type": kind,
-        "version": str(record.get("SyncToken") or ""),
-        "state": state,
-        "number": number,
-        "reference": our_reference(number, note),
-        "date": record.get("TxnDate"),
-        "due_date": record.get("DueDate"),
-        "currency": dig(dict(record), "CurrencyRef.value"),
-        "total": _amount(record.get("TotalAmt", record.get("Amount"))),
-        "tax": _tax(record),
-        "contact": {"id": ref.get("value"), "name": ref.get("name")} if ref else None,
-        "note": note,
-        "message": dig(dict(record), "CustomerMemo.value"),
-        "journal": [line._asdict() for line in journal],
-        "expenses": [line._asdict() for line in _lines(record.get("Line") or ())] if kind == "Bill" else [],
-        "bank": _paid_from(record) if kind == "BillPayment" else None,
-        "pays": _pays(record) if kind == "BillPayment" else None,
-        "changed_at": dig(dict(record), "MetaData.LastUpdatedTime"),
-        "changed_by": dig(dict(record), "MetaData.LastModifiedByRef.name"),
-    }
+    standing = Standing(
+        id=f"{kind}:{record.get('Id')}" if record.get("Id") else "",
+        kind=kind,
+        version=str(record.get("SyncToken") or ""),
+        state=state,
+        number=number,
+        reference=our_reference(number, note),
+        day=posted.day(record.get("TxnDate")),
+        currency=dig(dict(record), "CurrencyRef.value") or "",
+        amount=_amount(record.get("TotalAmt", record.get("Amount"))),
+        contact=str(ref.get("value") or ""),
+        contact_name=str(ref.get("name") or ""),
+        note=note,
+        lines=tuple(_journal(kind, record)) if state == "standing" else (),
+        changed_at=dig(dict(record), "MetaData.LastUpdatedTime") or "",
+        changed_by=dig(dict(record), "MetaData.LastModifiedByRef.name") or "",
+    )
+    return posted.plain(
+        standing,
+        due_date=record.get("DueDate"),
+        tax=_tax(record),
+        message=dig(dict(record), "CustomerMemo.value"),
+        expenses=[line._asdict() for line in _lines(record.get("Line") or ())] if kind == "Bill" else [],
+        bank=_paid_from(record) if kind == "BillPayment" else None,
+        pays=_pays(record) if kind == "BillPayment" else None,
+    )
 
 
 _CONTACTS = ("CustomerRef", "VendorRef", "EntityRef")
@@ -228,7 +231,7 @@ _JOURNALS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[At]]] = {
 
 def stands(kind: str, record: Mapping[str, Any]) -> Standing:
     """What an answer to a request of ours says of one document."""
-    return pick(plain(kind, record))
+    return posted.pick(plain(kind, record))
 
 
 PER_QUERY = 50
@@ -282,7 +285,7 @@ def gone(identity: str) -> Record:
 
 # ── what other people's become here ─────────────────────────────────────────────────────────────────
 
-OUTPUTS = outputs(
+OUTPUTS = posted.outputs(
     bill="Bill",
     bill_payment="BillPayment",
     others=tuple(kind for kind in KINDS if kind not in ("Bill", "BillPayment")),
@@ -310,4 +313,4 @@ STREAM = Stream(
     schedule_minutes=0,
     help="Compared with what we delivered; what people posted there can be brought into our books",
 )
-BOOKS = Books(stream=STREAM, pick=pick, ask=ask, found=found, gone=gone, at_once=750)
+BOOKS = Books(stream=STREAM, pick=posted.pick, ask=ask, found=found, gone=gone, at_once=750)
