@@ -135,12 +135,17 @@ def _again_words(count: int) -> str:
 def name_lists(request: OrgRequest, pk: int) -> HttpResponse:
     """Read their lists again."""
     integration, _ = find_named(request, pk)
+    read_lists(request, integration)
+    return redirect("integrations:names", request.organization.slug, pk)
+
+
+def read_lists(request: OrgRequest, integration: Integration) -> None:
+    """What ours can be mapped to, read now; the person is told what came of it."""
     try:
         count = naming.refresh(integration, patience=register.PAGE_PATIENCE)
         messages.success(request, f"Their lists were read: {count} names.")
     except LedgerHubError as error:
         messages.error(request, str(error))
-    return redirect("integrations:names", request.organization.slug, pk)
 
 
 # ── deliveries ──────────────────────────────────────────────────────────────────────────────────────

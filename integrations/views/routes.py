@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from integrations import delivery, outbox, registry, routing, sum_previews, summing
 from integrations.destination import Destination
 from integrations.models import Integration, Route
-from integrations.views.destination import find_destination, tabs
+from integrations.views.destination import find_destination, read_lists, tabs
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, denied, member
@@ -36,6 +36,8 @@ def routes(request: OrgRequest, pk: int) -> HttpResponse:
             return denied(request, Role.APPROVER)
         problems = _save_routes(request, integration, takes)
         if not problems:
+            if takes.wants_names and not integration.listed.exists():
+                read_lists(request, integration)  # before deliveries use up the calls that are allowed
             delivery.enqueue(integration)
             messages.success(request, "Saved. What has to go out goes out now.")
             following = "names" if takes.wants_names else "deliveries"

@@ -123,7 +123,12 @@ def test_what_goes_there_is_chosen_and_goes_at_once(
     assert (refused.status_code, Route.objects.count()) == (422, 0)
     assert "Choose the day from which documents go out." in refused.content.decode()
     chosen = {f"on-{source.pk}": "on", f"start-{source.pk}": "2026-03-01", f"mode-{source.pk}": "daily"}
-    assert client.post(url("routes", destination.pk), chosen).status_code == 302
+    saved = client.post(url("routes", destination.pk), chosen)
+    assert saved.status_code == 302
+    # The first time there are names to choose from at once.
+    assert words(saved) == [
+        "Their lists were read: 2 names.", "Saved. What has to go out goes out now.",
+    ]  # fmt: skip
     route = Route.objects.get()
     assert (route.mode, str(route.start_date), route.enabled, route.created_by) == (
         "daily", "2026-03-01", True, approver,
@@ -131,7 +136,8 @@ def test_what_goes_there_is_chosen_and_goes_at_once(
     assert OrmQ.objects.count() == 1
     event = AuditEvent.objects.get(action="destination.routes_changed")
     assert (event.before, event.after) == ({}, {"Shop": "one summary a day"})
-    client.post(url("routes", destination.pk), {})
+    again = client.post(url("routes", destination.pk), {})
+    assert words(again)[len(words(saved)) :] == ["Saved. What has to go out goes out now."]
     route.refresh_from_db()
     assert not route.enabled
 
