@@ -62,10 +62,10 @@ test-browser: $(VENV)/dev.stamp ## The main flows in a real browser
 	$(VENV)/bin/pytest -q -m browser tests/browser
 
 test-conformance: $(VENV)/dev.stamp ## Against third-party programs and vendors' specifications
-	$(VENV)/bin/pytest -q -m conformance
+	$(VENV)/bin/pytest -q -m conformance -n 2
 
 test-kill: $(VENV)/dev.stamp ## Kill processes at random; nothing may be lost or doubled
-	$(VENV)/bin/pytest -q -m kill
+	$(VENV)/bin/pytest -q -m kill -n 2
 
 check: $(VENV)/dev.stamp ## Style, types, layers, settings, migrations
 	$(VENV)/bin/ruff check .

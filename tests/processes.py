@@ -158,9 +158,9 @@ class Installation:
         return self.start("manage.py", "supervise", "--bind", bind, *arguments)
 
     def end(self) -> None:
-        """End all that was started, and what those started."""
+        """End all that was started, and what those started, also where its parent was killed."""
+        below = [pid for process in self.started for pid in descendants(process.pid)]
         for process in self.started:
-            below = descendants(process.pid)
             if process.poll() is None:
                 process.terminate()
                 try:
@@ -168,9 +168,20 @@ class Installation:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-            for pid in below:
-                if is_alive(pid) and str(ROOT) in words(pid):
-                    _kill(pid)
+        for pid in {*self.processes(), *(pid for pid in below if str(ROOT) in words(pid))}:
+            _kill(pid)
+
+    def processes(self) -> list[int]:
+        """What runs in this installation, whoever its parent is: its folder stands in the environment."""
+        mine = f"VAR_DIR={self.home}".encode()
+        return [pid for pid in parents() if pid != os.getpid() and mine in _environ(pid)]
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _kill(pid: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,15 +51,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def on_postgres(server: str, tmp_path: Path) -> Iterator[Installation]:
-    """A private installation on PostgreSQL."""
+    """A private installation on PostgreSQL, its database under a name of its own."""
+    name = f"private_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute("DROP DATABASE IF EXISTS private WITH (FORCE)")
-        admin.execute("CREATE DATABASE private TEMPLATE tables")
-    made = Installation(tmp_path, f"{server.removesuffix('postgres')}private")
-    try:
-        yield made
-    finally:
-        made.end()
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE tables".encode())
+        made = Installation(tmp_path, f"{server.removesuffix('postgres')}{name}")
+        try:
+            yield made
+        finally:
+            made.end()
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ def entries() -> list[list[Any]]:
     """Entries that stand: their document, part, day and postings."""
     standing = Entry.objects.filter(reverses__isnull=True, reversed_by__isnull=True)
     lines: dict[int, list[list[Any]]] = {}
-    for row in Posting.objects.values_list("entry", "account__code", "amount", "base_amount"):
+    for row in Posting.objects.values_list("entry", "account__name", "amount", "base_amount"):
         lines.setdefault(row[0], []).append(list(row[1:]))
     columns = ("pk", "document__output", "document__external_id", "part", "date", "currency")
     return sorted([*map(str, row[1:]), sorted(lines[row[0]])] for row in standing.values_list(*columns))

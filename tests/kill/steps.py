@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,6 +23,7 @@ from django.conf import settings
 from django.db import connection, connections
 
 Work = Callable[[], object]
+PATIENCE = 60.0  # seconds
 
 
 class Steps:
@@ -108,13 +110,30 @@ class Snapshot:
                 shutil.copyfile(source + suffix, target + suffix)
 
     def _clone(self, source: str, target: str) -> None:
+        """Copy a database, which PostgreSQL does only while nobody is in it. Raises ObjectInUse."""
+        deadline = time.monotonic() + PATIENCE
         with _administration() as admin:
-            # A killed child's session may still end, and PostgreSQL's own cleaning counts as a session too.
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [source]
-            )
             admin.execute(f'DROP DATABASE IF EXISTS "{target}" WITH (FORCE)'.encode())
-            admin.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"'.encode())
+            while True:
+                # A killed child's session may take a while to end where the machine is busy.
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [source]
+                )
+                try:
+                    admin.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"'.encode())
+                except psycopg.errors.ObjectInUse as error:
+                    if time.monotonic() > deadline:
+                        raise
+                    error.add_note(str(_sessions(admin, source)))
+                    traceback.print_exception(error)
+                else:
+                    return
+
+
+def _sessions(admin: psycopg.Connection[Any], database: str) -> list[tuple[Any, ...]]:
+    """Who is in a database, and since when: for the log of a test that had to wait."""
+    told = "SELECT pid, backend_type, state, wait_event, backend_start::text, query FROM pg_stat_activity"
+    return admin.execute(f"{told} WHERE datname = %s".encode(), [database]).fetchall()
 
 
 def _administration() -> psycopg.Connection[Any]:
