@@ -34,6 +34,7 @@ from integrations.requesting import (
     filled,
     headers_of,
     host_of,
+    placed,
     same_host,
     turned,
     with_body,
@@ -194,7 +195,7 @@ class Client:
                 f"{self.connector.label} did not renew the connection: open the integration and connect it "
                 f"again. {error}"
             ) from None
-        return oauth.read_token(answered.body, now=self._now(), before=before)
+        return oauth.read_token(self._oauth(), answered.body, now=self._now(), before=before)
 
     def _oauth(self) -> OAuth2:
         if not isinstance(self.connector.auth, OAuth2):
@@ -303,9 +304,9 @@ class Client:
 
     def _once(self, request: Request, attempt: int, token: Token | None, *, authenticated: bool) -> Answered:
         """One request and its record; raises what the answer means."""
-        headers = {"Accept": "application/json", **request.headers}
-        if authenticated:
-            headers |= self._credentials(token)
+        request = placed(request, self.base_url, token.place if token else "", self._settings)
+        known = self._credentials(token) if authenticated else {}
+        headers = {"Accept": "application/json", **request.headers, **known}
         redact = self._redactor(token)
         started, clock, reply, problem = self._now(), time.monotonic(), None, ""
         try:

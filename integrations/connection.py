@@ -169,12 +169,12 @@ class TokenRow:
 
 def write_token(token: Token) -> str:
     expires = token.expires_at.isoformat() if token.expires_at else None
-    return json.dumps([token.access, token.refresh, expires, token.scope])
+    return json.dumps([token.access, token.refresh, expires, token.scope, token.place])
 
 
 def read_token(text: str) -> Token:
-    access, refresh, expires, scope = json.loads(text)
-    return Token(access, refresh, dt.datetime.fromisoformat(expires) if expires else None, scope)
+    access, refresh, expires, *said = json.loads(text)
+    return Token(access, refresh, dt.datetime.fromisoformat(expires) if expires else None, *said)
 
 
 def capacity_of(row: RateBucket, limits: Limits) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +15,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from integrations.records import fill
-from integrations.requesting import turned
+from integrations.requesting import allowed_address, host_of, turned
 from integrations.spec import OAuth2, Settings
 from ledgerhub.core.errors import ConfigError
 
@@ -24,12 +24,14 @@ EARLY = dt.timedelta(seconds=60)  # a token this close to its end is renewed bef
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a token address gave; `expires_at` None where it does not expire."""
+    """What a token address gave; `expires_at` None where it does not expire; `place` where it said at which
+    address the token is good."""
 
     access: str = field(repr=False)
     refresh: str = field(default="", repr=False)
     expires_at: dt.datetime | None = None
     scope: str = ""
+    place: str = ""
 
     def is_stale(self, now: dt.datetime) -> bool:
         return self.expires_at is not None and now >= self.expires_at - EARLY
@@ -137,8 +139,8 @@ def _request(auth: OAuth2, settings: Settings, form: dict[str, str]) -> TokenReq
     return TokenRequest(url, form, {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"})
 
 
-def read_token(body: Any, *, now: dt.datetime, before: Token | None = None) -> Token:
-    """The token in an answer; where no new refresh token is given the old one stays good."""
+def read_token(auth: OAuth2, body: Any, *, now: dt.datetime, before: Token | None = None) -> Token:
+    """The token in an answer; where no new refresh token, or no address, is given the old one stays good."""
     access = body.get("access_token") if isinstance(body, dict) else None
     if not isinstance(access, str) or not access:
         raise ConfigError("The system sent no access token. Open the integration and connect it again.")
@@ -149,4 +151,16 @@ def read_token(body: Any, *, now: dt.datetime, before: Token | None = None) -> T
         else None
     )
     refresh = body.get("refresh_token") or (before.refresh if before else "")
-    return Token(access, str(refresh), expires, str(body.get("scope") or ""))
+    place = _place(auth, body) or (before.place if before else "")
+    if auth.place and not place:
+        raise ConfigError("The system did not say at which address to call it.")
+    return Token(access, str(refresh), expires, str(body.get("scope") or ""), place)
+
+
+def _place(auth: OAuth2, body: Mapping[str, Any]) -> str:
+    """`https://acme.example`: where the answer says that the token is good; raises ConfigError where our
+    credentials must not go."""
+    told = body.get(auth.place) if auth.place else None
+    if not isinstance(told, str) or not told:
+        return ""
+    return f"https://{host_of(allowed_address(told, '', auth.hosts))}"

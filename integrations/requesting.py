@@ -64,9 +64,9 @@ def same_host(url: str, base: str) -> str:
 
 
 def allowed_address(url: str, base: str, hosts: tuple[str, ...]) -> str:
-    """An address that came in a record: https to one of the hosts the read names, or our own system's."""
+    """An address that we were told: https to one of the hosts the connector names, or our own system's."""
     there, here = urlsplit(url), urlsplit(base)
-    if (there.scheme, there.netloc) == (here.scheme, here.netloc):
+    if base and (there.scheme, there.netloc) == (here.scheme, here.netloc):
         return url
     known = any(fnmatchcase(there.hostname or "", host) for host in hosts)
     if there.scheme != "https" or not known or there.port not in (None, 443) or "@" in there.netloc:
@@ -82,6 +82,13 @@ def turned(url: str, settings: Settings) -> str:
     own, parts = urlsplit(other), urlsplit(url)
     path = own.path.rstrip("/") + parts.path
     return parts._replace(scheme=own.scheme, netloc=own.netloc, path=path).geturl()
+
+
+def placed(request: Request, base: str, place: str, settings: Settings) -> Request:
+    """The request at the address that came with its token, where one did; the demo stays where it is."""
+    if not place or settings.get("base_url") or not request.url.startswith(f"{base}/"):
+        return request
+    return request._replace(url=place + request.url.removeprefix(base))
 
 
 def filled(value: Any, known: Mapping[str, Any]) -> Any:

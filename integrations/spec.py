@@ -95,7 +95,9 @@ class OAuth2:
     ends `consent_days` after it was given, or `idle_days` after the last renewal; 0: not by itself.
     `asks`: what the page of consent is asked with beside the state, in systems that have names of their own
     for it; may hold `{setting}` and `{redirect_uri}`. `given`: the secret setting of a refresh token that a
-    person was handed by the system itself, in place of coming back from that page.
+    person was handed by the system itself, in place of coming back from that page. `place`: the field of the
+    token's answer that says at which address the system is called with it, in place of the connector's
+    `base_url`; one of `hosts` (`*.acme.example`), or nothing is called.
     """
 
     authorize_url: str
@@ -117,6 +119,8 @@ class OAuth2:
     idle_days: int = 0
     asks: Mapping[str, str] = field(default_factory=dict)
     given: str = ""
+    place: str = ""
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

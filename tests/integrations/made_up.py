@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 from integrations.paging import (
     AfterLastId,
@@ -65,6 +66,7 @@ OAUTH = OAuth2("https://made-up.example/authorize", "https://made-up.example/tok
 MACHINE = OAuth2(
     "", "https://made-up.example/token", ("read",), grant="client_credentials", client_auth="basic"
 )
+TELLING = replace(OAUTH, place="at", hosts=("*.acme.example",))
 QUERY = "query Things($first: Int!, $after: String, $since: String) { things { nodes { id at } } }"
 
 MADE_UP = (

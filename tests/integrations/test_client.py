@@ -33,7 +33,7 @@ from integrations.spec import (
     Stream,
 )
 from ledgerhub.core.errors import ConfigError, TransientError
-from tests.integrations.made_up import MADE_UP, OAUTH
+from tests.integrations.made_up import MADE_UP, OAUTH, TELLING
 
 SHOPIFY, STRIPE = CONNECTORS["shopify"], CONNECTORS["stripe"]
 NOW = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
@@ -463,6 +463,28 @@ def test_an_integration_never_connected_says_so(httpserver: HTTPServer) -> None:
     found = client(httpserver, connector, store=MemoryTokenStore())
     with found as one, pytest.raises(ConfigError, match="connect it again"):
         first_page(one)
+
+
+def test_calls_go_to_the_address_that_came_with_the_token_and_never_into_a_private_network() -> None:
+    calls: list[CallRecord] = []
+    connector = replace(PLAIN, auth=TELLING, settings=_client_settings())
+    store = MemoryTokenStore(Token("a1", "r1", place="https://10.0.0.7"))
+    options: dict[str, Any] = {"store": store, "record_call": lambda call: calls.append(call)}
+    with Client(connector, {}, {}, **options) as found, pytest.raises(ConfigError, match="private network"):
+        first_page(found)
+    assert [call.url for call in calls] == ["https://10.0.0.7/things"]
+
+
+def test_the_demo_stays_where_it_is_whatever_came_with_the_token(httpserver: HTTPServer) -> None:
+    told = {"access_token": "a2", "at": "https://eu7.acme.example/"}
+    httpserver.expect_request("/token").respond_with_json(told)
+    headers = {"Authorization": "Bearer a2"}
+    httpserver.expect_request("/things", headers=headers).respond_with_json({"data": [{"id": "1"}]})
+    connector = replace(PLAIN, auth=TELLING, settings=_client_settings())
+    store = MemoryTokenStore(Token("a1", "r1", NOW, place="https://eu1.acme.example"))
+    with client(httpserver, connector, store=store, now=lambda: NOW) as found:
+        assert first_page(found) == [{"id": "1"}]
+    assert store.current() == Token("a2", "r1", place="https://eu7.acme.example")
 
 
 def _client_settings() -> tuple[Setting, ...]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from integrations import oauth
+from integrations.connection import read_token, write_token
 from integrations.oauth import MemoryTokenStore, Token
 from integrations.spec import OAuth2
-from tests.integrations.made_up import OAUTH
+from ledgerhub.core.errors import ConfigError
+from tests.integrations.made_up import OAUTH, TELLING
 
 SETTINGS = {"client_id": "cid", "client_secret": "canary-secret"}
 
@@ -63,3 +68,47 @@ def test_a_refresh_token_that_a_person_was_handed() -> None:
 def test_a_sibling_that_renewed_first_is_believed() -> None:
     store = MemoryTokenStore(Token("a2", "r2"))
     assert store.renew(Token("a1", "r1"), lambda token: Token("never")) == Token("a2", "r2")
+
+
+# ── a system that tells with the token where to call it ─────────────────────────────────────────────
+
+NOW = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
+
+
+def test_the_address_is_kept_with_the_token_until_another_is_told() -> None:
+    first = oauth.read_token(TELLING, {"access_token": "a1", "at": "https://eu1.acme.example/"}, now=NOW)
+    assert first == Token("a1", place="https://eu1.acme.example")
+    assert read_token(write_token(first)) == first
+    same = oauth.read_token(TELLING, {"access_token": "a2"}, now=NOW, before=first)
+    assert same.place == "https://eu1.acme.example"
+    moved = {"access_token": "a3", "at": "https://eu2.acme.example"}
+    assert oauth.read_token(TELLING, moved, now=NOW, before=same).place == "https://eu2.acme.example"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "http://eu1.acme.example",
+        "https://acme.example.evil.test",
+        "https://evil.test/.acme.example",
+        "https://evil.test?x.acme.example",
+        "https://evil.test@eu1.acme.example",
+        "https://eu1.acme.example:8443",
+        "https://10.0.0.7",
+        "//eu1.acme.example",
+        "x",
+    ],
+)
+def test_an_address_elsewhere_is_refused(told: str) -> None:
+    with pytest.raises(ConfigError, match="where we do not go"):
+        oauth.read_token(TELLING, {"access_token": "a1", "at": told}, now=NOW)
+
+
+@pytest.mark.parametrize("told", [{}, {"at": None}, {"at": ""}, {"at": 7}])
+def test_without_an_address_nothing_is_called(told: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="did not say at which address"):
+        oauth.read_token(TELLING, {"access_token": "a1", **told}, now=NOW)
+
+
+def test_a_token_kept_before_addresses_were_is_read() -> None:
+    assert read_token('["a1", "r1", null, "read"]') == Token("a1", "r1", None, "read")
