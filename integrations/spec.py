@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 from integrations.calls import Tested
 from integrations.destination import Destination
+from integrations.messages import Webhook
 from integrations.paging import OnePage, Paginator
 from integrations.records import Record, dig, shaped
 from integrations.rules import Output
-from ledgerhub.core.errors import FieldError, LedgerHubError
+from ledgerhub.core.errors import FieldError
 
 Settings = Mapping[str, Any]
 Headers = Mapping[str, str]  # names in lower case
@@ -360,66 +360,6 @@ class Stream:
         """The id of a record in the plain shape."""
         value = dig(plain, self.id)
         return "" if value is None or isinstance(value, bool | dict | list) else str(value)
-
-
-# ── being told ──────────────────────────────────────────────────────────────────────────────────
-class WebhookRefused(LedgerHubError):
-    """The message is not from the system, or too old: answer with the webhook's `refusal`, store nothing."""
-
-
-def parsed(body: bytes) -> Any:
-    """A message's JSON, before anything is said of its shape; raises WebhookRefused."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise WebhookRefused("The message is not proper JSON.") from None
-
-
-class Event(NamedTuple):
-    """One thing a verified message says. `id` is the same on every repeat; `stream` and `record_id` say what
-    to read again (no record: the whole stream is due; no stream: noted and otherwise ignored); `scope` is the
-    account it speaks of, where it says. `problem`: in words, why the connection needs a person."""
-
-    id: str
-    type: str
-    stream: str = ""
-    record_id: str = ""
-    scope: str = ""
-    problem: str = ""
-
-
-class Message(NamedTuple):
-    """A message as it came: header names in lower case, the raw body, the address as it is known outside."""
-
-    headers: Headers
-    body: bytes
-    url: str = ""
-
-
-class Trust(NamedTuple):
-    """What a message is proved with: the secrets (several while one is being replaced), the settings, the
-    time, and `fetch(read, values)`, which asks the system itself (for a key or a certificate) and keeps the
-    answer for a day."""
-
-    secrets: tuple[str, ...]
-    settings: Settings
-    now: dt.datetime
-    fetch: Callable[[Read, Mapping[str, str]], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """`verify` proves the sender on the raw bytes and says what changed; raises WebhookRefused. `secret`: the
-    setting that holds the secrets, separated by blanks; empty where the proof needs none of ours. `account`:
-    the setting an event's scope must equal. `setup`: what to do at the vendor's; `refusal`: the status that a
-    message with a wrong signature gets."""
-
-    verify: Callable[[Message, Trust], tuple[Event, ...]]
-    secret: str = ""
-    tolerance: int = 300
-    setup: str = ""
-    account: str = ""
-    refusal: int = 400
 
 
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────

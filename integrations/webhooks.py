@@ -17,10 +17,11 @@ from django_q.tasks import async_task
 
 from integrations import alerts, normalize, raw, registry
 from integrations.connection import connect, secrets_of
+from integrations.messages import Event, Message, Trust, WebhookRefused
 from integrations.models import Integration, Stream, WebhookEvent
 from integrations.raw import Row
 from integrations.records import unreadable
-from integrations.spec import Event, Message, Read, Trust, WebhookRefused
+from integrations.spec import Read
 from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
 
 log = logging.getLogger(__name__)

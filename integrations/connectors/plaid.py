@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from integrations.messages import Event, Message, Trust, Webhook, WebhookRefused, parsed
 from integrations.paging import MarkedPages
 from integrations.records import Record, dig
 from integrations.rules import Condition, Output, rule
@@ -26,22 +27,16 @@ from integrations.spec import (
     Bookmark,
     Choice,
     Connector,
-    Event,
     Headers,
     HostedLink,
     Limits,
     Linked,
-    Message,
     Read,
     Said,
     Setting,
     Settings,
     Stream,
     Test,
-    Trust,
-    Webhook,
-    WebhookRefused,
-    parsed,
 )
 from ledgerhub.core.errors import ConfigError
 

@@ -13,8 +13,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from integrations import registry, webhooks
+from integrations.messages import Message, WebhookRefused
 from integrations.models import Integration, Secret
-from integrations.spec import Message, WebhookRefused
 from ledgerhub.core.errors import LedgerHubError
 
 log = logging.getLogger(__name__)

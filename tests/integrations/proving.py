@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from integrations.spec import Event, Message, Read, Trust
+from integrations.messages import Event, Message, Trust
+from integrations.spec import Read
 
 NOW = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
 Verify = Callable[[Message, Trust], tuple[Event, ...]]

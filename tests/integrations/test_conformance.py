@@ -34,10 +34,11 @@ from integrations.client import Client
 from integrations.connectors import CONNECTORS
 from integrations.connectors.stripe.webhook import verify
 from integrations.mapping import MappingContext, compile_mapping
+from integrations.messages import Event
 from integrations.sandbox.business import simulate
 from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.server import running
-from integrations.spec import Event, Stream
+from integrations.spec import Stream
 from ledgerhub.core.errors import ConfigError
 from tests.integrations.proving import proven
 

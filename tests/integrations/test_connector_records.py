@@ -15,8 +15,9 @@ import pytest
 
 from integrations.connectors import CONNECTORS
 from integrations.mapping import CompiledMapping, check_mapping
+from integrations.messages import Message, Trust, WebhookRefused
 from integrations.records import Record, unreadable
-from integrations.spec import Connector, Message, Stream, Trust, WebhookRefused
+from integrations.spec import Connector, Stream
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.accounting import entries
 from ledgerhub.ledger.kinds import KINDS

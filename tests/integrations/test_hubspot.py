@@ -15,13 +15,14 @@ from integrations import oauth, outbox, register, webhooks
 from integrations.client import Client
 from integrations.connection import TokenRow, connect
 from integrations.connectors.hubspot import connector, learn, understand
+from integrations.messages import Message
 from integrations.models import Delivery, RawRecord
 from integrations.oauth import MemoryTokenStore, Token
 from integrations.register import Choice
 from integrations.sandbox import crm as facts
 from integrations.sandbox.events import DAY
 from integrations.sandbox.systems import hubspot
-from integrations.spec import Learned, Message, Said
+from integrations.spec import Learned, Said
 from ledgerhub.access.models import User
 from ledgerhub.core.errors import ConfigError, TransientError
 from ledgerhub.ledger import documents, posting

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from integrations.connectors.hubspot.webhook import event, verify
-from integrations.spec import Event, Message, Trust, WebhookRefused
+from integrations.messages import Event, Message, Trust, WebhookRefused
 from tests.integrations.proving import never
 
 URL = "https://www.example.com/webhook_uri"

@@ -27,8 +27,9 @@ from integrations.connectors import CONNECTORS
 from integrations.connectors.paypal import connected
 from integrations.connectors.paypal.webhook import is_paypals, roots, verify
 from integrations.mapping import MappingContext, compile_mapping
+from integrations.messages import Event, WebhookRefused
 from integrations.reading import Answered, Reader, first_state
-from integrations.spec import Event, Read, WebhookRefused
+from integrations.spec import Read
 from ledgerhub.core.errors import ConfigError, TransientError
 from tests.integrations.proving import NOW, never, proven
 

@@ -17,6 +17,7 @@ from pytest_django import Settings
 from integrations import alerts, connectors, consent, register, sync
 from integrations.answers import Reply, refusal
 from integrations.connectors.plaid import KEY, outcome, verify
+from integrations.messages import WebhookRefused
 from integrations.models import Incident, Integration, Quarantine, Secret, WebhookEvent
 from integrations.sandbox import truth
 from integrations.sandbox.banking import CARD, CHECKING
@@ -26,7 +27,7 @@ from integrations.sandbox.plaid_feed import changes, news
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems import plaid
 from integrations.sandbox.web import Request, State
-from integrations.spec import Linked, Read, WebhookRefused
+from integrations.spec import Linked, Read
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account, LineExclusion, LineVersion, Statement, StatementLine

@@ -33,8 +33,9 @@ from integrations.connectors.shopify.streams import ORDERS
 from integrations.connectors.shopify.webhook import verify as verify_shopify
 from integrations.connectors.stripe.webhook import verify as verify_stripe
 from integrations.mapping import CompiledMapping, MappingContext, compile_mapping
+from integrations.messages import Event, WebhookRefused
 from integrations.paging import GraphQL
-from integrations.spec import Event, Read, Stream, WebhookRefused
+from integrations.spec import Read, Stream
 from tests.integrations.proving import NOW, proven
 
 SHOPIFY, STRIPE = CONNECTORS["shopify"], CONNECTORS["stripe"]
@@ -322,7 +323,7 @@ def test_stripe_webhook_while_the_secret_is_rolled() -> None:
             stripe_event(),
             "clocks",
         ),
-        (stripe_headers(b"[1]", "whsec_one"), b"[1]", "no event id"),
+        (stripe_headers(b"[1]", "whsec_one"), b"[1]", "not one record"),
         (stripe_headers(b"{", "whsec_one"), b"{", "not proper JSON"),
         ({"stripe-signature": "t=1,v1=\u00e9"}, stripe_event(), "signature"),
     ],

@@ -11,20 +11,9 @@ from typing import Any
 from integrations.connectors.hubspot.invoices import DESTINATION
 from integrations.connectors.hubspot.records import COMPANIES, CONTACTS, DEALS
 from integrations.connectors.hubspot.webhook import TOLERANCE, verify
+from integrations.messages import Webhook
 from integrations.records import dig
-from integrations.spec import (
-    Connector,
-    Headers,
-    Learned,
-    Limits,
-    OAuth2,
-    Read,
-    Said,
-    Setting,
-    Settings,
-    Test,
-    Webhook,
-)
+from integrations.spec import Connector, Headers, Learned, Limits, OAuth2, Read, Said, Setting, Settings, Test
 
 MOST = 10_000  # records that one search hands out
 # Seconds to wait by the limit that was reached; a day's is counted until midnight over there.

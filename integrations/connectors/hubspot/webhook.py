@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from integrations.spec import Event, Message, Trust, WebhookRefused, parsed
+from integrations.messages import Event, Message, Trust, WebhookRefused, is_signed, parsed
 
 TOLERANCE = 300  # seconds
 # What is decoded in the address before it is signed; other escapes stay as they are.
@@ -30,16 +27,12 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     given = message.headers.get("x-hubspot-signature-v3", "")
     address = _DECODED.sub(lambda match: unquote(match[0]), message.url)
     signed = b"POST" + address.encode() + message.body + stamp.encode()
-    if not any(hmac.compare_digest(signature(secret, signed), given.encode()) for secret in trust.secrets):
+    if not is_signed(signed, trust.secrets, [given]):
         raise WebhookRefused("The signature is not that of the app whose client secret is stored.")
     rows = parsed(message.body)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise WebhookRefused("The message is not a list of events.")
     return tuple(event(row) for row in rows)
-
-
-def signature(secret: str, signed: bytes) -> bytes:
-    return base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest())
 
 
 def event(row: Mapping[str, Any]) -> Event:

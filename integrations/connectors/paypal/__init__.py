@@ -10,20 +10,9 @@ from typing import Any
 
 from integrations.connectors.paypal.transactions import TRANSACTIONS
 from integrations.connectors.paypal.webhook import TOLERANCE, verify
+from integrations.messages import Webhook
 from integrations.records import dig
-from integrations.spec import (
-    Choice,
-    Connector,
-    Headers,
-    Limits,
-    OAuth2,
-    Read,
-    Said,
-    Setting,
-    Settings,
-    Test,
-    Webhook,
-)
+from integrations.spec import Choice, Connector, Headers, Limits, OAuth2, Read, Said, Setting, Settings, Test
 
 LIVE, SANDBOX = "api-m.paypal.com", "api-m.sandbox.paypal.com"
 TOO_NEW = 3600.0  # seconds until reports that do not reach to a day yet are asked for again

@@ -20,17 +20,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from integrations.spec import (
-    Event,
-    Headers,
-    Message,
-    Read,
-    Settings,
-    Trust,
-    WebhookRefused,
-    parse_moment,
-    parsed,
-)
+from integrations.messages import Event, Message, Trust, WebhookRefused, parsed
+from integrations.spec import Headers, Read, Settings, parse_moment
 from ledgerhub.core.errors import ConfigError
 
 TOLERANCE = 4 * 86_400  # seconds: PayPal repeats a message for three days

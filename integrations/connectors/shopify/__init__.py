@@ -12,19 +12,9 @@ from typing import Any
 from integrations.connectors.shopify import queries
 from integrations.connectors.shopify.streams import BALANCE_TRANSACTIONS, CUSTOMERS, ORDERS, PATH, PAYOUTS
 from integrations.connectors.shopify.webhook import verify
+from integrations.messages import Webhook
 from integrations.records import dig
-from integrations.spec import (
-    Connector,
-    HeaderKey,
-    Headers,
-    Learned,
-    Limits,
-    Read,
-    Setting,
-    Settings,
-    Test,
-    Webhook,
-)
+from integrations.spec import Connector, HeaderKey, Headers, Learned, Limits, Read, Setting, Settings, Test
 
 
 def points(headers: Headers, body: Any) -> Learned | None:

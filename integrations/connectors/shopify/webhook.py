@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from typing import Any
 
 from integrations.connectors.shopify.shapes import exact_id, tail
-from integrations.spec import Event, Message, Trust, WebhookRefused, parsed
+from integrations.messages import Event, Message, Trust, WebhookRefused, is_signed, parsed_object
 
 # What a topic's payload is a part of; privacy requests and the rest are noted and left to people.
 _BY_ORDER_ID = frozenset({"refunds", "order_transactions"})
@@ -18,10 +15,7 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     """`X-Shopify-Hmac-SHA256`: base64 HMAC of the raw body by the app's secret (the old one goes on signing
     for an hour after a change). No time is signed: the delivery id is what tells a repeat."""
     headers, body = message.headers, message.body
-    given = headers.get("x-shopify-hmac-sha256", "").encode()
-    wanted = [_signature(secret, body) for secret in trust.secrets if secret]
-    matches = [hmac.compare_digest(each, given) for each in wanted]  # all, whatever the first one says
-    if not any(matches):
+    if not is_signed(body, trust.secrets, [headers.get("x-shopify-hmac-sha256", "")]):
         raise WebhookRefused("The signature is not Shopify's, or the app's secret has been changed.")
     shop = headers.get("x-shopify-shop-domain", "").lower()
     if shop != str(trust.settings.get("shop", "")).lower():
@@ -30,19 +24,8 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     if not delivery:
         raise WebhookRefused("The message has no delivery id.")
     topic = headers.get("x-shopify-topic", "")
-    stream, record_id = _changed(topic, _record(body))
+    stream, record_id = _changed(topic, parsed_object(body))
     return (Event(delivery, topic, stream, record_id, shop),)
-
-
-def _signature(secret: str, body: bytes) -> bytes:
-    return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest())
-
-
-def _record(body: bytes) -> dict[str, Any]:
-    found = parsed(body)
-    if not isinstance(found, dict):
-        raise WebhookRefused("The message is not one record.")
-    return found
 
 
 def _changed(topic: str, payload: dict[str, Any]) -> tuple[str, str]:

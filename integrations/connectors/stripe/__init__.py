@@ -18,6 +18,7 @@ from integrations.connectors.stripe.streams import (
     REFUNDS,
 )
 from integrations.connectors.stripe.webhook import TOLERANCE, verify
+from integrations.messages import Webhook
 from integrations.records import dig
 from integrations.spec import (
     Bearer,
@@ -30,7 +31,6 @@ from integrations.spec import (
     Setting,
     Settings,
     Test,
-    Webhook,
 )
 
 VERSION = "2024-06-20"
