@@ -53,6 +53,29 @@ def rule(target: str, source: str = "", *via: Step | str) -> Rule:
     return Rule(target, source, tuple(Step(item) if isinstance(item, str) else item for item in via))
 
 
+def facts(
+    kind: str,
+    gateway: str,
+    *total_via: Step | str,
+    total: str,
+    at: str,
+    currency: str = "currency",
+    currency_via: tuple[str, ...] = (),
+    id: str = "id",
+    form: str = "iso",
+) -> tuple[Rule, ...]:
+    """What every document of moved money says in the same way: its id, when it moved (`form`: iso or epoch),
+    how much of which currency, and who holds it."""
+    return (
+        rule(f"{kind}.external_id", id),
+        rule(f"{kind}.date", at, f"{form}_date"),
+        rule(f"{kind}.occurred_at", at, f"{form}_instant"),
+        rule(f"{kind}.currency", currency, *currency_via),
+        rule(f"{kind}.total", total, *total_via),
+        rule(f"{kind}.gateway", "", step("constant", value=gateway)),
+    )
+
+
 def outputs_to_dict(outputs: tuple[Output, ...]) -> dict[str, Any]:
     """The JSON a MappingVersion stores."""
     return {

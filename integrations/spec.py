@@ -57,6 +57,29 @@ class Setting:
         return ""
 
 
+def counts_as(name: str, label: str, *, left: str = "fees and payouts") -> Setting:
+    """What money that a processor took is to these books, since others may book it as well; `left`: what of
+    this system still counts then."""
+    return Setting(
+        name,
+        label,
+        "choice",
+        required=True,
+        default="receivable",
+        choices=(
+            Choice("receivable", "the payment of an invoice booked elsewhere"),
+            Choice("sales", "the sale itself"),
+            Choice("deposits", "a deposit, earned later"),
+            Choice("nothing", f"booked by another integration (a shop); only {left} count"),
+        ),
+        help="Decides what stands against the money in the books",
+    )
+
+
+def bank_account(what: str = "Payouts") -> Setting:
+    return Setting("bank_account", f"{what} arrive at", "account", help="The bank account in your books")
+
+
 # ── who we are to the other side ────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class NoAuth:

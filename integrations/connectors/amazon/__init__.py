@@ -25,6 +25,7 @@ from integrations.spec import (
     Setting,
     Settings,
     Test,
+    bank_account,
 )
 
 REGIONS = (
@@ -144,7 +145,7 @@ connector = Connector(
             "secret",
             help="Of an app that you authorised in the portal yourself; leave it empty to connect by consent",
         ),
-        Setting("bank_account", "Settlements arrive at", "account", help="The bank account in your books"),
+        bank_account("Settlements"),
         Setting("seller", "Seller ID", told=True),
     ),
     streams=(ORDERS, FINANCES, SETTLEMENTS),

@@ -12,7 +12,20 @@ from integrations.connectors.paypal.transactions import TRANSACTIONS
 from integrations.connectors.paypal.webhook import TOLERANCE, verify
 from integrations.messages import Webhook
 from integrations.records import dig
-from integrations.spec import Choice, Connector, Headers, Limits, OAuth2, Read, Said, Setting, Settings, Test
+from integrations.spec import (
+    Choice,
+    Connector,
+    Headers,
+    Limits,
+    OAuth2,
+    Read,
+    Said,
+    Setting,
+    Settings,
+    Test,
+    bank_account,
+    counts_as,
+)
 
 LIVE, SANDBOX = "api-m.paypal.com", "api-m.sandbox.paypal.com"
 TOO_NEW = 3600.0  # seconds until reports that do not reach to a day yet are asked for again
@@ -75,21 +88,8 @@ connector = Connector(
             pattern_help="it has letters, digits, - and _ only.",
         ),
         Setting("client_secret", "Secret", "secret", required=True, help="Beside the client ID"),
-        Setting(
-            "payments_count_as",
-            "A payment is",
-            "choice",
-            required=True,
-            default="receivable",
-            choices=(
-                Choice("receivable", "the payment of an invoice booked elsewhere"),
-                Choice("sales", "the sale itself"),
-                Choice("deposits", "a deposit, earned later"),
-                Choice("nothing", "booked by another integration (a shop); only fees and transfers count"),
-            ),
-            help="Decides what stands against the money in the books",
-        ),
-        Setting("bank_account", "Transfers arrive at", "account", help="The bank account in your books"),
+        counts_as("payments_count_as", "A payment is", left="fees and transfers"),
+        bank_account("Transfers"),
         Setting(
             "webhook_id",
             "Webhook ID",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrations.connectors.paypal.shapes import shape_transaction
 from integrations.paging import PageNumber
-from integrations.rules import Condition, Output, Rule, Step, rule, step
+from integrations.rules import Condition, Output, Rule, Step, facts, rule, step
 from integrations.spec import Incremental, Read, Stream, Window
 
 DAY = 86_400
@@ -18,18 +18,12 @@ SENT = {"S": "paid", "V": "paid", "P": "in_transit", "D": "canceled"}
 KEPT_FOR = {name: name for name in ("fee", "dispute_fee", "reserve", "conversion")}
 
 
-def facts(
+def row(
     kind: str, total: str, *via: Step | str, identity: str = "id", currency: str = CURRENCY
 ) -> tuple[Rule, ...]:
     """What every document of a row says in the same way; `total` is the path of its amount."""
-    return (
-        rule(f"{kind}.external_id", identity),
-        rule(f"{kind}.date", "transaction_info.transaction_initiation_date", "iso_date"),
-        rule(f"{kind}.occurred_at", "transaction_info.transaction_initiation_date", "iso_instant"),
-        rule(f"{kind}.currency", currency),
-        rule(f"{kind}.total", total, *via),
-        rule(f"{kind}.gateway", "", step("constant", value="paypal")),
-    )
+    at = "transaction_info.transaction_initiation_date"
+    return facts(kind, "paypal", *via, total=total, at=at, currency=currency, id=identity)
 
 
 def customer() -> tuple[Rule, ...]:
@@ -46,7 +40,7 @@ PAYMENT = Output(
     kind="payment",
     when=(Condition("what", "equals", ("payment",)),),
     rules=(
-        *facts("payment", "gross"),
+        *row("payment", "gross"),
         rule("payment.number", "transaction_info.transaction_id"),
         rule("payment.status", "transaction_info.transaction_status", step("map_values", values=STANDINGS)),
         rule("payment.settles", "", COUNTS_AS),
@@ -62,7 +56,7 @@ REFUND = Output(
     kind="refund",
     when=(Condition("what", "equals", ("refund",)),),
     rules=(
-        *facts("refund", "turned"),
+        *row("refund", "turned"),
         rule("refund.number", "transaction_info.transaction_id"),
         rule("refund.status", "transaction_info.transaction_status", step("map_values", values=STANDINGS)),
         rule("refund.settles", "", COUNTS_AS),
@@ -79,7 +73,7 @@ DISPUTE = Output(
     kind="dispute",
     when=(Condition("what", "equals", ("dispute",)),),
     rules=(
-        *facts("dispute", "turned"),
+        *row("dispute", "turned"),
         rule("dispute.status", "", step("constant", value="lost")),
         rule("dispute.source", "transaction_info.paypal_reference_id"),
         rule("dispute.memo", "transaction_info.transaction_subject"),
@@ -91,7 +85,7 @@ DISPUTE_RETURNED = Output(
     kind="dispute",
     when=(Condition("what", "equals", ("dispute_returned",)),),
     rules=(
-        *facts("dispute", "", step("constant", value="0")),
+        *row("dispute", "", step("constant", value="0")),
         rule("dispute.status", "", step("constant", value="won")),
         rule("dispute.returned", "gross"),
         rule("dispute.closed_date", "transaction_info.transaction_initiation_date", "iso_date"),
@@ -105,7 +99,7 @@ PAYOUT = Output(
     kind="payout",
     when=(Condition("what", "equals", ("payout",)),),
     rules=(
-        *facts("payout", "turned"),
+        *row("payout", "turned"),
         rule("payout.number", "transaction_info.transaction_id"),
         rule("payout.status", "transaction_info.transaction_status", step("map_values", values=SENT)),
         rule("payout.bank_account", "", Step("setting", {"name": "bank_account"})),
@@ -121,7 +115,7 @@ KEPT = Output(
     kind="fee",
     when=(Condition("what", "in", ("kept", "unknown")),),
     rules=(
-        *facts("fee", "turned"),
+        *row("fee", "turned"),
         rule("fee.category", "kept_for", step("map_values", values=KEPT_FOR)),
         rule("fee.source", "transaction_info.paypal_reference_id"),
         rule("fee.memo", "transaction_info.transaction_subject"),
@@ -133,7 +127,7 @@ FEE = Output(
     kind="fee",
     when=(Condition("withheld", "exists"), Condition("moved", "equals", (True,))),
     rules=(
-        *facts("fee", "withheld", identity="fee_id", currency="transaction_info.fee_amount.currency_code"),
+        *row("fee", "withheld", identity="fee_id", currency="transaction_info.fee_amount.currency_code"),
         rule("fee.category", "", step("constant", value="fee")),
         rule("fee.source", "transaction_info.transaction_id"),
     ),

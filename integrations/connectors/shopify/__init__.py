@@ -14,7 +14,18 @@ from integrations.connectors.shopify.streams import BALANCE_TRANSACTIONS, CUSTOM
 from integrations.connectors.shopify.webhook import verify
 from integrations.messages import Webhook
 from integrations.records import dig
-from integrations.spec import Connector, HeaderKey, Headers, Learned, Limits, Read, Setting, Settings, Test
+from integrations.spec import (
+    Connector,
+    HeaderKey,
+    Headers,
+    Learned,
+    Limits,
+    Read,
+    Setting,
+    Settings,
+    Test,
+    bank_account,
+)
 
 
 def points(headers: Headers, body: Any) -> Learned | None:
@@ -62,7 +73,7 @@ connector = Connector(
             pattern=r"shp\w+",
             pattern_help="a token begins with shpat_.",
         ),
-        Setting("bank_account", "Payouts arrive at", "account", help="The bank account in your books"),
+        bank_account(),
         Setting(
             "webhook_secret",
             "App client secret",

@@ -22,7 +22,6 @@ from integrations.messages import Webhook
 from integrations.records import dig
 from integrations.spec import (
     Bearer,
-    Choice,
     Connector,
     Headers,
     Learned,
@@ -31,6 +30,8 @@ from integrations.spec import (
     Setting,
     Settings,
     Test,
+    bank_account,
+    counts_as,
 )
 
 VERSION = "2024-06-20"
@@ -72,21 +73,8 @@ connector = Connector(
             pattern=r"(sk|rk)_(live|test)_\w+",
             pattern_help="a key begins with rk_live_ (or rk_test_ to try it out).",
         ),
-        Setting(
-            "charges_count_as",
-            "A charge is",
-            "choice",
-            required=True,
-            default="receivable",
-            choices=(
-                Choice("receivable", "the payment of an invoice booked elsewhere"),
-                Choice("sales", "the sale itself"),
-                Choice("deposits", "a deposit, earned later"),
-                Choice("nothing", "booked by another integration (a shop); only fees and payouts count"),
-            ),
-            help="Decides what stands against the money in the books",
-        ),
-        Setting("bank_account", "Payouts arrive at", "account", help="The bank account in your books"),
+        counts_as("charges_count_as", "A charge is"),
+        bank_account(),
         Setting(
             "account",
             "Connected account",

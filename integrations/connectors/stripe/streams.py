@@ -15,7 +15,7 @@ from integrations.connectors.stripe.shapes import (
     sources_changed,
 )
 from integrations.paging import AfterLastId
-from integrations.rules import Condition, Output, Step, rule, step
+from integrations.rules import Condition, Output, Rule, Step, facts, rule, step
 from integrations.spec import Children, Incremental, Read, Stream
 
 DAY = 86_400
@@ -38,6 +38,20 @@ FEE_CATEGORIES = {
 def money(currency: str = "") -> Step:
     """Stripe's integers; `currency` is the path of another currency than the document's."""
     return step("minor_units", currency=currency, scheme="stripe")
+
+
+def moved(kind: str, total: str, currency: str = "currency") -> tuple[Rule, ...]:
+    """What every document of moved money says in the same way; `total` is the path of its amount."""
+    return facts(
+        kind,
+        "stripe",
+        money(),
+        total=total,
+        at="created",
+        currency=currency,
+        currency_via=("upper",),
+        form="epoch",
+    )
 
 
 def lists(path: str, *expand: str, size: int = 100, **params: Any) -> Read:
@@ -99,15 +113,10 @@ CHARGES = Stream(
             key="payment",
             kind="payment",
             rules=(
-                rule("payment.external_id", "id"),
+                *moved("payment", "amount_paid"),
                 rule("payment.number", "receipt_number"),
-                rule("payment.date", "created", "epoch_date"),
-                rule("payment.occurred_at", "created", "epoch_instant"),
-                rule("payment.currency", "currency", "upper"),
-                rule("payment.total", "amount_paid", money()),
                 rule("payment.settlement_currency", "settled.currency", "upper"),
                 rule("payment.settlement_total", "settled.amount", money("settled.currency")),
-                rule("payment.gateway", "", step("constant", value="stripe")),
                 rule("payment.status", "standing", step("map_values", values=STANDINGS)),
                 rule("payment.settles", "", COUNTS_AS),
                 rule("payment.invoice", "invoice"),
@@ -136,15 +145,10 @@ REFUNDS = Stream(
             key="refund",
             kind="refund",
             rules=(
-                rule("refund.external_id", "id"),
+                *moved("refund", "amount"),
                 rule("refund.number", "receipt_number"),
-                rule("refund.date", "created", "epoch_date"),
-                rule("refund.occurred_at", "created", "epoch_instant"),
-                rule("refund.currency", "currency", "upper"),
-                rule("refund.total", "amount", money()),
                 rule("refund.settlement_currency", "settled.currency", "upper"),
                 rule("refund.settlement_total", "settled.amount", money("settled.currency")),
-                rule("refund.gateway", "", step("constant", value="stripe")),
                 rule("refund.status", "standing", step("map_values", values=STANDINGS)),
                 rule("refund.settles", "", COUNTS_AS),
                 rule("refund.reference", "charge"),
@@ -168,13 +172,8 @@ DISPUTES = Stream(
             key="dispute",
             kind="dispute",
             rules=(
-                rule("dispute.external_id", "id"),
-                rule("dispute.date", "created", "epoch_date"),
-                rule("dispute.occurred_at", "created", "epoch_instant"),
-                rule("dispute.currency", "balance_currency", "upper"),
-                rule("dispute.total", "withdrawn", money()),
+                *moved("dispute", "withdrawn", currency="balance_currency"),
                 rule("dispute.fee", "fee", money()),
-                rule("dispute.gateway", "", step("constant", value="stripe")),
                 rule(
                     "dispute.status",
                     "standing",
@@ -217,12 +216,7 @@ BALANCE_TRANSACTIONS = Stream(
             kind="fee",
             when=(Condition("kept", "not_equals", (0,)),),
             rules=(
-                rule("fee.external_id", "id"),
-                rule("fee.date", "created", "epoch_date"),
-                rule("fee.occurred_at", "created", "epoch_instant"),
-                rule("fee.currency", "currency", "upper"),
-                rule("fee.total", "kept", money()),
-                rule("fee.gateway", "", step("constant", value="stripe")),
+                *moved("fee", "kept"),
                 rule("fee.category", "kept_for", step("map_values", values=FEE_CATEGORIES)),
                 rule("fee.source", "source"),
                 rule("fee.memo", "description"),
