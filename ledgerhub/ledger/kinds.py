@@ -127,6 +127,12 @@ KINDS: dict[str, Kind] = {
                     "Merged",
                     help="Ids it took over at the source, blanks between",
                 ),
+                Field(
+                    "merged_into",
+                    "text",
+                    "Merged into",
+                    help="Id of the one it was merged into at the source; only the id is taken over then",
+                ),
             ),
             posts=False,
             describes="A customer or supplier",

@@ -61,10 +61,14 @@ def resolve(
 
 
 def update(organization: Organization, people: Sequence[Person], *, scope: str) -> list[Contact]:
-    """Contacts from a contact stream: resolved, then brought up to date with what the source says."""
+    """Contacts from a contact stream: resolved, then brought up to date with what the source says. Of one
+    that was merged into another only the id is taken over: what it said is not true of who stayed."""
+    people = [_as_who_stayed(person) for person in people]
     contacts = [contact for contact in resolve(organization, people, scope=scope) if contact]
     changed = []
     for contact, person in zip(contacts, [p for p in people if _label(p)], strict=True):
+        if person.get("merged_into"):
+            continue
         wanted = {name: str(person.get(name) or getattr(contact, name)) for name in _UPDATED}
         if any(getattr(contact, name) != value for name, value in wanted.items()):
             for name, value in wanted.items():
@@ -73,6 +77,11 @@ def update(organization: Organization, people: Sequence[Person], *, scope: str) 
     Contact.objects.bulk_update(changed, _UPDATED)
     _take_over(contacts, people, scope=scope)
     return contacts
+
+
+def _as_who_stayed(person: Person) -> Person:
+    stayed = person.get("merged_into")
+    return {**person, "external_id": stayed, "merged": person["external_id"]} if stayed else person
 
 
 def _take_over(contacts: Sequence[Contact], people: Sequence[Person], *, scope: str) -> None:

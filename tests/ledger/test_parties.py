@@ -56,3 +56,21 @@ def test_update_takes_what_the_source_says_now(organization: Organization) -> No
     parties.resolve(organization, [{"external_id": "7", "name": "Ann", "email": "a@x.test"}], scope="shop")
     parties.update(organization, [{"external_id": "7", "name": "Ann Lee", "phone": "+1 555"}], scope="shop")
     assert list(Contact.objects.values_list("name", "phone", "email")) == [("Ann Lee", "+1 555", "a@x.test")]
+
+
+def test_who_was_merged_into_another_hands_over_the_id_and_nothing_else(organization: Organization) -> None:
+    twins = [{"external_id": "1", "name": "Ann Lee"}, {"external_id": "2", "name": "Anne Leigh"}]
+    first, second = parties.update(organization, twins, scope="crm")
+    parties.update(organization, [{**twins[1], "phone": "+1 555", "merged_into": "1"}], scope="crm")
+    rows = ContactIdentity.objects.filter(scope="crm").order_by("external_id")
+    assert list(rows.values_list("external_id", "contact")) == [("1", first.pk), ("2", first.pk)]
+    first.refresh_from_db()
+    assert (first.name, first.phone) == ("Ann Lee", "")
+    assert Contact.objects.filter(pk=second.pk).exists()
+
+
+def test_who_stayed_may_be_told_of_later(organization: Organization) -> None:
+    parties.update(organization, [{"external_id": "2", "name": "Anne", "merged_into": "1"}], scope="crm")
+    parties.update(organization, [{"external_id": "1", "name": "Ann Lee", "phone": "+1 555"}], scope="crm")
+    assert list(Contact.objects.values_list("name", "phone")) == [("Ann Lee", "+1 555")]
+    assert list(ContactIdentity.objects.values_list("external_id", flat=True)) == ["1"]
