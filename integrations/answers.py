@@ -141,6 +141,7 @@ def _said(reply: Reply) -> str:
         body = json.loads(reply.content)
     except (ValueError, RecursionError):
         return ""
+    body = body[0] if isinstance(body, list) and body else body
     words = next((value for path in _MESSAGE_PATHS if (value := dig(body, path))), "")
     if isinstance(words, list):
         words = words[0] if words else ""

@@ -187,8 +187,11 @@ def test_retry_after_in_seconds_or_as_a_date(given: str, seconds: float | None) 
     assert retry_after({"retry-after": given}, now=NOW) == seconds
 
 
-def test_the_vendors_words_are_passed_on(httpserver: HTTPServer) -> None:
-    httpserver.expect_request("/things").respond_with_json({"error": {"message": "no such field: x"}}, 400)
+@pytest.mark.parametrize(
+    "said", [{"error": {"message": "no such field: x"}}, [{"message": "no such field: x", "code": "NO"}]]
+)
+def test_the_vendors_words_are_passed_on(httpserver: HTTPServer, said: Any) -> None:
+    httpserver.expect_request("/things").respond_with_json(said, 400)
     with client(httpserver) as found, pytest.raises(ConfigError) as caught:
         first_page(found)
     assert str(caught.value) == "Plain did not understand the request (400). It says: no such field: x"
