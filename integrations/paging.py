@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Mapping
@@ -183,6 +184,51 @@ class InQueries:
     def _place(self, position: Position | None) -> tuple[int, int]:
         number, _, start = str(position or f"0:{self.first}").partition(":")
         return int(number), int(start)
+
+
+@dataclass(frozen=True, slots=True)
+class BehindLast:
+    """Rows in the order of a moment and an id, asked for by a query text of ours that holds `{behind}`:
+    nothing on the first page, then `text` with the `{moment}` and `{id}` of the last row. Nothing over there
+    must remember where we were. A page shorter than `size` is the last, unless `done` in the answer is
+    false."""
+
+    text: str
+    moment: str
+    id: str
+    size: int
+    done: str = ""
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        return {}
+
+    def values(self, position: Position | None) -> dict[str, str]:
+        moment, _, identity = str(position or "").partition(" ")
+        text = self.text.replace("{moment}", moment).replace("{id}", identity)
+        return {"behind": text if identity else ""}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        more = bool(self.done) and dig(answer.body, self.done) is False
+        if not answer.records or (len(answer.records) < self.size and not more):
+            return None
+        return self.place(answer.records[-1])
+
+    def place(self, row: Record) -> Position:
+        """`2024-05-09T21:14:05.000Z 006R2K`, of nothing but what may stand in a query text."""
+        moment, identity = _instant(dig(row, self.moment)), dig(row, self.id)
+        if not moment or not isinstance(identity, str) or not re.fullmatch(r"[\w-]+", identity):
+            raise ConfigError("The last row of the list does not say where the next page begins.")
+        return f"{moment} {identity}"
+
+
+def _instant(value: Any) -> str:
+    """An ISO instant in UTC, to the millisecond; empty where it is none."""
+    try:
+        at = dt.datetime.fromisoformat(value)
+        utc = at.astimezone(dt.UTC) if at.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
+        return ""
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z") if utc else ""
 
 
 @dataclass(frozen=True, slots=True)

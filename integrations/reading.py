@@ -13,6 +13,7 @@ from integrations.answers import Moved, TooDear, TooMany
 from integrations.paging import (
     MAX_PAGES,
     Answer,
+    BehindLast,
     BodyToken,
     GraphQL,
     Guard,
@@ -200,6 +201,8 @@ class Reader:
         position, size, cost = state["position"], state["size"], state["cost"]
         start, values = _span(stream, state)
         url = _address(read, position)
+        if isinstance(read.paginator, BehindLast):
+            values |= read.paginator.values(position)
         if isinstance(read.paginator, InPaths):
             read = replace(read, path=read.paginator.path(position))
         if position is not None and isinstance(read.paginator, BodyToken) and read.paginator.alone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from integrations.paging import (
     AfterLastId,
+    BehindLast,
     BodyToken,
     GraphQL,
     InQuery,
@@ -68,6 +70,8 @@ def record(stream: Stream, number: int, *, minutes: int | None = None) -> Record
     read = stream.read
     assert read is not None
     made: Record = {"id": f"gid://fake/Thing/{number}" if read.query else f"r{number}"}
+    if isinstance(read.paginator, BehindLast):
+        put(made, read.paginator.id, made["id"])
     if isinstance(stream.incremental, Incremental):
         stamp = START + dt.timedelta(minutes=number if minutes is None else minutes)
         epoch = stream.incremental.format == "epoch"
@@ -139,7 +143,11 @@ class Hostile:
             return self._json({"error": "invalid_grant"}, 400)
         self.issued += 1
         self.access, self.refresh = f"access-{self.issued}", f"refresh-{self.issued}"
-        return self._json({"access_token": self.access, "refresh_token": self.refresh, "expires_in": 3600})
+        told = {"access_token": self.access, "refresh_token": self.refresh, "expires_in": 3600}
+        auth = self.connector.auth
+        if isinstance(auth, OAuth2) and auth.place:
+            told[auth.place] = f"https://{auth.hosts[0].replace('*', 'eu1')}"
+        return self._json(told)
 
     def _read(self, asked: Asked) -> tuple[Read | None, Stream | None]:
         for stream in self.connector.streams:
@@ -155,6 +163,10 @@ class Hostile:
         if isinstance(read.paginator, InQuery):
             text = read.paginator.text.partition("{start}")[0]
             return str(asked.params.get(read.paginator.param, "")).startswith(text)
+        if isinstance(read.paginator, BehindLast):
+            return all(
+                str(asked.params.get(name)).startswith(_head(text)) for name, text in read.params.items()
+            )
         head, _, tail = self._path(read).partition("{id}")
         if "{id}" not in read.path:
             return asked.path == head
@@ -177,7 +189,7 @@ class Hostile:
         pages = read.paginator
         turning = self.ignore_position and bool(rows)
         start = 0 if turning else self._start(read, rows, asked)
-        size = pages.size if isinstance(pages, PageNumber | Offset | InQuery) else PAGE
+        size = pages.size if isinstance(pages, PageNumber | Offset | InQuery | BehindLast) else PAGE
         size = len(rows) if isinstance(pages, OnePage) else size
         shown, more = rows[start : start + size], start + size < len(rows) or turning
         following = start + size if not turning else len(self.asked)
@@ -194,6 +206,8 @@ class Hostile:
             put(body, f"{pages.connection}.pageInfo", {"hasNextPage": more, "endCursor": f"t{following}"})
         elif isinstance(pages, PageNumber) and pages.last:
             put(body, pages.last, -(-len(rows) // size))
+        elif isinstance(pages, BehindLast) and pages.done:
+            put(body, pages.done, not more)
         elif isinstance(pages, Offset) and pages.total:
             put(body, pages.total, len(rows))
         elif isinstance(pages, LinkHeader) and more:
@@ -205,6 +219,10 @@ class Hostile:
         if isinstance(pages, AfterLastId):
             last = asked.params.get(pages.param)
             return next((n for n, row in enumerate(rows, 1) if row[pages.id] == last), 0)
+        if isinstance(pages, BehindLast):
+            texts = [pages.values(pages.place(row))["behind"] for row in rows]
+            asked_for = " ".join(str(text) for text in asked.params.values())
+            return next((n for n, text in enumerate(texts, 1) if text in asked_for), 0)
         if isinstance(pages, BodyToken | MarkedPages):
             given = str(asked.params.get(pages.param) or "")
             return int(given[1:]) if given.startswith("t") else 0
@@ -247,14 +265,22 @@ def span(stream: Stream, asked: Asked) -> list[str]:
 
 def _placed(template: Any, given: Any, mark: str) -> list[str]:
     """What stands in the request where the spec has the mark."""
-    if template == mark:
-        return [str(given)]
+    if isinstance(template, str):
+        parts = re.split(r"(\{[a-z_]+\})", template)
+        known = ["(.*?)" if one == mark else ".*?" if one[:1] == "{" else re.escape(one) for one in parts]
+        found = re.fullmatch("".join(known), str(given)) if mark in parts else None
+        return [found[1]] if found else []
     if isinstance(template, dict):
         return [found for name in template for found in _placed(template[name], given.get(name), mark)]
     if isinstance(template, list | tuple):
         pairs = zip(template, given, strict=False)
         return [found for one, there in pairs for found in _placed(one, there, mark)]
     return []
+
+
+def _head(text: Any) -> str:
+    """A text of the spec up to its first placeholder."""
+    return str(text).partition("{")[0]
 
 
 def moment_of(how: Incremental, text: str) -> dt.datetime | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from integrations.paging import (
     AfterLastId,
+    BehindLast,
     BodyToken,
     GraphQL,
     LinkHeader,
@@ -38,13 +39,13 @@ SECRETS = {
 SINCE = dt.date(2026, 1, 1)
 
 
-def _connector(key: str, paginator: Paginator, auth: Auth, *, query: str = "") -> Connector:
+def _connector(key: str, paginator: Paginator, auth: Auth, *, query: str = "", text: str = "") -> Connector:
     path = "/graphql" if query else "/things"
     records = "data.things.nodes" if query else "data"
     things = Stream(
         key="things",
         label="Things",
-        read=Read(path, {}, records, paginator, query=query),
+        read=Read(path, {"q": text} if text else {}, records, paginator, query=query),
         one=Read("/things/{id}") if not query else None,
         incremental=Incremental("at", "since", overlap=60),
         outputs=(),
@@ -67,6 +68,7 @@ MACHINE = OAuth2(
     "", "https://made-up.example/token", ("read",), grant="client_credentials", client_auth="basic"
 )
 TELLING = replace(OAUTH, place="at", hosts=("*.acme.example",))
+BEHIND = BehindLast(" at {moment} from {id} on", "at", "id", size=3, done="all")
 QUERY = "query Things($first: Int!, $after: String, $since: String) { things { nodes { id at } } }"
 
 MADE_UP = (
@@ -76,6 +78,7 @@ MADE_UP = (
     _connector("page_count", PageNumber("page", 3, first=0, last="pages"), NoAuth()),
     _connector("offset", Offset("skip", 3, "take"), OAUTH),
     _connector("offset_total", Offset("skip", 3, "take", total="total"), MACHINE),
+    _connector("behind_last", BEHIND, TELLING, text="the things{behind} in order"),
     _connector("link_header", LinkHeader(), Bearer("key")),
     _connector("graphql", GraphQL("data.things", size=3), Bearer("key"), query=QUERY),
 )

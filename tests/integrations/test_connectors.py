@@ -18,7 +18,7 @@ from integrations.client import Client
 from integrations.connectors import CONNECTORS
 from integrations.naming import as_stream
 from integrations.oauth import MemoryTokenStore, Token
-from integrations.paging import InQuery, Offset, OnePage, PageNumber
+from integrations.paging import BehindLast, InQuery, Offset, OnePage, PageNumber
 from integrations.records import Record
 from integrations.spec import Bookmark, Connector, HostedLink, Incremental, NoAuth, OAuth2, Read, Stream
 from ledgerhub.core.errors import ConfigError, TransientError
@@ -37,7 +37,7 @@ def in_small_pages(connector: Connector) -> Connector:
 
 
 def _small(read: Read | None) -> Read | None:
-    if read is None or not isinstance(read.paginator, PageNumber | Offset | InQuery):
+    if read is None or not isinstance(read.paginator, PageNumber | Offset | InQuery | BehindLast):
         return read
     return replace(read, paginator=replace(read.paginator, size=PAGE))
 

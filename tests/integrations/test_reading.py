@@ -12,7 +12,7 @@ import pytest
 
 from integrations import answers
 from integrations.answers import Moved, Reply, TooMany, decode_rows
-from integrations.paging import Answer, BodyToken, InPaths, InQueries, MarkedPages, Position
+from integrations.paging import Answer, BehindLast, BodyToken, InPaths, InQueries, MarkedPages, Position
 from integrations.reading import Answered, Cursor, Reader, first_state
 from integrations.requesting import Request, allowed_address, filled, with_body
 from integrations.spec import Bookmark, Children, Connector, Incremental, Read, Said, Stream, Window
@@ -315,3 +315,35 @@ def test_several_query_texts_are_read_as_one() -> None:
         {"query": "from A at 1 of 2"}, {"query": "from A at 3 of 2"}, {"query": "from B at 1"},
     ]  # fmt: skip
     assert pages.after(third, Answer({}, {}, short), None) is None
+
+
+# ── behind the last row ─────────────────────────────────────────────────────────────────────────────
+LAST = BehindLast(" and (at > {moment} or (at = {moment} and id > '{id}'))", "at", "id", size=2, done="done")
+
+
+def of_rows(*rows: tuple[str, str], **body: object) -> Answer:
+    return Answer(body, {}, [{"at": at, "id": identity} for at, identity in rows])
+
+
+def test_the_next_page_begins_behind_the_moment_and_the_id_of_the_last_row() -> None:
+    answer = of_rows(("2024-05-09T21:14:05.000+0000", "a"), ("2024-05-10T01:14:05.120+0200", "b"))
+    position = LAST.after(None, answer, None)
+    assert position == "2024-05-09T23:14:05.120Z b"
+    said = " and (at > 2024-05-09T23:14:05.120Z or (at = 2024-05-09T23:14:05.120Z and id > 'b'))"
+    assert LAST.values(position) == {"behind": said}
+    assert (LAST.values(None), LAST.params(position, None)) == ({"behind": ""}, {})
+
+
+@pytest.mark.parametrize(("body", "more"), [({}, False), ({"done": True}, False), ({"done": False}, True)])
+def test_a_short_page_is_the_last_unless_the_answer_says_there_is_more(body: Any, more: bool) -> None:
+    position = LAST.after(None, of_rows(("2024-05-09T21:14:05Z", "a"), **body), None)
+    assert (position is not None) is more
+    assert LAST.after(None, of_rows(**body), None) is None
+
+
+@pytest.mark.parametrize(
+    "row", [("soon", "a"), ("2024-05-09", "' or '1"), ("2024-05-09T00:00:00", "a"), (None, "a")]
+)
+def test_what_may_not_stand_in_a_query_text_is_refused(row: Any) -> None:
+    with pytest.raises(ConfigError, match="does not say where the next page begins"):
+        LAST.after(None, of_rows(row, row), None)
