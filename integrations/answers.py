@@ -12,6 +12,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
+from integrations.paging import BodyToken, OnePage
 from integrations.records import Record, dig
 from integrations.spec import Connector, Decode, Read, Said
 from ledgerhub.core.errors import ConfigError, TransientError
@@ -323,12 +324,21 @@ def _list_at(body: Any, path: str, read: Read, label: str) -> list[Record]:
     found = dig(body, path)
     if found is None and read.query and _is_null(body, path):
         return []
-    if found is None and read.sparse and isinstance(dig(body, path.rpartition(".")[0]), dict):
+    if found is None and read.sparse and _is_empty(dig(body, path.rpartition(".")[0]), path, read):
         return []
+    if isinstance(found, dict) and path and isinstance(read.paginator, OnePage):
+        return [found]
     if isinstance(found, list) and all(isinstance(record, dict) for record in found):
         return found
     place = f"at '{path}'" if path else "in the answer"
     raise TransientError(f"{label} sent no list of records {place}.")
+
+
+def _is_empty(beside: Any, path: str, read: Read) -> bool:
+    """Whether a list that is missing was left out because it is empty: at the top of an answer nothing may
+    stand in its place but the next page's token."""
+    known = {read.paginator.token} if isinstance(read.paginator, BodyToken) else set()
+    return isinstance(beside, dict) and ("." in path or set(beside) <= known)
 
 
 def _is_null(body: Any, path: str) -> bool:

@@ -28,6 +28,7 @@ from integrations.spec import (
     Bookmark,
     Children,
     Connector,
+    Each,
     Incremental,
     Read,
     Stream,
@@ -143,6 +144,7 @@ def _in_window(state: State, how: Incremental, window: Window, begin: dt.datetim
         "begin": begin.isoformat(),
         "end": end.isoformat(),
         "last": end >= newest,
+        "left": [],
     }
 
 
@@ -155,6 +157,9 @@ class Reader:
 
     def fetch_page(self, stream: Stream, state: State, *, now: dt.datetime) -> Page:
         read = _read(stream)
+        calls: list[int | None] = []
+        if stream.each is not None and not state.get("left"):
+            state = {**state, **self._places(stream, stream.each, calls, now)}
         try:
             answered, size = self._list(stream, read, state)
         except Moved:
@@ -165,7 +170,7 @@ class Reader:
         except TooMany:
             return Page([], _halved(stream, state), state["cursor"])
         answer = self._answer(read, answered)
-        calls = [answered.call]
+        calls.append(answered.call)
         for record in answer.records:
             if read.stamp:
                 put(record, read.stamp, render_moment(now.replace(minute=0, second=0, microsecond=0), "iso"))
@@ -173,6 +178,9 @@ class Reader:
         following = read.paginator.after(state["position"], answer, size)
         after = _next_state(stream, state, following, answer.records, now=now)
         after["size"], after["cost"] = _next_size(read, size, answered.body)
+        if following is None and len(state.get("left", ())) > 1:
+            after |= {"left": state["left"][1:], "guard": list(Guard())}
+            return Page(answer.records, after, state["cursor"], _ids(calls))
         if following is not None:
             return Page(answer.records, after, state["cursor"], _ids(calls))
         after |= _read_until(stream, after, answered.body)
@@ -180,6 +188,18 @@ class Reader:
         if more is not None:
             return Page(answer.records, more, state["cursor"], _ids(calls))
         return Page(answer.records, None, _cursor(stream, after, answered.body), _ids(calls))
+
+    def _places(self, stream: Stream, each: Each, calls: list[int | None], now: dt.datetime) -> State:
+        """Which places are left to be asked, and when: what changes in the first while the others are read
+        must not be hidden by what is new in these."""
+        purpose = f"{stream.key}: {each.name}"[:40]
+        found = []
+        for answer, call in self._all_pages(stream, each.read, {}, None, purpose):
+            found += [str(dig(record, each.id)) for record in answer.records]
+            calls.append(call)
+        if not found:
+            raise ConfigError(f"{self._label} lists no {each.name}, so '{stream.label}' cannot be read.")
+        return {"left": found, "until": render_moment(now, "iso")}
 
     def fetch_one(self, stream: Stream, record_id: str) -> Record | None:
         if stream.one is None:
@@ -238,13 +258,17 @@ class Reader:
     def _child_pages(
         self, stream: Stream, children: Children, record: Record, values: Mapping[str, str]
     ) -> Iterator[tuple[Answer, int | None]]:
-        read = children.read
         position: Position | None = dig(record, children.start) if children.start else None
-        guard = Guard()
         purpose = f"{stream.key}: {children.into}"[:40]
         if children.first is not None:
             before = self._ask(children.first, values, {}, purpose=purpose)
             values = {**dict(_texts(before.body)), **values}
+        return self._all_pages(stream, children.read, values, position, purpose)
+
+    def _all_pages(
+        self, stream: Stream, read: Read, values: Mapping[str, str], position: Position | None, purpose: str
+    ) -> Iterator[tuple[Answer, int | None]]:
+        guard = Guard()
         for _ in range(MOST_CHILD_PAGES):
             params = read.paginator.params(position, None)
             answered = self._ask(read, values, params, purpose=purpose, url=_address(read, position))
@@ -295,7 +319,7 @@ def _next_state(
     number = state["page"] + 1
     if number > MAX_PAGES:
         raise ConfigError(f"'{stream.label}' has more than {MAX_PAGES} pages: choose a later start date.")
-    high = _newest(stream, records, state["high"], now=now)
+    high = _newest(stream, records, state["high"], now=parse_moment(state.get("until")) or now)
     return {**state, "position": following, "guard": list(guard), "page": number, "high": high}
 
 
@@ -316,12 +340,13 @@ def _counted(stream: Stream, state: State) -> State:
 
 
 def _span(stream: Stream, state: State) -> tuple[dict[str, str], dict[str, str]]:
-    """The parameters that say since when (and until when), and the same for `{start}` and `{end}`."""
+    """The parameters that say since when (and until when); the same, and the place, by name."""
     how = stream.incremental
+    values: dict[str, str] = {stream.each.name: state["left"][0]} if stream.each else {}
     if not isinstance(how, Incremental) or not state["start"]:
-        return {}, {}
+        return {}, values
     asked = {state["param"]: state["start"]} if state["param"] else {}
-    values = {"start": state["start"]}
+    values["start"] = state["start"]
     if how.window is not None:
         values["end"] = how.value(dt.datetime.fromisoformat(state["end"]))
         asked |= {how.window.param: values["end"]} if how.window.param else {}

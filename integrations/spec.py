@@ -340,6 +340,16 @@ class Children:
     first: Read | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A system that keeps its records apart for each of several places (Square's locations): `read` lists the
+    places; the stream's list is asked for once for each, one after the other, its id as `{name}`."""
+
+    name: str
+    read: Read
+    id: str = "id"
+
+
 def as_sent(record: Record) -> Record:
     return record
 
@@ -362,6 +372,7 @@ class Stream:
     one: Read | None = None
     incremental: Incremental | Bookmark | None = None
     children: tuple[Children, ...] = ()
+    each: Each | None = None
     id: str = "id"
     updated: str = ""
     shape: Callable[[Record], Record] = as_sent

@@ -43,6 +43,7 @@ from integrations.spec import (
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 PAGE = 3
+PLACES = ("here", "there")
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,23 @@ class Hostile:
             return self._json({"error": {"message": "no such place"}}, 404)
         if read is stream.one:
             return self._one(read, stream, asked)
-        rows = _in_window(stream, self.records[stream.key], asked) if read is stream.read else []
+        if stream.each and read is stream.each.read:
+            return self._json(_at(read.records, [{stream.each.id: place} for place in PLACES]))
+        rows = _in_window(stream, self._there(stream, asked), asked) if read is stream.read else []
         return self._page(read, rows, asked)
+
+    def listed(self, stream: Stream) -> list[Asked]:
+        """The requests for the stream's list."""
+        return [asked for asked in self.asked if self._read(asked)[0] is stream.read]
+
+    def _there(self, stream: Stream, asked: Asked) -> list[Record]:
+        """The records of the place asked for, half of them each."""
+        rows = self.records[stream.key]
+        if stream.each is None or stream.read is None:
+            return rows
+        half = len(rows) // 2
+        (place,) = _placed(stream.read.params, asked.params, f"{{{stream.each.name}}}")
+        return rows[:half] if place == PLACES[0] else rows[half:]
 
     def is_token(self, asked: Asked) -> bool:
         auth = self.connector.auth
@@ -152,6 +168,7 @@ class Hostile:
     def _read(self, asked: Asked) -> tuple[Read | None, Stream | None]:
         for stream in self.connector.streams:
             reads = [stream.read, stream.one, *(children.read for children in stream.children)]
+            reads += [stream.each.read] if stream.each else []
             for read in reads:
                 if read is not None and self._matches(read, asked):
                     return read, stream

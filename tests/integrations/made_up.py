@@ -20,6 +20,7 @@ from integrations.spec import (
     Basic,
     Bearer,
     Connector,
+    Each,
     HeaderKey,
     Incremental,
     NoAuth,
@@ -71,6 +72,16 @@ TELLING = replace(OAUTH, place="at", hosts=("*.acme.example",))
 BEHIND = BehindLast(" at {moment} from {id} on", "at", "id", size=3, done="all")
 QUERY = "query Things($first: Int!, $after: String, $since: String) { things { nodes { id at } } }"
 
+
+def _apart(connector: Connector) -> Connector:
+    """The same, its list kept apart for each place."""
+    (things,) = connector.streams
+    assert things.read is not None
+    places = Each("place", Read("/places", records="places"))
+    listed = replace(things.read, params={"at_place": "{place}"}, sparse=True)
+    return replace(connector, key="each_place", streams=(replace(things, each=places, read=listed),))
+
+
 MADE_UP = (
     _connector("after_id", AfterLastId("after", more="more"), Bearer("key")),
     _connector("body_token", BodyToken("token", "next.token"), Basic("user", "password")),
@@ -80,5 +91,6 @@ MADE_UP = (
     _connector("offset_total", Offset("skip", 3, "take", total="total"), MACHINE),
     _connector("behind_last", BEHIND, TELLING, text="the things{behind} in order"),
     _connector("link_header", LinkHeader(), Bearer("key")),
+    _apart(_connector("each_place", BodyToken("cursor", "cursor"), Bearer("key"))),
     _connector("graphql", GraphQL("data.things", size=3), Bearer("key"), query=QUERY),
 )

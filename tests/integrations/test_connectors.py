@@ -210,7 +210,7 @@ def test_the_cursor_is_the_newest_stamp_whatever_the_order(connector: Connector,
         setup.system.asked.clear()
         list(client.pages(stream, cursor=pages[-1].cursor))
         asked = how.value(newest - dt.timedelta(seconds=how.overlap))
-        assert span(stream, setup.system.asked[0])[0] == asked
+        assert span(stream, setup.system.listed(stream)[0])[0] == asked
 
 
 @each_stream
@@ -221,7 +221,7 @@ def test_a_first_read_begins_at_the_chosen_date(connector: Connector, stream: St
     with talking(connector) as setup, setup.connect() as client:
         list(client.pages(stream, since=dt.date(2026, 2, 1)))
         start = how.value(dt.datetime(2026, 2, 1, tzinfo=dt.UTC))
-        first = setup.system.asked[0]
+        first = setup.system.listed(stream)[0]
         assert (first.params[how.backfill] if how.backfill else span(stream, first)[0]) == start
 
 

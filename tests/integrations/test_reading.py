@@ -15,7 +15,7 @@ from integrations.answers import Moved, Reply, TooMany, decode_rows
 from integrations.paging import Answer, BehindLast, BodyToken, InPaths, InQueries, MarkedPages, Position
 from integrations.reading import Answered, Cursor, Reader, first_state
 from integrations.requesting import Request, allowed_address, filled, with_body
-from integrations.spec import Bookmark, Children, Connector, Incremental, Read, Said, Stream, Window
+from integrations.spec import Bookmark, Children, Connector, Each, Incremental, Read, Said, Stream, Window
 from ledgerhub.core.errors import ConfigError, TransientError
 
 NOW = dt.datetime(2026, 3, 31, 12, tzinfo=dt.UTC)
@@ -347,3 +347,65 @@ def test_a_short_page_is_the_last_unless_the_answer_says_there_is_more(body: Any
 def test_what_may_not_stand_in_a_query_text_is_refused(row: Any) -> None:
     with pytest.raises(ConfigError, match="does not say where the next page begins"):
         LAST.after(None, of_rows(row, row), None)
+
+
+# ── places ──────────────────────────────────────────────────────────────────────────────────────────
+APART = replace(
+    WINDOWED,
+    read=Read("/sales", {"at": "{shop}"}, "rows", BodyToken("token", "next")),
+    incremental=Incremental("at", "from", overlap=3600),
+    each=Each("shop", Read("/shops", records="shops"), id="code"),
+)
+SHOPS = {"shops": [{"code": "A"}, {"code": "B"}]}
+
+
+def test_records_kept_apart_are_read_place_by_place() -> None:
+    script = Script(SHOPS, {**rows("a1"), "next": "t"}, rows("a2"), rows("b1"))
+    assert run(APART, script)[0] == ["a1", "a2", "b1"]
+    assert [values.get("shop") for values in script.values] == [None, "A", "A", "B"]
+    assert script.asked[2] == {"token": "t"}
+
+
+def test_what_changes_in_one_place_while_others_are_read_is_not_hidden_by_them() -> None:
+    later = (NOW + dt.timedelta(minutes=20)).isoformat()
+    changes = ({"id": "a", "at": "2026-03-31T11:00:00Z"}, {"id": "b", "at": later})
+    reader = Reader(
+        Connector("made_up", "Made Up", "other", "", (APART,)),
+        Script(
+            SHOPS, {"rows": [{"id": "a", "at": "2026-03-31T11:00:00Z"}]}, {"rows": [{"id": "b", "at": later}]}
+        ),
+    )
+    first = reader.fetch_page(APART, first_state(APART, now=NOW), now=NOW)
+    assert first.next is not None
+    assert first.calls == (1, 2)
+    last = reader.fetch_page(APART, first.next, now=NOW + dt.timedelta(minutes=30))
+    assert (last.next, last.cursor) == (None, {"at": "2026-03-31T11:00:00Z"})
+
+
+def test_windows_are_read_in_every_place() -> None:
+    stream = replace(APART, incremental=WINDOWED.incremental)
+    script = Script(SHOPS, rows("a1"), rows("b1"), SHOPS, rows("a2"), rows("b2"))
+    assert run(stream, script, since=dt.date(2026, 3, 15))[0] == ["a1", "b1", "a2", "b2"]
+
+
+def test_a_system_without_places_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"Made Up lists no shop, so 'Sales' cannot be read\."):
+        run(APART, Script({"shops": []}))
+
+
+# ── empty lists, single records ─────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(("body", "found"), [({}, []), ({"next": "t"}, []), (rows("a"), [{"id": "a"}])])
+def test_a_list_at_the_top_that_is_left_out_is_empty(body: Any, found: list[Any]) -> None:
+    read = Read("/sales", records="rows", paginator=BodyToken("token", "next"), sparse=True)
+    assert answers.records_in(body, read, "Made Up") == found
+
+
+def test_another_answer_is_no_empty_list() -> None:
+    read = Read("/sales", records="rows", paginator=BodyToken("token", "next"), sparse=True)
+    with pytest.raises(TransientError, match="sent no list of records at 'rows'"):
+        answers.records_in({"notice": "We are down."}, read, "Made Up")
+
+
+def test_the_one_record_that_an_answer_holds_is_read_like_a_list() -> None:
+    read = Read("/sales/{sale}", records="sale")
+    assert answers.records_in({"sale": {"id": "a"}}, read, "Made Up") == [{"id": "a"}]
