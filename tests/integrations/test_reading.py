@@ -369,12 +369,8 @@ def test_records_kept_apart_are_read_place_by_place() -> None:
 def test_what_changes_in_one_place_while_others_are_read_is_not_hidden_by_them() -> None:
     later = (NOW + dt.timedelta(minutes=20)).isoformat()
     changes = ({"id": "a", "at": "2026-03-31T11:00:00Z"}, {"id": "b", "at": later})
-    reader = Reader(
-        Connector("made_up", "Made Up", "other", "", (APART,)),
-        Script(
-            SHOPS, {"rows": [{"id": "a", "at": "2026-03-31T11:00:00Z"}]}, {"rows": [{"id": "b", "at": later}]}
-        ),
-    )
+    script = Script(SHOPS, *({"rows": [row]} for row in changes))
+    reader = Reader(Connector("made_up", "Made Up", "other", "", (APART,)), script)
     first = reader.fetch_page(APART, first_state(APART, now=NOW), now=NOW)
     assert first.next is not None
     assert first.calls == (1, 2)
