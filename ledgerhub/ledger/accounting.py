@@ -59,7 +59,7 @@ _LINE_KINDS = {
 }
 _SETTLES = {"receivable": RECEIVABLE, "sales": SALES, "deposits": DEPOSITS}
 # Booked at what the processor settled; everything else is owed in its own currency.
-_INCOME = frozenset({SALES, RETURNS, TAX_PAYABLE, MARKETPLACE_TAX, SHIPPING_REFUNDS, OTHER_INCOME})
+_INCOME = frozenset({SALES, TIPS, RETURNS, TAX_PAYABLE, MARKETPLACE_TAX, SHIPPING_REFUNDS, OTHER_INCOME})
 
 Side = tuple[AccountRef, int]
 
@@ -172,10 +172,10 @@ def _credit_note(draft: Draft) -> list[EntryDraft]:
 
 
 def _given_back(draft: Draft) -> list[Side]:
-    """The debit side of a credit note or refund: named lines, tax and shipping; the rest is returns."""
-    tax, shipping = draft.get("tax") or 0, draft.get("shipping") or 0
-    sides: list[Side] = [(TAX_PAYABLE, tax), (SHIPPING_REFUNDS, shipping)]
-    left = draft["total"] - tax - shipping
+    """The debit side of a credit note or refund: named lines, tax, shipping and tips; the rest is returns."""
+    tax, shipping, tips = (draft.get(name) or 0 for name in ("tax", "shipping", "tips"))
+    sides: list[Side] = [(TAX_PAYABLE, tax), (SHIPPING_REFUNDS, shipping), (TIPS, tips)]
+    left = draft["total"] - tax - shipping - tips
     for line in draft.get("lines") or ():
         account = _line_account(line, RETURNS)
         if account not in (RETURNS, SHIPPING):
@@ -201,8 +201,15 @@ def _payment(draft: Draft) -> list[EntryDraft]:
     if (draft.get("status") or "succeeded") != "succeeded" or settles == "nothing":
         return []
     held = [(clearing(draft["gateway"]), draft["total"])]
-    other = [(_SETTLES[settles], -draft["total"])]
+    other = _taken(draft) if settles == "sales" else [(_SETTLES[settles], -draft["total"])]
     return _settled(draft, "payment", _title("Payment", draft), held, other)
+
+
+def _taken(draft: Draft) -> list[Side]:
+    """The credit side of a payment that is the sale: named tax, tips and gift cards; the rest is sales."""
+    parts = ((TAX_PAYABLE, "tax"), (TIPS, "tips"), (GIFT_CARDS, "gift_cards"))
+    named = [(account, -draft[name]) for account, name in parts if draft.get(name)]
+    return [(SALES, -draft["total"] - sum(amount for _, amount in named)), *named]
 
 
 def _settled(draft: Draft, part: str, memo: str, held: list[Side], other: list[Side]) -> list[EntryDraft]:

@@ -25,6 +25,12 @@ OCCURRED = Field("occurred_at", "instant", "Exact instant at the source")
 CURRENCY = Field("currency", "currency", "Currency", required=True)
 TOTAL = Field("total", "money", "Total", required=True)
 TAX = Field("tax", "money", "Tax", help="As the source charged it; never recomputed")
+# Of a payment that is the sale itself: what of it is not sales.
+OF_A_SALE = (
+    Field("tax", "money", "Tax in it", minimum=0, help="As the source charged it; never recomputed"),
+    Field("tips", "money", "Tips in it", minimum=0),
+    Field("gift_cards", "money", "Gift cards sold", minimum=0),
+)
 REFERENCE = Field(
     "reference", "text", "Reference", help="What the bank or the customer will quote", longest=240
 )
@@ -221,6 +227,7 @@ KINDS: dict[str, Kind] = {
                 OCCURRED,
                 CURRENCY,
                 Field("total", "money", "Amount", required=True, minimum=0),
+                *OF_A_SALE,
                 *SETTLEMENT,
                 GATEWAY,
                 Field("status", "choice", "Status", choices=("pending", "succeeded", "failed")),
@@ -251,6 +258,7 @@ KINDS: dict[str, Kind] = {
                 *SETTLEMENT,
                 Field("tax", "money", "Tax given back", minimum=0),
                 Field("shipping", "money", "Shipping given back, without tax", minimum=0),
+                Field("tips", "money", "Tips given back", minimum=0),
                 Field("gateway", "text", "Gateway", help="Needed where no tenders are listed", longest=60),
                 Field("status", "choice", "Status", choices=("pending", "succeeded", "failed")),
                 Field(

@@ -111,16 +111,27 @@ def _check_bill(draft: Draft) -> list[FieldError]:
 
 
 def _check_credit_note(draft: Draft) -> list[FieldError]:
-    parts = (draft.get("tax") or 0) + (draft.get("shipping") or 0)
+    return _parts_errors(draft, "Tax and shipping", "tax", "shipping")
+
+
+def _check_payment(draft: Draft) -> list[FieldError]:
+    named = _parts_errors(draft, "Tax, tips and gift cards", "tax", "tips", "gift_cards")
+    return named + _check_settlement(draft)
+
+
+def _parts_errors(draft: Draft, words: str, *names: str) -> list[FieldError]:
+    """What is named of a total must not be more than it."""
+    parts = sum(draft.get(name) or 0 for name in names)
     if parts <= draft["total"]:
         return []
     total = _money(draft, draft["total"])
-    message = f"Tax and shipping make {_money(draft, parts)}, more than the total of {total}"
+    message = f"{words} make {_money(draft, parts)}, more than the total of {total}"
     return [_error(draft, "total", message)]
 
 
 def _check_refund(draft: Draft) -> list[FieldError]:
-    errors = _check_credit_note(draft) + _check_settlement(draft) + _repeated_tenders(draft)
+    errors = _parts_errors(draft, "Tax, shipping and tips", "tax", "shipping", "tips")
+    errors += _check_settlement(draft) + _repeated_tenders(draft)
     tenders = draft.get("tenders")
     if tenders:
         paid = sum(tender["amount"] for tender in tenders)
@@ -218,7 +229,7 @@ def _error(draft: Draft, field: str, message: str) -> FieldError:
 _CHECKS: dict[str, Callable[[Draft], list[FieldError]]] = {
     "invoice": _check_invoice,
     "credit_note": _check_credit_note,
-    "payment": _check_settlement,
+    "payment": _check_payment,
     "refund": _check_refund,
     "dispute": _check_dispute,
     "payout": _check_payout,

@@ -213,6 +213,7 @@ def test_a_refund_by_gateway_and_by_tenders() -> None:
         ({"settles": "nothing"}, {}),
         ({"status": "failed"}, {}),
         ({"status": "pending"}, {}),
+        ({"tips": 200}, {"refund": usd(returns=800, tips=200, tax_payable=85, clearing__stripe=-1085)}),
         (
             {"lines": [line(1000, line_kind="gift_card")]},
             {"refund": usd(gift_cards=1000, tax_payable=85, clearing__stripe=-1085)},
@@ -228,6 +229,14 @@ def test_what_a_refund_counts_as(changes: dict[str, Any], expected: Books) -> No
     [
         ({}, {"payment": usd(clearing__stripe=1000, receivable=-1000)}),
         ({"settles": "sales"}, {"payment": usd(clearing__stripe=1000, sales=-1000)}),
+        (
+            {"settles": "sales", "tax": 80, "tips": 120, "gift_cards": 300},
+            {"payment": usd(clearing__stripe=1000, tax_payable=-80, tips=-120, gift_cards=-300, sales=-500)},
+        ),
+        (
+            {"settles": "receivable", "tax": 80, "tips": 120},
+            {"payment": usd(clearing__stripe=1000, receivable=-1000)},
+        ),
         ({"settles": "deposits"}, {"payment": usd(clearing__stripe=1000, deposits=-1000)}),
         ({"settles": "nothing"}, {}),
         ({"status": "pending"}, {}),

@@ -182,7 +182,11 @@ def test_a_line_amount_may_come_from_quantity_and_price() -> None:
         (refund(gateway=""), ("refund.gateway", "Say which gateway paid the refund, or list its payments")),
         (
             refund(tax=2000),
-            ("refund.total", "Tax and shipping make 20.00 USD, more than the total of 10.85 USD"),
+            ("refund.total", "Tax, shipping and tips make 20.00 USD, more than the total of 10.85 USD"),
+        ),
+        (
+            payment(tax=600, tips=500),
+            ("payment.total", "Tax, tips and gift cards make 11.00 USD, more than the total of 10.00 USD"),
         ),
         (
             payment(settlement_currency="EUR"),
