@@ -11,6 +11,9 @@ from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account
 
+# What syncs by itself once it is registered: no consent to be given, no files to be uploaded.
+SOURCES = tuple(key for key, one in SYSTEMS.items() if key in connectors.CONNECTORS and not one.by_hand)
+
 
 def found() -> Organization:
     """Harbor Coffee Co. with a chart of accounts and nothing else."""

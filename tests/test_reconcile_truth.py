@@ -21,7 +21,7 @@ from ledgerhub.ledger import statement_lines
 from ledgerhub.ledger.models import Account, Source, StatementLine
 from reconciliation import runs
 from reconciliation.models import Match
-from tests.harbor import connect, found
+from tests.harbor import SOURCES, connect, found
 from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,8 +44,8 @@ def harbor() -> Organization:
 
 
 def sync(organization: Organization, sandbox: SandboxServer) -> None:
-    """Everything of Stripe, Shopify and PayPal into the books."""
-    for key in truth.SYNCED:
+    """Everything of every shop and processor into the books."""
+    for key in SOURCES:
         connect(organization, sandbox, key)
     drain()
 

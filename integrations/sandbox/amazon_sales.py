@@ -18,14 +18,17 @@ from integrations.sandbox.events import (
     instant,
     token,
 )
+from integrations.sandbox.venture import Booked, Lines, Plan, Venture
 
 GATEWAY = "amazon"
+CLEARING = f"clearing:{GATEWAY}"
 LAUNCHED = 84  # days before the end at which the business began to sell there: reports are kept for 90
 CYCLE = 14
 REPORTED = 2 * DAY  # seconds from a settlement's end to its report
 LATE = 40 * 3600  # the longest that a transaction is missing from the finances
 TAX = 88_750
 COMMISSION, FULFILMENT = 150_000, 386
+CHARGES = ("ProductCharges", "Shipping", "Giftwrap", "PromoRebates", "Tax")  # what the buyer pays
 GOODS = (
     ("HC-BEANS-1KG", "Harbor Coffee beans, 1 kg", 2499),
     ("HC-BEANS-250", "Harbor Coffee beans, 250 g", 899),
@@ -147,12 +150,46 @@ class Settlement:
         return sum(one.total for one in self.posted) + self.released - self.held
 
 
-class Amazon(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Amazon(Venture):
     seller: str
     orders: tuple[AmazonOrder, ...]
     posted: tuple[Posted, ...]
     settlements: tuple[Settlement, ...]
-    payouts: tuple[Payout, ...]
+
+    def booked(self, clock: int) -> Iterator[Booked]:
+        theirs = {order.id: order.theirs for order in self.orders}
+        for order in self.orders:
+            if 0 < order.shipped <= clock:
+                yield Booked(f"order:{order.id}", "sale", day(order.placed), tuple(_sale(order)))
+        for one in self.posted:
+            if one.known <= clock:
+                for part, lines in _kept(one, theirs=theirs.get(one.order, False)):
+                    yield Booked(f"posted:{one.id}", part, day(one.booked), lines)
+        for settled in self.settlements:
+            if settled.created <= clock:
+                document, reserve = f"settlement:{settled.id}", settled.held - settled.released
+                yield Booked(document, "payout", settled.deposit, _against("bank", -settled.amount))
+                yield Booked(document, "reserve", day(settled.end - 1), _against("reserve", -reserve))
+
+    def held(self, clock: int) -> dict[str, int]:
+        """What Amazon owes by what it has said: sales sent, and money that counts and is in no settlement."""
+        settled = {one.id for s in self.settlements if s.created <= clock for one in s.posted}
+        paid = {one.order for one in self.posted if one.kind == "Shipment" and one.id in settled}
+        sent = (order for order in self.orders if 0 < order.shipped <= clock)
+        sold = sum(order.total for order in sent if order.id not in paid)
+        rest = sum(
+            part.amount
+            for one in self.posted
+            if one.known <= clock and one.id not in settled
+            for part in one.parts
+            if one.kind != "Shipment" or part.group not in CHARGES
+        )
+        return {GATEWAY: sold + rest}
+
+    def on_reserve(self, clock: int) -> int:
+        """What the last settlement that is known keeps back, in cents."""
+        return next((one.held for one in reversed(self.settlements) if one.created <= clock), 0)
 
 
 @dataclass(slots=True)
@@ -169,11 +206,12 @@ class _Desk:
         self.posted.append(Posted(identity, kind, at, listed, order, text, kept, **more))  # type: ignore[arg-type]
 
 
-def simulate_amazon(seed: int, *, end: dt.date, horizon: dt.date, count: int) -> Amazon:
-    """About `count` orders from the launch to the horizon."""
-    rng = random.Random(f"{seed}:amazon")
+def simulate_amazon(plan: Plan) -> Amazon:
+    """Orders from the launch to the horizon."""
+    seed, horizon = plan.seed, plan.horizon
+    rng, count = random.Random(f"{seed}:amazon"), max(48, plan.orders // 3)
     desk = _Desk(seed, rng, [])
-    start = end - dt.timedelta(days=LAUNCHED)
+    start = plan.end - dt.timedelta(days=LAUNCHED)
     span = (horizon - start).days
     dates = sorted(start + dt.timedelta(days=rng.randint(0, span)) for _ in range(count))
     orders = tuple(
@@ -184,7 +222,8 @@ def simulate_amazon(seed: int, *, end: dt.date, horizon: dt.date, count: int) ->
     posted = tuple(sorted(desk.posted, key=lambda one: (one.at, one.id)))
     settlements = tuple(_settlements(posted, seed, start, horizon))
     payouts = tuple(_payout(one) for one in settlements)
-    return Amazon(token(seed, "amazon-seller", 0, 40).upper()[:14], orders, posted, settlements, payouts)
+    seller = token(seed, "amazon-seller", 0, 40).upper()[:14]
+    return Amazon(seller, orders, posted, settlements, payouts=payouts)
 
 
 def _sell(desk: _Desk, index: int, placed: int) -> AmazonOrder:
@@ -313,26 +352,7 @@ def _payout(one: Settlement) -> Payout:
 
 
 # ── what the books must say ─────────────────────────────────────────────────────────────────────────
-Lines = tuple[tuple[str, int], ...]
-CLEARING = f"clearing:{GATEWAY}"
 _AGAINST = {"ProductAdsPayment": "advertising", "FBAInventoryReimbursement": "other_income"}
-
-
-def booked(amazon: Amazon, clock: int) -> Iterator[tuple[str, str, dt.date, Lines]]:
-    """(document, part, date, lines) of what the books must hold of Amazon at `clock`."""
-    theirs = {order.id: order.theirs for order in amazon.orders}
-    for order in amazon.orders:
-        if 0 < order.shipped <= clock:
-            yield f"order:{order.id}", "sale", day(order.placed), tuple(_sale(order))
-    for one in amazon.posted:
-        if one.known <= clock:
-            for part, lines in _kept(one, theirs=theirs.get(one.order, False)):
-                yield f"posted:{one.id}", part, day(one.booked), lines
-    for settled in amazon.settlements:
-        if settled.created <= clock:
-            yield f"settlement:{settled.id}", "payout", settled.deposit, _against("bank", -settled.amount)
-            reserve = settled.held - settled.released
-            yield f"settlement:{settled.id}", "reserve", day(settled.end - 1), _against("reserve", -reserve)
 
 
 def _against(account: str, amount: int) -> Lines:
@@ -370,24 +390,3 @@ def _kept(one: Posted, *, theirs: bool) -> Iterator[tuple[str, Lines]]:
         yield "withheld", _against("marketplace_tax", withheld)
     fees = sums.get("AmazonFees", 0) + sums.get("", 0)
     yield "fees", _against(_AGAINST.get(one.kind, "merchant_fees"), fees)
-
-
-def held(amazon: Amazon, clock: int) -> int:
-    """What Amazon owes by what it has said: sales sent, and money that counts and is in no settlement."""
-    settled = {one.id for s in amazon.settlements if s.created <= clock for one in s.posted}
-    paid = {one.order for one in amazon.posted if one.kind == "Shipment" and one.id in settled}
-    sold = sum(order.total for order in amazon.orders if 0 < order.shipped <= clock and order.id not in paid)
-    charges = ("ProductCharges", "Shipping", "Giftwrap", "PromoRebates", "Tax")
-    rest = sum(
-        part.amount
-        for one in amazon.posted
-        if one.known <= clock and one.id not in settled
-        for part in one.parts
-        if one.kind != "Shipment" or part.group not in charges
-    )
-    return sold + rest
-
-
-def on_reserve(amazon: Amazon, clock: int) -> int:
-    """What the last settlement that is known keeps back, in cents."""
-    return next((one.held for one in reversed(amazon.settlements) if one.created <= clock), 0)

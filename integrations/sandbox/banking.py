@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from integrations.sandbox.checkout import MANUAL
 from integrations.sandbox.events import (
@@ -18,8 +17,9 @@ from integrations.sandbox.events import (
     day,
     instant,
 )
+from integrations.sandbox.venture import CHECKING, BankDraft
 
-CHECKING, CARD = "checking", "card"
+CARD = "card"
 ACCOUNTS = (
     Account(CHECKING, "Harbor First Business Checking", "000123454417", "CHECKING", 2_500_000),
     Account(CARD, "Harbor First Business Card", "5550001290239023", "CREDITCARD", 0),
@@ -35,25 +35,16 @@ CARD_SHOPS = (
     ("SHELL OIL 57442", 3100, 7400),
     ("ADOBE *CC", 5999, 5999),
 )
-PAYOUT_PARTY = {"stripe": "STRIPE", "shopify_payments": "SHOPIFY", "paypal": "PAYPAL", "amazon": "AMAZON"}
-
-
-class _Draft(NamedTuple):
-    """A line before the lines of a day are ordered and numbered."""
-
-    account: str
-    date: dt.date
-    amount: int
-    description: str
-    counterparty: str
-    kind: str
-    reference: str = ""
-    explains: tuple[str, ...] = ()
-    role: str = ""
 
 
 def simulate_bank(
-    seed: int, *, start: dt.date, horizon: dt.date, orders: tuple[Order, ...], payouts: tuple[Payout, ...]
+    seed: int,
+    *,
+    start: dt.date,
+    horizon: dt.date,
+    orders: tuple[Order, ...],
+    payouts: tuple[Payout, ...],
+    others: Iterable[BankDraft] = (),
 ) -> tuple[tuple[Account, ...], tuple[BankLine, ...]]:
     rng = random.Random(f"{seed}:bank")
     days = [start + dt.timedelta(days=n) for n in range((horizon - start).days + 1)]
@@ -62,6 +53,7 @@ def simulate_bank(
         *_transfers(orders),
         *_regular(rng, days),
         *_suppliers(rng, days),
+        *others,
     ]
     purchases = list(_card_purchases(rng, days))
     drafts += [*purchases, *_card_payments(purchases, days)]
@@ -70,7 +62,7 @@ def simulate_bank(
     return ACCOUNTS, tuple(_numbered(drafts))
 
 
-def _numbered(drafts: list[_Draft]) -> Iterator[BankLine]:
+def _numbered(drafts: list[BankDraft]) -> Iterator[BankLine]:
     for number, d in enumerate(drafts):
         yield BankLine(
             id=f"{d.date:%Y%m%d}{number:06d}",
@@ -87,7 +79,7 @@ def _numbered(drafts: list[_Draft]) -> Iterator[BankLine]:
         )
 
 
-def _deposits(payouts: tuple[Payout, ...]) -> Iterator[_Draft]:
+def _deposits(payouts: tuple[Payout, ...]) -> Iterator[BankDraft]:
     """A payout is a line; a negative one is netted with another of the same processor and day."""
     groups: dict[tuple[str, dt.date], list[Payout]] = defaultdict(list)
     for payout in payouts:
@@ -99,10 +91,10 @@ def _deposits(payouts: tuple[Payout, ...]) -> Iterator[_Draft]:
             yield _deposit(part)
 
 
-def _deposit(part: list[Payout]) -> _Draft:
+def _deposit(part: list[Payout]) -> BankDraft:
     first = part[0]
-    party, number = PAYOUT_PARTY[first.gateway], first.id.partition(":")[0][-8:].upper()
-    return _Draft(
+    party, number = first.gateway.partition("_")[0].upper(), first.id.partition(":")[0][-8:].upper()
+    return BankDraft(
         account=CHECKING,
         date=first.arrival,
         amount=sum(payout.amount for payout in part),
@@ -114,7 +106,7 @@ def _deposit(part: list[Payout]) -> _Draft:
     )
 
 
-def _transfers(orders: tuple[Order, ...]) -> Iterator[_Draft]:
+def _transfers(orders: tuple[Order, ...]) -> Iterator[BankDraft]:
     """Companies pay on a Friday, all their open orders in one transfer; the shop marks them on Monday."""
     groups: dict[tuple[str, dt.date], list[tuple[Order, int]]] = defaultdict(list)
     for order in orders:
@@ -125,7 +117,7 @@ def _transfers(orders: tuple[Order, ...]) -> Iterator[_Draft]:
                 )
     for (company, date), paid in groups.items():
         names = " ".join(order.name for order, _ in paid)
-        yield _Draft(
+        yield BankDraft(
             CHECKING,
             date,
             sum(amount for _, amount in paid),
@@ -137,7 +129,7 @@ def _transfers(orders: tuple[Order, ...]) -> Iterator[_Draft]:
         )
 
 
-def _regular(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]:
+def _regular(rng: random.Random, days: list[dt.date]) -> Iterator[BankDraft]:
     for date in days:
         last = (date + dt.timedelta(days=1)).day == 1
         if date.day == 1:
@@ -157,18 +149,18 @@ def _regular(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]:
             )
 
 
-def _own(date: dt.date, amount: int, text: str, party: str, kind: str, role: str) -> _Draft:
-    return _Draft(CHECKING, date, amount, text, party, kind, role=role)
+def _own(date: dt.date, amount: int, text: str, party: str, kind: str, role: str) -> BankDraft:
+    return BankDraft(CHECKING, date, amount, text, party, kind, role=role)
 
 
-def _payroll(rng: random.Random, date: dt.date) -> Iterator[_Draft]:
+def _payroll(rng: random.Random, date: dt.date) -> Iterator[BankDraft]:
     net = rng.randint(238_000, 262_000)
     yield _own(date, -net, "GUSTO DES:NET PAY", "Gusto", "payroll", "payroll:net")
     yield _own(date, -net * 31 // 100, "GUSTO DES:TAX", "Gusto", "payroll", "payroll:tax")
     yield _own(date, -5500, "GUSTO DES:FEE", "Gusto", "payroll", "expenses:payroll_fees")
 
 
-def _suppliers(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]:
+def _suppliers(rng: random.Random, days: list[dt.date]) -> Iterator[BankDraft]:
     number = 700
     for date in days:
         if date.weekday() != 2:
@@ -176,17 +168,17 @@ def _suppliers(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]:
         for name, purpose, low, high in SUPPLIERS:
             if rng.random() < 0.45:
                 number += 1
-                yield _Draft(
+                yield BankDraft(
                     CHECKING, date, -rng.randint(low, high), f"ACH DEBIT {name.upper()} INV {number}", name,
                     "supplier", f"INV {number}", role=f"expenses:{purpose}",
                 )  # fmt: skip
 
 
-def _card_purchases(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]:
+def _card_purchases(rng: random.Random, days: list[dt.date]) -> Iterator[BankDraft]:
     """Two equal coffees on the first Monday: two purchases, not one imported twice."""
     monday = next(date for date in days[7:] if date.weekday() == 0)
     for _ in range(2):
-        yield _Draft(
+        yield BankDraft(
             CARD,
             monday,
             -475,
@@ -198,12 +190,12 @@ def _card_purchases(rng: random.Random, days: list[dt.date]) -> Iterator[_Draft]
     for date in days:
         if date != monday and rng.random() < 0.35:
             name, low, high = rng.choice(CARD_SHOPS)
-            yield _Draft(
+            yield BankDraft(
                 CARD, date, -rng.randint(low, high), name, name.title(), "card", role="expenses:office"
             )
 
 
-def _card_payments(purchases: list[_Draft], days: list[dt.date]) -> Iterator[_Draft]:
+def _card_payments(purchases: list[BankDraft], days: list[dt.date]) -> Iterator[BankDraft]:
     """On the 5th the card's balance of the month before is paid from the checking account."""
     paid = 0
     for date in days:
@@ -213,6 +205,6 @@ def _card_payments(purchases: list[_Draft], days: list[dt.date]) -> Iterator[_Dr
         if owed:
             paid += owed
             yield _own(date, -owed, "PAYMENT TO CARD 9023", "Harbor First Bank", "card_payment", "transfers")
-            yield _Draft(
+            yield BankDraft(
                 CARD, date, owed, "PAYMENT - THANK YOU", "Harbor First Bank", "card_payment", role="transfers"
             )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from itertools import chain
+from types import MappingProxyType
 
-from integrations.sandbox.amazon_sales import simulate_amazon
 from integrations.sandbox.banking import simulate_bank
-from integrations.sandbox.crm import simulate_crm
+from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.direct import simulate_direct
 from integrations.sandbox.events import Business
-from integrations.sandbox.paypal_sales import simulate_paypal
 from integrations.sandbox.shop import simulate_shop
+from integrations.sandbox.venture import Plan
 
 NAME = "Harbor Coffee Co."
 END = dt.date(2026, 10, 31)
@@ -30,10 +31,16 @@ def simulate(seed: int = 7, *, orders: int = 400, end: dt.date = END, ahead: int
     count = orders + orders * ahead // DAYS
     shop = simulate_shop(seed, start=start, horizon=horizon, count=count)
     direct = simulate_direct(seed, start=start, horizon=horizon, count=max(48, count // 5))
-    paypal = simulate_paypal(seed, start=start, horizon=horizon, count=max(40, count // 6))
-    amazon = simulate_amazon(seed, end=end, horizon=horizon, count=max(48, count // 3))
-    payouts = shop.payouts + direct.payouts + paypal.payouts + amazon.payouts
-    accounts, lines = simulate_bank(seed, start=start, horizon=horizon, orders=shop.orders, payouts=payouts)
+    plan = Plan(seed, start, end, horizon, count, shop.customers, direct.clients)
+    ventures = {key: system.venture(plan) for key, system in SYSTEMS.items() if system.venture}
+    accounts, lines = simulate_bank(
+        seed,
+        start=start,
+        horizon=horizon,
+        orders=shop.orders,
+        payouts=shop.payouts + direct.payouts + tuple(chain(*(one.payouts for one in ventures.values()))),
+        others=chain(*(one.bank_drafts for one in ventures.values())),
+    )
     return Business(
         seed=seed,
         name=NAME,
@@ -54,9 +61,5 @@ def simulate(seed: int = 7, *, orders: int = 400, end: dt.date = END, ahead: int
         stripe_payouts=direct.payouts,
         accounts=accounts,
         bank_lines=lines,
-        paypal=paypal,
-        amazon=amazon,
-        crm=simulate_crm(
-            seed, start=start, horizon=horizon, customers=shop.customers, clients=direct.clients
-        ),
+        ventures=MappingProxyType(ventures),
     )

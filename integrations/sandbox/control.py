@@ -17,14 +17,6 @@ from integrations.sandbox.systems import quickbooks
 from integrations.sandbox.web import Hook, Request, Response, State, json_response
 
 HOOK_SECONDS = 5.0
-SETTINGS = (
-    "shopify_bucket",
-    "shopify_linear_cost",
-    "quickbooks_limits",
-    "hubspot_limits",
-    "xero_limits",
-    "amazon_pace",
-)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -143,13 +135,15 @@ def _clear_faults(business: Business, state: State, data: dict[str, Any]) -> dic
 
 
 def _settings(business: Business, state: State, data: dict[str, Any]) -> dict[str, Any]:
-    """{"shopify_bucket": [points, points a second], "shopify_linear_cost": true}: how strict systems are."""
+    """{"shopify_bucket": [points, points a second], "amazon_pace": 1}: how strict systems are; each is named
+    by the system's key and what it knows the setting by."""
     bucket = data.get("shopify_bucket", [1, 1])
     if not (
         isinstance(bucket, list) and len(bucket) == 2 and all(isinstance(n, int | float) for n in bucket)
     ):
         raise ValueError("shopify_bucket must be [size, points a second]")
-    state.settings |= {name: data[name] for name in SETTINGS if name in data}
+    known = tuple(f"{key}_" for key in SYSTEMS)
+    state.settings |= {name: value for name, value in data.items() if name.startswith(known)}
     state.move(state.clock)
     state.budgets.clear()
     return {"settings": state.settings}

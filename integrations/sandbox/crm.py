@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from integrations.sandbox.events import DAY, Business, Client, Customer, Order, instant
 from integrations.sandbox.people import COMPANIES
+from integrations.sandbox.venture import Plan, Venture
 
 OPEN_STAGES = ("appointmentscheduled", "qualifiedtobuy", "contractsent")
 KNOWN = 3  # of the shop's private customers every third is in the CRM
@@ -63,7 +65,8 @@ class Deal(NamedTuple):
         return OPEN_STAGES[min((clock - self.created) // (14 * DAY), len(OPEN_STAGES) - 1)]
 
 
-class Crm(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Crm(Venture):
     companies: tuple[Company, ...]
     people: tuple[Person, ...]
     deals: tuple[Deal, ...]
@@ -72,16 +75,24 @@ class Crm(NamedTuple):
         """Who was merged into this one."""
         return tuple(one for one in self.people if one.survivor == person.id and 0 < one.merged <= clock)
 
+    def contacts(self, clock: int) -> dict[str, str]:
+        """Who was merged or removed before is not found any more, but as an id of who stayed."""
+        found = {f"companies/{one.id}": one.name for one in self.companies if one.created <= clock}
+        return found | {f"contacts/{one.id}": one.name for one in self.people if one.is_there(clock)}
 
-def simulate_crm(
-    seed: int,
-    *,
-    start: dt.date,
-    horizon: dt.date,
-    customers: Sequence[Customer],
-    clients: Sequence[Client],
-) -> Crm:
-    rng = random.Random(f"{seed}:crm")
+    def invoices(self, business: Business, clock: int) -> dict[str, tuple[str, int]]:
+        """Of orders that the books have posted (unpaid ones do not), whose customer is known here."""
+        known = {person.email for person in self.people if person.is_there(clock) and person.email}
+        return {
+            order.name: _shown(order, clock)
+            for order in business.orders
+            if order.customer.email in known and _is_posted(order, clock)
+        }
+
+
+def simulate_crm(plan: Plan) -> Crm:
+    start, horizon, customers, clients = plan.start, plan.horizon, plan.customers, plan.clients
+    rng = random.Random(f"{plan.seed}:crm")
     names = [(name, "US") for name in COMPANIES] + [(client.name, client.country) for client in clients]
     founded = instant(start, 9) - 200 * DAY
     companies = tuple(
@@ -131,27 +142,6 @@ def _deals(
             closed=created + rng.randint(10, 80) * DAY,
             won=rng.random() < 0.6,
         )
-
-
-# ── what must be so ─────────────────────────────────────────────────────────────────────────────────
-
-
-def contacts(crm: Crm, clock: int) -> dict[str, str]:
-    """Id over there -> name, of everybody our books must know from the CRM at `clock`, when it was read from
-    the beginning: who was merged or removed before is not found any more, but as an id of who stayed."""
-    found = {f"companies/{one.id}": one.name for one in crm.companies if one.created <= clock}
-    return found | {f"contacts/{one.id}": one.name for one in crm.people if one.is_there(clock)}
-
-
-def invoices(business: Business, clock: int) -> dict[str, tuple[str, int]]:
-    """Order name -> what the CRM must show of it at `clock`: the word, and the cents still open; of orders
-    that the books have posted (unpaid ones do not), whose customer is in the CRM."""
-    known = {person.email for person in business.crm.people if person.is_there(clock) and person.email}
-    return {
-        order.name: _shown(order, clock)
-        for order in business.orders
-        if order.customer.email in known and _is_posted(order, clock)
-    }
 
 
 def _is_posted(order: Order, clock: int) -> bool:

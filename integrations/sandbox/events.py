@@ -5,19 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from integrations.sandbox.amazon_sales import Amazon
-    from integrations.sandbox.crm import Crm
-    from integrations.sandbox.paypal_sales import PayPal
+    from integrations.sandbox.venture import Venture
 
 ZONE = ZoneInfo("America/New_York")
 CURRENCY = "USD"
 DAY = 86_400
+V = TypeVar("V")
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -313,7 +312,8 @@ class BankLine:
 
 @dataclass(frozen=True, eq=False)
 class Business:
-    """Everything that happens from `start` to `horizon`; `end` is where the clock stands at first.
+    """Everything that happens from `start` to `horizon`; `end` is where the clock stands at first. What
+    systems other than the web shop, Stripe and the bank bring stands in `ventures`, by their key.
 
     Compared and hashed by identity, so that indexes over it can be cached.
     """
@@ -337,9 +337,11 @@ class Business:
     stripe_payouts: tuple[Payout, ...]
     accounts: tuple[Account, ...]
     bank_lines: tuple[BankLine, ...]
-    paypal: PayPal
-    amazon: Amazon
-    crm: Crm
+    ventures: Mapping[str, Venture]
+
+    def of(self, kind: type[V]) -> V:
+        """The one venture of that class."""
+        return next(venture for venture in self.ventures.values() if isinstance(venture, kind))
 
     @property
     def clock(self) -> int:

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from integrations.sandbox.crm import Company, Deal, Person
+from integrations.sandbox.crm import Company, Crm, Deal, Person
 from integrations.sandbox.events import Business
 from integrations.sandbox.web import State, json_response
 
@@ -52,7 +52,7 @@ def portal(state: State) -> Portal:
 
 def objects_of(business: Business, state: State, kind: str) -> list[Record]:
     """All objects of a kind as they stand, those written to us among them."""
-    clock, here, crm = state.clock, portal(state), business.crm
+    clock, here, crm = state.clock, portal(state), business.of(Crm)
     if kind == "companies":
         return [_company(here, one) for one in crm.companies if one.created <= clock]
     if kind == "contacts":
@@ -71,7 +71,7 @@ def _company(here: Portal, one: Company) -> Record:
 
 
 def _person(here: Portal, business: Business, one: Person, clock: int) -> Record:
-    merged = business.crm.taken_over(one, clock)
+    merged = business.of(Crm).taken_over(one, clock)
     given = {
         "firstname": one.first,
         "lastname": one.last,

@@ -18,6 +18,7 @@ from integrations.sandbox.events import (
     instant,
     token,
 )
+from integrations.sandbox.venture import Booked, Plan, Venture
 
 GATEWAY = "paypal"
 LAG = 3 * 3600  # seconds until PayPal's reports, and so the books, know of a transaction
@@ -39,6 +40,16 @@ FORCED = (
     "reserve",
 )  # fmt: skip
 SCENARIOS = {"plain": 86, "refund": 6, "full": 2, "pending": 3, "denied": 1, "won": 1, "lost": 1}
+
+_AGAINST = {
+    **dict.fromkeys(("T1106", "T1201", "T1202"), "disputes"),
+    **dict.fromkeys(("T1110", "T1111", "T2103", "T2104"), "reserve"),
+    **dict.fromkeys(("T0400", "T0403", "T1101"), "bank"),
+    "T0006": "sales",
+    "T1107": "returns",
+    "T0106": "dispute_fees",
+    "T0101": "merchant_fees",
+}
 
 
 class Buyer(NamedTuple):
@@ -88,10 +99,32 @@ class Move:
         return self.at <= clock and self.status(clock) == "S"
 
 
-class PayPal(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PayPal(Venture):
     account: str
     moves: tuple[Move, ...]
-    payouts: tuple[Payout, ...]
+
+    def booked(self, clock: int) -> Iterator[Booked]:
+        clearing = f"clearing:{GATEWAY}"
+        for move in self.moves:
+            if move.counts(clock - LAG):
+                against = _AGAINST[move.code]
+                gross = ((clearing, move.amount), (against, -move.amount))
+                yield Booked(move.key, "gross", day(move.at), gross)
+                if move.fee:
+                    fee = ((clearing, move.fee), ("merchant_fees", -move.fee))
+                    yield Booked(move.key, "fee", day(move.at), fee)
+
+    def held(self, clock: int) -> dict[str, int]:
+        """What PayPal's reports say is available."""
+        return {GATEWAY: sum(move.net for move in self.moves if move.counts(clock - LAG))}
+
+    def on_hold(self, clock: int) -> int:
+        """What PayPal withholds, in cents."""
+        seen = clock - LAG
+        return -sum(
+            move.amount for move in self.moves if move.counts(seen) and _AGAINST[move.code] == "reserve"
+        )
 
 
 @dataclass(slots=True)
@@ -108,8 +141,9 @@ class _Desk:
         return made
 
 
-def simulate_paypal(seed: int, *, start: dt.date, horizon: dt.date, count: int) -> PayPal:
-    rng = random.Random(f"{seed}:paypal")
+def simulate_paypal(plan: Plan) -> PayPal:
+    seed, start, horizon = plan.seed, plan.start, plan.horizon
+    rng, count = random.Random(f"{seed}:paypal"), max(40, plan.orders // 6)
     desk = _Desk(seed, rng, [])
     span = (horizon - start).days
     dates = sorted(start + dt.timedelta(days=rng.randint(0, span)) for _ in range(count))
@@ -118,7 +152,7 @@ def simulate_paypal(seed: int, *, start: dt.date, horizon: dt.date, count: int) 
     _monthly_fees(desk, start, horizon)
     payouts = tuple(_transfers(desk, start, horizon))
     moves = tuple(sorted(desk.moves, key=lambda move: (move.at, move.key)))
-    return PayPal(token(seed, "paypal-account", 0, 40).upper()[:13], moves, payouts)
+    return PayPal(token(seed, "paypal-account", 0, 40).upper()[:13], moves, payouts=payouts)
 
 
 def _sell(desk: _Desk, index: int, at: int) -> None:
@@ -230,44 +264,3 @@ def _returned(desk: _Desk, payout: Payout) -> Payout:
 
 def _line(move: Move) -> BalanceLine:
     return BalanceLine(move.key, move.code, move.at, move.at, move.amount, -move.fee, "", move.subject)
-
-
-Lines = tuple[tuple[str, int], ...]
-_AGAINST = {
-    **dict.fromkeys(("T1106", "T1201", "T1202"), "disputes"),
-    **dict.fromkeys(("T1110", "T1111", "T2103", "T2104"), "reserve"),
-    **dict.fromkeys(("T0400", "T0403", "T1101"), "bank"),
-    "T0006": "sales",
-    "T1107": "returns",
-    "T0106": "dispute_fees",
-    "T0101": "merchant_fees",
-}
-
-
-def booked(paypal: PayPal, clock: int) -> Iterator[tuple[str, str, dt.date, Lines]]:
-    """(row, part, date, lines) of what the books must hold of PayPal at `clock`."""
-    seen = clock - LAG
-    clearing = f"clearing:{GATEWAY}"
-    for move in paypal.moves:
-        if move.counts(seen):
-            yield (
-                move.key,
-                "gross",
-                day(move.at),
-                ((clearing, move.amount), (_AGAINST[move.code], -move.amount)),
-            )
-            if move.fee:
-                yield move.key, "fee", day(move.at), ((clearing, move.fee), ("merchant_fees", -move.fee))
-
-
-def held(paypal: PayPal, clock: int) -> int:
-    """What PayPal's reports say is available, in cents."""
-    return sum(move.net for move in paypal.moves if move.counts(clock - LAG))
-
-
-def on_hold(paypal: PayPal, clock: int) -> int:
-    """What PayPal withholds, in cents."""
-    seen = clock - LAG
-    return -sum(
-        move.amount for move in paypal.moves if move.counts(seen) and _AGAINST[move.code] == "reserve"
-    )

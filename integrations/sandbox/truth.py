@@ -10,9 +10,9 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
-from integrations.sandbox import amazon_sales, crm, paypal_sales
 from integrations.sandbox.events import (
     BalanceLine,
     BankLine,
@@ -25,9 +25,7 @@ from integrations.sandbox.events import (
     day,
 )
 
-SHOPIFY, STRIPE, PAYPAL, AMAZON, BANK = "shopify", "stripe", "paypal", "amazon", "bank"
-SYNCED = (SHOPIFY, STRIPE, PAYPAL, AMAZON)
-EVERYTHING = (*SYNCED, BANK)
+SHOPIFY, STRIPE, BANK = "shopify", "stripe", "bank"
 _FEE_ONLY = ("ADJUSTMENT", "stripe_fee")
 
 
@@ -41,24 +39,32 @@ class Booking(NamedTuple):
     lines: dict[str, int]
 
 
+def synced(business: Business) -> tuple[str, ...]:
+    """All systems but the bank."""
+    return (SHOPIFY, STRIPE, *business.ventures)
+
+
 def bookings(
-    business: Business, *, clock: int, systems: Iterable[str] = EVERYTHING, unpaid_posts: bool = False
+    business: Business,
+    *,
+    clock: int,
+    systems: Iterable[str] | None = None,
+    unpaid_posts: bool = False,
 ) -> Iterator[Booking]:
     """Every entry the books must hold when everything up to `clock` (Unix seconds) was read and coded.
 
-    `unpaid_posts`: unpaid orders post to the receivable at once rather than wait as drafts.
+    `systems`: of these alone (None: all). `unpaid_posts`: unpaid orders post to the receivable at once rather
+    than wait as drafts.
     """
-    wanted = set(systems)
+    wanted = {*synced(business), BANK} if systems is None else set(systems)
     if SHOPIFY in wanted:
         yield from _shop(business, clock, unpaid_posts)
     if STRIPE in wanted:
         yield from _direct(business, clock)
-    if PAYPAL in wanted:
-        for row, part, date, lines in paypal_sales.booked(business.paypal, clock):
-            yield _booking(PAYPAL, row, part, date, *lines)
-    if AMAZON in wanted:
-        for row, part, date, lines in amazon_sales.booked(business.amazon, clock):
-            yield _booking(AMAZON, row, part, date, *lines)
+    for key, venture in business.ventures.items():
+        if key in wanted:
+            for booked in venture.booked(clock):
+                yield _booking(key, booked.document, booked.part, booked.date, *booked.lines)
     if BANK in wanted:
         yield from _bank(business, clock)
 
@@ -68,7 +74,7 @@ def balances(
     *,
     clock: int,
     date: dt.date | None = None,
-    systems: Iterable[str] = EVERYTHING,
+    systems: Iterable[str] | None = None,
     unpaid_posts: bool = False,
 ) -> dict[str, int]:
     """Account -> balance at the end of `date` (None: all dates) as known at `clock`; zeros left out."""
@@ -82,12 +88,12 @@ def balances(
 
 def unsettled(business: Business, *, clock: int) -> dict[str, int]:
     """Gateway -> what the processor itself holds for the business at `clock`: its balance in cents."""
-    return {
+    ours = {
         "shopify_payments": sum(line.net for line in business.shop_lines if line.at <= clock),
         "stripe": sum(line.net for line in business.stripe_lines if line.at <= clock),
-        "paypal": paypal_sales.held(business.paypal, clock),
-        "amazon": amazon_sales.held(business.amazon, clock),
     }
+    theirs = chain(*(venture.held(clock).items() for venture in business.ventures.values()))
+    return {**ours, **dict(theirs)}
 
 
 def pairing(business: Business, *, clock: int) -> dict[str, list[str]]:
@@ -110,17 +116,23 @@ def closing_balances(business: Business, *, clock: int) -> dict[str, int]:
 
 def as_json(business: Business, *, clock: int) -> dict[str, Any]:
     """All of the truth as plain JSON values."""
+    contacts = {key: one.contacts(clock) for key, one in business.ventures.items()}
+    invoices = {key: _shown(one.invoices(business, clock)) for key, one in business.ventures.items()}
     return {
         "clock": clock,
         "date": day(clock).isoformat(),
         "balances": balances(business, clock=clock),
-        "balances_synced": balances(business, clock=clock, systems=SYNCED),
+        "balances_synced": balances(business, clock=clock, systems=synced(business)),
         "unsettled": unsettled(business, clock=clock),
         "bank_closing": closing_balances(business, clock=clock),
         "pairing": pairing(business, clock=clock),
-        "crm_contacts": crm.contacts(business.crm, clock),
-        "crm_invoices": {name: list(shown) for name, shown in crm.invoices(business, clock).items()},
+        "contacts": {key: known for key, known in contacts.items() if known},
+        "invoices": {key: shown for key, shown in invoices.items() if shown},
     }
+
+
+def _shown(invoices: dict[str, tuple[str, int]]) -> dict[str, list[str | int]]:
+    return {number: [word, left] for number, (word, left) in invoices.items()}
 
 
 def _booking(system: str, document: str, part: str, date: dt.date, *lines: tuple[str, int]) -> Booking:
@@ -262,8 +274,8 @@ def in_transit(business: Business, *, clock: int) -> int:
 
 
 def _all_payouts(business: Business) -> tuple[Payout, ...]:
-    ours = business.shop_payouts + business.stripe_payouts
-    return ours + business.paypal.payouts + business.amazon.payouts
+    theirs = chain(*(venture.payouts for venture in business.ventures.values()))
+    return business.shop_payouts + business.stripe_payouts + tuple(theirs)
 
 
 def _arrived(business: Business, clock: int) -> Iterator[BankLine]:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from integrations.sandbox.events import Business
+from integrations.sandbox.venture import Plan, Venture
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ class System:
     step, giving consent, to a person; `rewind` drops a request's page
     cursor (for the fault "loop"); `hooks` lists deliveries for what happened between two clocks; `holds`, of
     a system that takes documents, our references of those that stand there, each as often as it stands;
-    `remember` says, as JSON, what it was sent and must not forget when it starts again, `recall` takes it.
+    `remember` says, as JSON, what it was sent and must not forget when it starts again, `recall` takes it;
+    `venture` makes what the system brings to the business: its own sales, or whom it knows.
     """
 
     key: str
@@ -130,6 +132,7 @@ class System:
     holds: Callable[[State], list[str]] | None = None
     remember: Callable[[State], Any] | None = None
     recall: Callable[[State, Any], None] | None = None
+    venture: Callable[[Plan], Venture] | None = None
 
 
 def json_response(value: Any, status: int = 200, **headers: str) -> Response:

@@ -15,6 +15,7 @@ from integrations.calls import CallRecord
 from integrations.client import Client
 from integrations.connectors import CONNECTORS
 from integrations.oauth import MemoryTokenStore
+from integrations.sandbox.amazon_sales import Amazon
 from integrations.sandbox.business import simulate
 from integrations.sandbox.server import running
 from integrations.sandbox.systems.amazon import system
@@ -68,9 +69,9 @@ def test_every_request_and_answer_is_as_the_specifications_say(prism: tuple[str,
             )
             listed = tables(found)
     clock = business.clock
-    assert len(orders) == sum(order.placed <= clock for order in business.amazon.orders)
-    assert len(finances) >= sum(one.listed <= clock for one in business.amazon.posted)
-    assert listed == [one.id for one in reversed(business.amazon.settlements) if one.created <= clock]
+    assert len(orders) == sum(order.placed <= clock for order in business.of(Amazon).orders)
+    assert len(finances) >= sum(one.listed <= clock for one in business.of(Amazon).posted)
+    assert listed == [one.id for one in reversed(business.of(Amazon).settlements) if one.created <= clock]
     assert {call.status for call in calls} == {200}
 
 

@@ -14,6 +14,7 @@ from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.events import Business
 from integrations.sandbox.server import SandboxServer, running
 from ledgerhub.ledger.accounting import entries
+from tests.harbor import SOURCES
 from tests.integrations.test_connectors import Unlimited
 
 
@@ -53,9 +54,9 @@ def test_the_books_are_the_truth_to_the_cent() -> None:
     business: Business = simulate(orders=150)
     with running(business) as server:
         found: Counter[str] = Counter()
-        for key in truth.SYNCED:
+        for key in SOURCES:
             found.update(balances(server, key))
-    wanted = truth.balances(business, clock=business.clock, systems=truth.SYNCED)
+    wanted = truth.balances(business, clock=business.clock, systems=SOURCES)
     assert {name: amount for name, amount in sorted(found.items()) if amount} == wanted
     held = truth.unsettled(business, clock=business.clock)
     assert {gateway: found[f"clearing:{gateway}"] for gateway in held} == held

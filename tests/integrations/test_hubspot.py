@@ -120,7 +120,7 @@ def test_a_lost_answer_is_asked_for_and_tied_all_the_same(crm: Crm, path: str) -
 
 
 def test_a_customer_who_came_from_there_needs_no_search(crm: Crm) -> None:
-    company = crm.server.business.crm.companies[0]
+    company = crm.server.business.of(facts.Crm).companies[0]
     invoice = owe(crm)
     ContactIdentity.objects.create(
         contact_id=invoice.contact_id,
@@ -198,11 +198,13 @@ def test_contacts_equal_the_truth_and_deals_are_kept(crm: Crm) -> None:
     clock, business = crm.server.state.clock, crm.server.business
     rows = ContactIdentity.objects.filter(scope=f"integration:{made.pk}")
     ours = dict(rows.values_list("external_id", "contact__name"))
-    assert ours == facts.contacts(business.crm, clock)
+    assert ours == business.of(facts.Crm).contacts(clock)
     deals = RawRecord.objects.filter(stream__integration=made, stream__key="deals", latest=True)
-    assert deals.count() == sum(deal.created <= clock for deal in business.crm.deals)
+    assert deals.count() == sum(deal.created <= clock for deal in business.of(facts.Crm).deals)
     assert not Document.objects.filter(organization=made.organization).exists()
-    some = max(business.crm.deals, key=lambda deal: len(deal.people) if deal.created <= clock else 0)
+    some = max(
+        business.of(facts.Crm).deals, key=lambda deal: len(deal.people) if deal.created <= clock else 0
+    )
     kept = deals.get(external_id=some.id).payload["associations"]
     assert [row["toObjectId"] for row in kept["contacts"]["results"]] == list(some.people)
 
@@ -211,7 +213,7 @@ def test_contacts_equal_the_truth_and_deals_are_kept(crm: Crm) -> None:
 def test_a_merge_told_by_webhook_moves_the_identity(crm: Crm) -> None:
     """Read before the merge, then told of it: both ids mean the one that stayed."""
     business = crm.server.business
-    [twin] = [person for person in business.crm.people if person.survivor]
+    [twin] = [person for person in business.of(facts.Crm).people if person.survivor]
     crm.server.state.move(twin.merged - DAY)
     made = crm.integration
     read(made)
@@ -317,7 +319,7 @@ def test_a_search_that_finds_too_much_is_asked_in_halves(crm: Crm, monkeypatch: 
     stream = connector.stream("deals")
     with client:
         pages = list(client.pages(stream, since=crm.server.business.start))
-    deals = crm.server.business.crm.deals
+    deals = crm.server.business.of(facts.Crm).deals
     wanted = sorted(deal.id for deal in deals if deal.created <= crm.server.state.clock)
     assert sorted(row["id"] for page in pages for row in page.records) == wanted
     assert max(len(page.records) for page in pages) <= 5
@@ -325,7 +327,9 @@ def test_a_search_that_finds_too_much_is_asked_in_halves(crm: Crm, monkeypatch: 
 
 def test_what_the_index_did_not_show_yet_comes_with_the_next_look(crm: Crm) -> None:
     """A change is found a minute later; the next read begins before the last one ended."""
-    deal = next(deal for deal in crm.server.business.crm.deals if deal.closed > crm.server.business.clock)
+    deal = next(
+        deal for deal in crm.server.business.of(facts.Crm).deals if deal.closed > crm.server.business.clock
+    )
     stream, now = connector.stream("deals"), dt.datetime.fromtimestamp(deal.closed + 5, dt.UTC)
     crm.server.state.move(deal.closed + 5)
 

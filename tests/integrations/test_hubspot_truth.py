@@ -9,8 +9,8 @@ from pytest_django import Settings
 
 from integrations import delivery, outbox, sync
 from integrations.models import Delivery, Integration, Quarantine, Route, Stream
-from integrations.sandbox import crm as facts
 from integrations.sandbox.business import simulate
+from integrations.sandbox.crm import Crm
 from integrations.sandbox.hubspot_objects import portal
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems import hubspot
@@ -56,7 +56,7 @@ def test_contacts_and_invoices_equal_the_truth(sandbox: SandboxServer) -> None:
     refunds = [
         refund.at
         for order in business.orders
-        if order.name in facts.invoices(business, end)
+        if order.name in business.of(Crm).invoices(business, end)
         for refund in order.refunds
         if refund.at <= end
     ]
@@ -69,19 +69,19 @@ def test_contacts_and_invoices_equal_the_truth(sandbox: SandboxServer) -> None:
     source = shop.streams.get(key="orders").source
     Route.objects.create(destination=made, source=source, start_date=business.start)
     round_trip(made)
-    assert shown(sandbox) == facts.invoices(business, sandbox.state.clock)
+    assert shown(sandbox) == business.of(Crm).invoices(business, sandbox.state.clock)
     before = dict(shown(sandbox))
     hubspot.hooks(business, sandbox.state, sandbox.state.clock, end)  # as time passes there
     sandbox.state.move(end)
     round_trip(made)
     now = shown(sandbox)
-    assert now == facts.invoices(business, end)
+    assert now == business.of(Crm).invoices(business, end)
     assert {word for word, _ in now.values()} >= {"paid", "part refunded", "refunded"}
     assert [name for name, state in before.items() if now[name] != state] != [], "some were paid or refunded"
     assert list(Quarantine.objects.values_list("cause_label", flat=True)) == []
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered", "dismissed"}
     ours = ContactIdentity.objects.filter(scope=f"integration:{made.pk}")
-    assert set(ours.values_list("external_id", flat=True)) >= set(facts.contacts(business.crm, end))
+    assert set(ours.values_list("external_id", flat=True)) >= set(business.of(Crm).contacts(end))
     calls = made.calls.exclude(method="GET").exclude(url__contains="search").count()
     round_trip(made)
     assert (outbox.plan(made), shown(sandbox)) == (0, now)
@@ -97,7 +97,7 @@ def test_every_invoice_is_tied_to_whom_the_books_say(sandbox: SandboxServer) -> 
     source = shop.streams.get(key="orders").source
     Route.objects.create(destination=made, source=source, start_date=sandbox.business.start)
     round_trip(made)
-    people = {person.id: person.email for person in sandbox.business.crm.people}
+    people = {person.id: person.email for person in sandbox.business.of(Crm).people}
     here = portal(sandbox.state)
     emails = dict(Document.objects.filter(kind="invoice").values_list("number", "contact__email"))
     tied = {

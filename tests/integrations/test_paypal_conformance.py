@@ -14,8 +14,8 @@ from integrations.calls import CallRecord
 from integrations.client import Client
 from integrations.connectors import CONNECTORS
 from integrations.oauth import MemoryTokenStore, Token
-from integrations.sandbox import paypal_sales
 from integrations.sandbox.business import simulate
+from integrations.sandbox.paypal_sales import LAG, PayPal
 from integrations.sandbox.server import running
 from integrations.sandbox.systems.paypal import TOKEN, system
 from tests.integrations.test_conformance import held_to, prism_command
@@ -72,8 +72,8 @@ def test_every_request_and_answer_is_as_the_specification_says(prism: tuple[str,
     ):
         assert found.test().words.startswith("Connected to account")
         ids = {STREAM.identity(row) for page in found.pages(STREAM) for row in page.records}
-    fresh = business.clock - paypal_sales.LAG
-    assert ids == {move.key for move in business.paypal.moves if move.at <= fresh}
+    fresh = business.clock - LAG
+    assert ids == {move.key for move in business.of(PayPal).moves if move.at <= fresh}
     assert {call.status for call in calls} == {200}
 
 

@@ -15,7 +15,6 @@ from django.urls import reverse
 
 from integrations import delivery, summing, whereabouts
 from integrations.models import Delivery, Integration, NameMap, Route, Summary
-from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
 from integrations.sandbox.quickbooks_books import Books
 from integrations.sandbox.server import SandboxServer, running
@@ -24,7 +23,7 @@ from ledgerhub.access.models import Organization
 from ledgerhub.core.money import to_minor
 from ledgerhub.ledger.models import Account, Document, Posting, Source
 from tests.factories import make_user, sign_in
-from tests.harbor import connect, found
+from tests.harbor import SOURCES, connect, found
 from tests.integrations.delivering import deliver, sell
 from tests.integrations.quickbooks_company import NO_LIMITS, There, connected, there
 from tests.jobs import drain
@@ -140,9 +139,9 @@ def sandbox(settings: Any) -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def harbor(sandbox: SandboxServer) -> Organization:
-    """Stripe, Shopify, PayPal and Amazon synced."""
+    """Every shop and processor synced."""
     organization = found()
-    for key in truth.SYNCED:
+    for key in SOURCES:
         connect(organization, sandbox, key)
     drain()
     return organization

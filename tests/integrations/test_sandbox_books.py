@@ -13,7 +13,7 @@ from integrations.sandbox.business import simulate
 from integrations.sandbox.server import SandboxServer, running
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.models import Posting
-from tests.harbor import connect, found
+from tests.harbor import SOURCES, connect, found
 from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,7 +45,7 @@ def balances(organization: Organization) -> dict[str, int]:
     return {f"{role}:{qualifier}" if qualifier else role: total for role, qualifier, total in rows if total}
 
 
-@pytest.mark.parametrize("key", ["stripe", "shopify", "paypal", "amazon"])
+@pytest.mark.parametrize("key", SOURCES)
 def test_books_equal_the_truth(harbor: Organization, sandbox: SandboxServer, key: str) -> None:
     connect(harbor, sandbox, key)
     drain()

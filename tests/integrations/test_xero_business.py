@@ -21,7 +21,7 @@ from integrations.sandbox.systems import xero
 from ledgerhub.access.models import Organization
 from ledgerhub.core.money import from_minor
 from ledgerhub.ledger.models import Account, Posting, Source
-from tests.harbor import connect, found
+from tests.harbor import SOURCES, connect, found
 from tests.integrations.xero_company import NO_LIMITS, PLENTY, connected
 from tests.jobs import drain
 
@@ -59,9 +59,9 @@ def in_books(currency: str, **narrow: Any) -> Counter[str]:
 
 
 def test_the_business_arrives_to_the_cent(sandbox: SandboxServer) -> None:
-    """Sales, payments, refunds, fees, disputes and payouts of three processors, each by itself."""
+    """Sales, payments, refunds, fees, disputes and payouts of every shop and processor, each by itself."""
     organization = found()
-    for key in ("stripe", "shopify", "paypal"):
+    for key in SOURCES:
         connect(organization, sandbox, key)
     drain()
     made = to_xero(organization, sandbox)

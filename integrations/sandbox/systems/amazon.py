@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import parse_qs, urlencode
 
-from integrations.sandbox.amazon_sales import Settlement
+from integrations.sandbox.amazon_sales import Amazon, Settlement, simulate_amazon
 from integrations.sandbox.amazon_shapes import (
     MARKETPLACE,
     REPORT,
@@ -210,7 +210,7 @@ def _orders(business: Business, state: State, request: Request) -> Record:
     clock = state.clock
     found = [
         order
-        for order in business.amazon.orders
+        for order in business.of(Amazon).orders
         if order.placed <= clock and begin <= order.updated(clock) <= end
     ]
     shown, following = _page(found, request, "paginationToken", SIZES["orders"])
@@ -229,12 +229,12 @@ def _transactions(business: Business, state: State, request: Request) -> Record:
         return {"payload": {"transactions": []}}
     rows = [
         record
-        for one in business.amazon.posted
+        for one in business.of(Amazon).posted
         if one.listed <= state.clock
         for at, record in transactions(one, state.clock)
         if begin <= at < end
     ]
-    for settled in business.amazon.settlements:
+    for settled in business.of(Amazon).settlements:
         if settled.created <= state.clock and begin <= settled.end < end:
             rows += closing(settled)
     shown, following = _page(rows, request, "nextToken", SIZES["transactions"])
@@ -261,7 +261,7 @@ def _unpacked(token: str) -> list[tuple[str, str]]:
 
 def _reports_page(business: Business, state: State, request: Request) -> Record:
     since = max(_instant(request, "createdSince", 0), state.clock - KEPT)
-    rows = [one for one in business.amazon.settlements if since <= one.created <= state.clock]
+    rows = [one for one in business.of(Amazon).settlements if since <= one.created <= state.clock]
     rows.sort(key=lambda one: -one.created)
     start, size = int(request.get("start") or 0), int(request.get("pageSize") or 10)
     following = {**dict(request.query), "start": str(start + size)}
@@ -279,7 +279,7 @@ def _document(business: Business, state: State, request: Request) -> Record:
 
 
 def _settlement(business: Business, state: State, document: str) -> Settlement:
-    for one in business.amazon.settlements:
+    for one in business.of(Amazon).settlements:
         if document == f"amzn1.spdoc.{one.id}" and one.created <= state.clock:
             return one
     raise ApiError(404, "NotFound", "The document is not known.")
@@ -313,4 +313,5 @@ system = System(
     secrets={"client_secret": CLIENT_SECRET, "refresh_token": REFRESH},
     respond=respond,
     rewind=rewind,
+    venture=simulate_amazon,
 )

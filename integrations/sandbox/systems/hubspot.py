@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from integrations.sandbox.crm import Crm, simulate_crm
 from integrations.sandbox.events import Business
 from integrations.sandbox.hubspot_objects import Portal, Refusal, objects_of, portal, record, shown, stamp
 from integrations.sandbox.web import Hook, Request, Response, State, System, json_response
@@ -119,7 +120,7 @@ def _fits(row: Record, filters: list[Record]) -> bool:
 
 def _one(business: Business, state: State, kind: str, identity: str) -> Record:
     """Of an id that was merged the one that stayed."""
-    merged = {one.id: one.survivor for one in business.crm.people if 0 < one.merged <= state.clock}
+    merged = {one.id: one.survivor for one in business.of(Crm).people if 0 < one.merged <= state.clock}
     wanted = merged.get(identity, identity) if kind == "contacts" else identity
     for row in objects_of(business, state, kind):
         if row["id"] == wanted:
@@ -153,7 +154,7 @@ def _batch(results: list[Record], problems: list[str]) -> tuple[int, Record]:
 
 def _associated(business: Business, identity: str, kind: str, request: Request) -> Record:
     """A page at a time, smaller than asked for, so that there are several."""
-    deal = next(one for one in business.crm.deals if one.id == identity)
+    deal = next(one for one in business.of(Crm).deals if one.id == identity)
     ids = [deal.company] if kind == "companies" else list(deal.people)
     start = int(request.get("after") or 0)
     types = [{"category": "HUBSPOT_DEFINED", "typeId": 5 if kind == "companies" else 3}]
@@ -324,12 +325,12 @@ def hooks(business: Business, state: State, since: int, until: int) -> list[Hook
 
 
 def events(business: Business, since: int, until: int) -> Iterator[Record]:
-    for deal in business.crm.deals:
+    for deal in business.of(Crm).deals:
         if since < deal.created <= until:
             yield _event("deal.creation", deal.id, deal.created)
         if since < deal.closed <= until:
             yield _event("deal.propertyChange", deal.id, deal.closed, propertyName="dealstage")
-    for person in business.crm.people:
+    for person in business.of(Crm).people:
         if since < person.created <= until:
             yield _event("contact.creation", person.id, person.created)
         if since < person.merged <= until:
@@ -388,4 +389,5 @@ system = System(
     hooks=hooks,
     by_hand=True,
     holds=holds,
+    venture=simulate_crm,
 )

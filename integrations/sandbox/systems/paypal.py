@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from integrations.sandbox.events import CURRENCY, DAY, Business
-from integrations.sandbox.paypal_sales import LAG, Buyer, Move, held, on_hold
+from integrations.sandbox.paypal_sales import GATEWAY, LAG, Buyer, Move, PayPal, simulate_paypal
 from integrations.sandbox.web import Hook, Request, Response, State, System, json_response
 
 CLIENT_ID, CLIENT_SECRET = "AZsandboxHarborCoffee", "EKsandboxSecretOfHarborCoffee"
@@ -98,7 +98,8 @@ def _transactions(business: Business, state: State, request: Request) -> Record:
         raise _invalid("start_date", "Data for the given start date is not available.")
     if size > MOST_A_PAGE:
         raise _invalid("page_size", "The page size is greater than 500")
-    found = [move for move in business.paypal.moves if begin <= move.at <= min(end, fresh)]
+    paypal = business.of(PayPal)
+    found = [move for move in paypal.moves if begin <= move.at <= min(end, fresh)]
     if len(found) > state.settings.get("paypal_most", MOST):
         raise ApiError(
             400,
@@ -108,7 +109,7 @@ def _transactions(business: Business, state: State, request: Request) -> Record:
     shown = found[(page - 1) * size : page * size]
     return {
         "transaction_details": [transaction(move, fresh) for move in shown],
-        "account_number": business.paypal.account,
+        "account_number": paypal.account,
         "start_date": _stamp(begin),
         "end_date": _stamp(min(end, fresh)),
         "last_refreshed_datetime": _stamp(fresh),
@@ -187,7 +188,8 @@ def _payer(buyer: Buyer) -> Record:
 
 
 def _balances(business: Business, state: State, request: Request) -> Record:
-    available, withheld = held(business.paypal, state.clock), on_hold(business.paypal, state.clock)
+    paypal = business.of(PayPal)
+    available, withheld = paypal.held(state.clock)[GATEWAY], paypal.on_hold(state.clock)
     stamp = _stamp(state.clock - LAG)
     return {
         "balances": [
@@ -199,7 +201,7 @@ def _balances(business: Business, state: State, request: Request) -> Record:
                 "withheld_balance": _money(withheld),
             }
         ],
-        "account_id": business.paypal.account,
+        "account_id": paypal.account,
         "as_of_time": stamp,
         "last_refresh_time": stamp,
     }
@@ -272,7 +274,7 @@ def hooks(business: Business, state: State, since: int, until: int) -> list[Hook
 
 
 def _messages(business: Business, since: int, until: int) -> Iterator[bytes]:
-    for move in business.paypal.moves:
+    for move in business.of(PayPal).moves:
         if since < move.at <= until and move.code in _TOLD:
             event = {
                 "id": f"WH-{hashlib.sha256(move.key.encode()).hexdigest()[:34].upper()}",
@@ -314,4 +316,5 @@ system = System(
     respond=respond,
     rewind=rewind,
     hooks=hooks,
+    venture=simulate_paypal,
 )

@@ -22,8 +22,8 @@ from integrations.connection import TokenRow
 from integrations.connectors import CONNECTORS
 from integrations.models import Quarantine, Stream, SyncRun
 from integrations.oauth import MemoryTokenStore, Token
-from integrations.sandbox import amazon_sales, truth
-from integrations.sandbox.amazon_sales import Settlement
+from integrations.sandbox import truth
+from integrations.sandbox.amazon_sales import Amazon, Settlement
 from integrations.sandbox.amazon_shapes import table
 from integrations.sandbox.business import simulate
 from integrations.sandbox.events import DAY, Business, day, instant
@@ -76,7 +76,7 @@ def talking(server: SandboxServer, refresh: str = REFRESH, **options: Any) -> Cl
 
 # ── the facts ───────────────────────────────────────────────────────────────────────────────────
 def test_every_kind_of_order_and_transaction_is_there(business: Business) -> None:
-    amazon, clock = business.amazon, business.clock
+    amazon, clock = business.of(Amazon), business.clock
     assert {one.kind for one in amazon.posted if one.at <= clock} == {
         "Shipment", "Refund", "Chargeback", "ServiceFee", "ProductAdsPayment", "FBAInventoryReimbursement"
     }  # fmt: skip
@@ -87,10 +87,10 @@ def test_every_kind_of_order_and_transaction_is_there(business: Business) -> Non
 
 
 def test_what_counts_is_in_one_settlement_and_makes_it_with_the_reserves(business: Business) -> None:
-    settlements = business.amazon.settlements
+    settlements = business.of(Amazon).settlements
     inside = Counter(one.id for settled in settlements for one in settled.posted)
     assert set(inside.values()) == {1}
-    assert set(inside) == {one.id for one in business.amazon.posted if one.counts < settlements[-1].end}
+    assert set(inside) == {one.id for one in business.of(Amazon).posted if one.counts < settlements[-1].end}
     for before, after in pairwise(settlements):
         assert (after.start, after.released) == (before.end, before.held)
     for settled in settlements:
@@ -100,12 +100,12 @@ def test_what_counts_is_in_one_settlement_and_makes_it_with_the_reserves(busines
 
 def test_the_reserve_in_the_books_is_what_is_kept_back(business: Business) -> None:
     for clock in range(instant(business.start, 3), instant(business.horizon, 3), 9 * DAY):
-        balances = truth.balances(business, clock=clock, systems=[truth.AMAZON])
-        assert balances.get("reserve", 0) == amazon_sales.on_reserve(business.amazon, clock)
+        balances = truth.balances(business, clock=clock, systems=["amazon"])
+        assert balances.get("reserve", 0) == business.of(Amazon).on_reserve(clock)
 
 
 def test_the_table_of_a_settlement_adds_up(business: Business) -> None:
-    for settled in business.amazon.settlements:
+    for settled in business.of(Amazon).settlements:
         header, head, *rows = (line.split("\t") for line in table(settled).splitlines())
         amounts = [row[header.index("amount")] for row in rows]
         cents = sum(int(text.replace(".", "")) for text in amounts)
@@ -146,7 +146,7 @@ def test_the_consent_is_given_at_the_sandbox(server: SandboxServer, business: Bu
 
 
 def test_pages_of_each_list(server: SandboxServer, business: Business) -> None:
-    clock, amazon, calls = business.clock, business.amazon, list[CallRecord]()
+    clock, amazon, calls = business.clock, business.of(Amazon), list[CallRecord]()
     with talking(server, record_call=calls.append) as client:
         pages = {stream.key: list(client.pages(stream)) for stream in AMAZON.streams}
     read = {key: [row for page in found for row in page.records] for key, found in pages.items()}
@@ -181,7 +181,7 @@ def test_what_is_listed_late_and_what_is_released_is_read_again(business: Busine
             cursor = pages[-1].cursor
             server.state.move(server.state.clock + 3 * DAY)
         end = server.state.clock - 3 * DAY
-    posted = [one for one in business.amazon.posted if one.listed <= end]
+    posted = [one for one in business.of(Amazon).posted if one.listed <= end]
     assert {one.id for one in posted} <= set(latest)
     for one in posted:
         state = "RELEASED" if not one.released else "DEFERRED_RELEASED" if one.released <= end else "DEFERRED"
@@ -213,7 +213,7 @@ def test_windows_of_more_than_180_days_are_empty(business: Business) -> None:
 
 
 def test_a_table_is_had_by_its_signed_address_alone(business: Business) -> None:
-    document = f"amzn1.spdoc.{business.amazon.settlements[0].id}"
+    document = f"amzn1.spdoc.{business.of(Amazon).settlements[0].id}"
     for query, headers, status in (
         ((("X-Amz-Signature", "x"),), {}, 200),
         ((), {}, 403),
@@ -248,7 +248,7 @@ def crossing(business: Business) -> Settlement:
     """A settlement that crosses a month's end, its payout known and paid."""
     return next(
         one
-        for one in business.amazon.settlements
+        for one in business.of(Amazon).settlements
         if day(one.start).month != day(one.end).month and one.created <= business.clock
     )
 
@@ -269,7 +269,7 @@ def test_a_settlement_that_crosses_a_month_is_booked_in_both(business: Business)
     month_end = month_end.replace(day=1) - dt.timedelta(days=1)
     account = Account.objects.get(organization=harbor, role="clearing", qualifier="amazon")
     for on in (month_end, day(settled.end), settled.deposit, day(business.clock)):
-        expected = truth.balances(business, clock=business.clock, date=on, systems=[truth.AMAZON])
+        expected = truth.balances(business, clock=business.clock, date=on, systems=["amazon"])
         assert at(harbor, on) == expected
         [held] = clearing.held(account, on=on)
         assert held.balance == expected.get("clearing:amazon", 0) == queries.account_balance(account, on=on)
@@ -321,7 +321,7 @@ def test_what_nobody_knows_waits_in_words_and_all_else_is_booked(business: Busin
             sync.request_run(stream, trigger="person")
         drain()
     assert not Quarantine.objects.filter(state="open").exists()
-    expected = truth.balances(business, clock=business.clock, systems=[truth.AMAZON])
+    expected = truth.balances(business, clock=business.clock, systems=["amazon"])
     assert at(harbor, dt.date.max) == expected
 
 

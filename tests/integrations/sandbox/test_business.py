@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from itertools import chain
 
 import pytest
 
@@ -111,8 +112,8 @@ def test_direct_sales_cover_every_case(business: Business) -> None:
 
 
 def test_bank_lines_show_payouts_once_and_net_the_negative_ones(business: Business) -> None:
-    sent = business.shop_payouts + business.stripe_payouts + business.paypal.payouts
-    sent += business.amazon.payouts
+    theirs = chain(*(venture.payouts for venture in business.ventures.values()))
+    sent = (*business.shop_payouts, *business.stripe_payouts, *theirs)
     payouts = {f"payout:{p.id}": p for p in sent}
     shown = Counter(ref for line in business.bank_lines for ref in line.explains if ref in payouts)
     expected = {ref for ref, p in payouts.items() if not p.failed and p.arrival <= business.horizon}

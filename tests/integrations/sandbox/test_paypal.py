@@ -18,9 +18,10 @@ from integrations.connectors import CONNECTORS
 from integrations.connectors.paypal.webhook import verify
 from integrations.models import Stream, WebhookEvent
 from integrations.oauth import MemoryTokenStore
-from integrations.sandbox import paypal_sales, truth
+from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
 from integrations.sandbox.events import DAY, Business, instant
+from integrations.sandbox.paypal_sales import LAG, PayPal
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems.paypal import (
     CLIENT_ID,
@@ -83,7 +84,7 @@ def talking(server: SandboxServer, secret: str = CLIENT_SECRET) -> Client:
 
 # ── the facts ───────────────────────────────────────────────────────────────────────────────────
 def test_every_kind_of_row_is_there_and_ids_are_shared(business: Business) -> None:
-    moves = business.paypal.moves
+    moves = business.of(PayPal).moves
     assert {move.code for move in moves if move.at <= business.clock} == {
         *("T0006", "T0101", "T0106", "T0400", "T0403", "T1101", "T1106", "T1107"),
         *("T1110", "T1111", "T1201", "T1202", "T2103", "T2104"),
@@ -94,13 +95,13 @@ def test_every_kind_of_row_is_there_and_ids_are_shared(business: Business) -> No
 
 def test_holds_are_released_and_reserve_is_what_is_withheld(business: Business) -> None:
     for clock in range(instant(business.start, 3), instant(business.horizon, 3), 9 * DAY):
-        balances = truth.balances(business, clock=clock, systems=[truth.PAYPAL])
-        assert balances.get("reserve", 0) == paypal_sales.on_hold(business.paypal, clock) >= 0
-        assert balances.get("clearing:paypal", 0) == paypal_sales.held(business.paypal, clock)
+        balances = truth.balances(business, clock=clock, systems=["paypal"])
+        assert balances.get("reserve", 0) == business.of(PayPal).on_hold(clock) >= 0
+        assert balances.get("clearing:paypal", 0) == business.of(PayPal).held(clock)["paypal"]
 
 
 def test_transfers_reach_the_bank_but_the_one_that_came_back(business: Business) -> None:
-    sent = {payout.id: payout for payout in business.paypal.payouts if payout.arrival <= business.horizon}
+    sent = {payout.id: payout for payout in business.of(PayPal).payouts if payout.arrival <= business.horizon}
     back = [payout for payout in sent.values() if payout.failed]
     assert [sum(payout.amount for payout in back), len(back)] == [0, 2]
     shown = {
@@ -116,11 +117,8 @@ def test_transfers_reach_the_bank_but_the_one_that_came_back(business: Business)
 
 
 def test_a_transaction_is_in_the_reports_after_three_hours(business: Business) -> None:
-    move = next(move for move in business.paypal.moves if move.counts(move.at))
-    seen = [
-        [row for row, *_ in paypal_sales.booked(business.paypal, move.at + later)]
-        for later in (paypal_sales.LAG - 1, paypal_sales.LAG)
-    ]
+    move = next(move for move in business.of(PayPal).moves if move.counts(move.at))
+    seen = [[row for row, *_ in business.of(PayPal).booked(move.at + later)] for later in (LAG - 1, LAG)]
     assert [move.key in rows for rows in seen] == [False, True]
 
 
@@ -129,10 +127,10 @@ def test_the_whole_is_read_in_windows_and_again_only_what_may_change(server: San
     with talking(server) as found:
         pages = list(found.pages(STREAM))
         ids = [STREAM.identity(row) for page in pages for row in page.records]
-        fresh = server.business.clock - paypal_sales.LAG
-        assert sorted(ids) == sorted(m.key for m in server.business.paypal.moves if m.at <= fresh)
+        fresh = server.business.clock - LAG
+        assert sorted(ids) == sorted(m.key for m in server.business.of(PayPal).moves if m.at <= fresh)
         again = [row for page in found.pages(STREAM, pages[-1].cursor) for row in page.records]
-    late = {m.key for m in server.business.paypal.moves if fresh - 14 * DAY <= m.at <= fresh}
+    late = {m.key for m in server.business.of(PayPal).moves if fresh - 14 * DAY <= m.at <= fresh}
     assert {STREAM.identity(row) for row in again} == late
 
 
@@ -141,8 +139,8 @@ def test_a_window_with_too_much_in_it_is_halved(business: Business) -> None:
         small.state.settings["paypal_most"] = 5
         with talking(small) as found:
             ids = [STREAM.identity(row) for page in found.pages(STREAM) for row in page.records]
-    fresh = business.clock - paypal_sales.LAG
-    assert set(ids) == {move.key for move in business.paypal.moves if move.at <= fresh}
+    fresh = business.clock - LAG
+    assert set(ids) == {move.key for move in business.of(PayPal).moves if move.at <= fresh}
 
 
 def test_pages(business: Business) -> None:
@@ -180,12 +178,11 @@ def test_credentials(server: SandboxServer, business: Business) -> None:
 
 
 def test_the_balance_in_words(server: SandboxServer, business: Business) -> None:
-    total = sum(
-        figure(business.paypal, business.clock) for figure in (paypal_sales.held, paypal_sales.on_hold)
-    )
+    paypal, clock = business.of(PayPal), business.clock
+    total = paypal.held(clock)["paypal"] + paypal.on_hold(clock)
     with talking(server) as found:
         words = found.test().words
-    assert words == f"Connected to account {business.paypal.account}: holds {total / 100:.2f} USD."
+    assert words == f"Connected to account {paypal.account}: holds {total / 100:.2f} USD."
 
 
 def test_messages_are_signed_by_a_certificate_that_the_sandbox_hands_out(server: SandboxServer) -> None:
