@@ -39,6 +39,7 @@ from integrations.spec import (
 from ledgerhub.core.errors import ConfigError, TransientError
 
 MOST_CHILD_PAGES = 1_000  # of what belongs to one record: without any the guard notices no circle
+BEGINNING = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # for requests that must name a time
 SHORTEST_WINDOW = dt.timedelta(seconds=30)
 State = dict[str, Any]  # where a sync stands between two pages; JSON
 Cursor = dict[str, Any]  # where the next sync begins; JSON, {} for the beginning
@@ -115,7 +116,7 @@ def first_state(
     if how.window is not None:
         return _first_window(state, how, how.window, start, now)
     if start is None or (how.history and start < now - dt.timedelta(days=how.history)):
-        return state
+        return state if how.param else state | {"start": how.value(BEGINNING)}
     return state | {
         "param": how.param if last is not None else how.backfill or how.param,
         "start": how.value(start),

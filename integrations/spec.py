@@ -277,7 +277,8 @@ class Incremental:
     """How to ask only for what is new: records whose `field` is at or after the last mark minus `overlap`
     seconds. `template` wraps the time (`updated_at:>='{value}'`); `backfill` names the parameter for the
     chosen start date where it is another. With a `window` the time is asked for piece by piece, each with
-    `param` and the window's `param` (empty where `{start}` and `{end}` stand in the request instead).
+    `param` and the window's `param` (empty where `{start}` and `{end}` stand in the request instead, which
+    without a window begins at 1970).
     `history`: days that the system looks back at all; who begins earlier asks for everything there is."""
 
     field: str

@@ -284,7 +284,7 @@ def _placed(template: Any, given: Any, mark: str) -> list[str]:
     """What stands in the request where the spec has the mark."""
     if isinstance(template, str):
         parts = re.split(r"(\{[a-z_]+\})", template)
-        known = ["(.*?)" if one == mark else ".*?" if one[:1] == "{" else re.escape(one) for one in parts]
+        known = [r"(\S*)" if one == mark else ".*?" if one[:1] == "{" else re.escape(one) for one in parts]
         found = re.fullmatch("".join(known), str(given)) if mark in parts else None
         return [found[1]] if found else []
     if isinstance(template, dict):

@@ -349,6 +349,16 @@ def test_what_may_not_stand_in_a_query_text_is_refused(row: Any) -> None:
         LAST.after(None, of_rows(row, row), None)
 
 
+def test_a_request_that_must_name_a_time_begins_with_all_there_is() -> None:
+    how = Incremental("at", "", overlap=60)
+    stream = Stream(
+        "things", "Things", (), Read("/x", {"q": "since {start}{behind}"}, "rows", LAST), incremental=how
+    )
+    assert first_state(stream)["start"] == "1970-01-01T00:00:00Z"
+    assert first_state(stream, {"at": "2026-03-31T09:00:00Z"})["start"] == "2026-03-31T08:59:00Z"
+    assert first_state(replace(stream, incremental=replace(how, param="since")))["start"] == ""
+
+
 # ── places ──────────────────────────────────────────────────────────────────────────────────────────
 APART = replace(
     WINDOWED,
