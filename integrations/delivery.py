@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 SLICE_SECONDS = 40.0
 MAX_ATTEMPTS = 12
+CHOOSING = dt.timedelta(hours=1)  # how long whoever sets it up may take to choose names, untold
 FIRST_ASK = 5.0  # seconds before we ask for what may have arrived: lists lag behind writes
 
 
@@ -68,8 +69,21 @@ class Van:
             raise RecordError(f"{self.client.connector.label} does not take this kind of document.")
         return found
 
-    def addressed(self, takes: Takes, parcel: Parcel) -> Parcel:
+    def addressed(self, delivery: Delivery, takes: Takes, parcel: Parcel) -> Parcel:
+        """The parcel with its party over there. Raises Unnamed where a name is still to be chosen, before
+        anybody is asked for or made there; what may have arrived is asked for all the same."""
+        if delivery.attempts == 1 and delivery.action != Delivery.Action.VOID and self.takes.wants_names:
+            _refuse_unnamed(takes, parcel)
         return recipients.addressed(self.integration, self.takes, self.client, takes, parcel)
+
+
+def _refuse_unnamed(takes: Takes, parcel: Parcel) -> None:
+    try:
+        takes.create(replace(parcel, contact=parcel.contact or "?"))
+    except parcels.Unnamed:
+        raise
+    except RecordError:
+        return  # its party may mend that
 
 
 # ── asking for work ─────────────────────────────────────────────────────────────────────────────────
@@ -90,6 +104,7 @@ def run_slice(integration_id: int) -> None:
         return
     began = timezone.now()
     planned = outbox.plan(integration)
+    leases.free_named(integration)
     deadline = time.monotonic() + SLICE_SECONDS
     client, calls = connect(integration, purpose="deliver")
     try:
@@ -116,6 +131,19 @@ def _recovered(integration: Integration, *, since: dt.datetime) -> None:
         alerts.recover(integration, key=_key_of(integration))
     if rows.filter(state=Delivery.State.DELIVERED, finished_at__gte=since).exists():
         alerts.restore(integration)
+    _tell_of_names(integration)
+
+
+def _tell_of_names(integration: Integration) -> None:
+    """What waits for names is told, but not while somebody is about to choose them."""
+    key, waiting = f"names:{integration.pk}", leases.unnamed(integration)
+    first = waiting.first()
+    if first is None:
+        alerts.recover(integration, key=key)
+    elif first.created_at < timezone.now() - CHOOSING:
+        count = waiting.count()
+        words = f"{plural(count, 'document')} {'waits' if count == 1 else 'wait'} until names are chosen."
+        alerts.raise_incident(integration, key=key, message=f"{integration}: {words}")
 
 
 def _round(van: Van) -> bool:
@@ -171,7 +199,7 @@ def _deliver(van: Van, delivery: Delivery) -> None:
     if delivery.action == Delivery.Action.VOID and parcel.made is None:
         _done(van, delivery, Made(""))  # nothing stands there
         return
-    parcel = van.addressed(takes, parcel)
+    parcel = van.addressed(delivery, takes, parcel)
     if delivery.attempts > 1 or delivery.action != Delivery.Action.CREATE:
         # An earlier try may have done it, and people may have changed what stands there: ask first.
         found = recipients.ask(van.client, takes, parcel)
@@ -304,7 +332,7 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     for delivery in deliveries:
         try:
             takes = van.of(delivery)
-            parcel = van.addressed(takes, parcels.parcel(van.takes, delivery, van.names))
+            parcel = van.addressed(delivery, takes, parcels.parcel(van.takes, delivery, van.names))
             write = takes.create(parcel)
             if write.alone:
                 _deliver(van, delivery)
@@ -367,6 +395,12 @@ def _put_aside(van: Van, delivery: Delivery, error: LedgerHubError, call: ApiCal
         leases.settle(delivery, Delivery.State.DISMISSED, error=words, call=call)
     elif isinstance(error, holding.Held):
         _give_up(van, delivery, words, call, held_version=error.version[:60])
+    elif isinstance(error, parcels.Unnamed):
+        # As if it had not been tried; it is due again when the name is there.
+        words, tries = f"Waits until names are chosen. {words}", delivery.attempts - 1
+        leases.settle(
+            delivery, _again(delivery), error=words, call=call, attempts=tries, lacks=error.lacks[:140]
+        )
     elif isinstance(error, RecordError | Invalid | NotFound):
         _give_up(van, delivery, words, call)
     elif isinstance(error, Busy | _Waits):

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from integrations import links
 from integrations.destination import Destination
-from integrations.models import Delivery, Integration
+from integrations.models import Delivery, Integration, NameMap
 
 LEASE = dt.timedelta(minutes=4)
 WAITING = (Delivery.State.PLANNED, Delivery.State.UNCERTAIN)
@@ -33,10 +33,27 @@ def due(integration: Integration, takes: Destination) -> QuerySet[Delivery]:
         Delivery.objects.filter(integration=integration, state__in=Delivery.OPEN)
         .filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
         .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
-        .filter(~Exists(earlier))
+        .filter(~Exists(earlier), lacks="")
         .filter(ready if takes.settles else Q())
         .order_by("pk")
     )
+
+
+def unnamed(integration: Integration) -> QuerySet[Delivery]:
+    """What waits until somebody chooses a name over there, oldest first."""
+    rows = Delivery.objects.filter(integration=integration, state__in=Delivery.OPEN)
+    return rows.exclude(lacks="").order_by("pk")
+
+
+def free_named(integration: Integration) -> int:
+    """What waited for a name that is chosen now is due again; how many."""
+    waiting = unnamed(integration)
+    lacking = set(waiting.order_by().values_list("lacks", flat=True).distinct())
+    if not lacking:
+        return 0
+    rows = NameMap.objects.filter(integration=integration).exclude(what="contact")
+    named = {f"{what}:{ours}" for what, ours in rows.values_list("what", "ours")}
+    return waiting.filter(lacks__in=lacking & named).update(lacks="", error="")
 
 
 def postpone(integration: Integration, takes: Destination, seconds: float) -> None:

@@ -145,10 +145,12 @@ def waiting(takes: Destination, deliveries: Iterable[Delivery]) -> dict[int, str
 
 def _waits_words(delivery: Delivery) -> str:
     documents = Document.objects.filter(pk__in=delivery.links.values("document"))
-    failed = Delivery.objects.filter(
-        integration_id=delivery.integration_id, document__in=documents, state=Delivery.State.FAILED
-    )
-    why = "which needs you" if failed.exists() else "which is still on its way"
+    rows = Delivery.objects.filter(integration_id=delivery.integration_id, document__in=documents)
+    why = "which is still on its way"
+    if rows.filter(state=Delivery.State.FAILED).exists():
+        why = "which needs you"
+    elif rows.filter(state__in=Delivery.OPEN).exclude(lacks="").exists():
+        why = "which waits until names are chosen"
     return f"Waits for {', '.join(str(one) for one in documents)}, {why}."
 
 

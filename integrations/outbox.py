@@ -72,7 +72,7 @@ def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
     standing = Entry.objects.filter(in_force(), document=OuterRef("pk"))
     planned = Delivery.objects.filter(integration=route.destination, document=OuterRef("pk"))
     last = planned.order_by("-revision")
-    good = last.filter(state__in=[*Delivery.OPEN, Delivery.State.DELIVERED])
+    good = last.filter(~Delivery.UNNAMED, state__in=[*Delivery.OPEN, Delivery.State.DELIVERED])
     rows = Document.objects.filter(
         organization_id=route.destination.organization_id,
         source=route.source,
@@ -90,6 +90,7 @@ def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
         told=Subquery(last.values("content_hash")[:1]),
         told_mark=Subquery(last.values("payment_mark")[:1]),
         told_action=Subquery(last.values("action")[:1]),
+        unnamed=Exists(planned.filter(Delivery.UNNAMED)),
         revision=Subquery(last.values("revision")[:1]),
         there=Coalesce(Subquery(good.values("action")[:1]), Value(Delivery.Action.VOID)),
     )
@@ -101,7 +102,7 @@ def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
         | paid
         | Q(pk__in=known_now)
     )
-    gone = Q(standing=False) & ~Q(there=Delivery.Action.VOID)
+    gone = Q(standing=False) & (~Q(there=Delivery.Action.VOID) | Q(unnamed=True))
     return rows.filter(fresh | gone).order_by("updated_at", "pk")
 
 

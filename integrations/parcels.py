@@ -26,6 +26,14 @@ _WORDS: Mapping[str, str] = {
 SUPPLIED = ("bill", "bill_payment")
 
 
+class Unnamed(RecordError):
+    """Nobody has chosen yet what something of ours is called over there; `lacks`: `account:1100`."""
+
+    def __init__(self, what: What, key: str, words: str) -> None:
+        super().__init__([FieldError(what, key, words)])
+        self.lacks = f"{what}:{key}"
+
+
 class NamesThere:
     """What the destination calls things of ours, read once a slice; contacts when they are asked for."""
 
@@ -42,7 +50,7 @@ class NamesThere:
             row = NameMap.objects.filter(integration=self._integration, what=what, ours=key).first()
             found = row.theirs if row else None
         if not found:
-            raise RecordError([FieldError(what, key, self._missing(what, key))])
+            raise Unnamed(what, key, self._missing(what, key))
         return found
 
     def group(self, what: What, key: str) -> str:

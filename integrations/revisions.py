@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from integrations.destination import Takes
 from integrations.models import Delivery, Integration, Route, Summary
@@ -40,9 +41,12 @@ def deliveries(
 
 
 def _may_be_there(integration: Integration, subject: Document | Summary) -> bool:
-    """Whether a delivery that had failed may have arrived all the same; all of them give way."""
+    """Whether a delivery that had failed may have arrived all the same; all of them give way, as does what
+    waits for a name, which the new version may not need."""
     failed = Delivery.objects.filter(
-        integration=integration, state=Delivery.State.FAILED, **{_field(subject): subject}
+        Q(state=Delivery.State.FAILED) | Delivery.UNNAMED,
+        integration=integration,
+        **{_field(subject): subject},
     )
     # What was tried more than once may have arrived: it is asked for before anything new is sent.
     lost = failed.filter(attempts__gt=1)

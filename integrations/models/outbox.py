@@ -147,6 +147,8 @@ class Delivery(models.Model):
         VOID = "void", "Void"
 
     OPEN = (State.PLANNED, State.SENDING, State.UNCERTAIN)
+    # It waits until somebody chooses a name over there, and nothing of it was sent.
+    UNNAMED = Q(state=State.PLANNED, attempts=0) & ~Q(lacks="")
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="deliveries")
     document = models.ForeignKey(
@@ -177,6 +179,9 @@ class Delivery(models.Model):
     held_version = models.CharField(max_length=60, blank=True)
     allowed_version = models.CharField(max_length=60, blank=True)
     error = models.CharField(max_length=1000, blank=True)
+    lacks = models.CharField(
+        max_length=140, blank=True, help_text="What of ours has no name there: it waits for it"
+    )
     call = models.ForeignKey(ApiCall, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -216,6 +221,10 @@ class Delivery(models.Model):
         if found is None:
             raise AssertionError(f"delivery {self.pk} is of nothing")
         return found
+
+    @property
+    def waits_for_names(self) -> bool:
+        return bool(self.lacks) and self.state in self.OPEN
 
 
 class DeliveryLink(models.Model):

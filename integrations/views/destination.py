@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import incoming, links, naming, outbox, redelivery, register, registry
+from integrations import delivery, incoming, leases, links, naming, outbox, redelivery, register, registry
 from integrations.destination import Destination
 from integrations.models import Delivery, Integration
 from integrations.views.lookup import find_integration
@@ -58,6 +58,7 @@ def counts(integration: Integration) -> dict[str, int]:
     found: dict[str, int] = Delivery.objects.filter(integration=integration).aggregate(
         delivered=Count("pk", filter=Q(state=states.DELIVERED)),
         under_way=Count("pk", filter=Q(state__in=Delivery.OPEN)),
+        unnamed=Count("pk", filter=Q(state__in=Delivery.OPEN) & ~Q(lacks="")),
         failed=Count("pk", filter=Q(state=states.FAILED)),
     )
     return found
@@ -93,9 +94,7 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
             changed |= incoming.choose(integration, theirs_chosen)
             if changed:
                 record(request, "destination.names_changed", integration, after=changed)
-        failed = list(_failed(integration).values_list("pk", flat=True)[:MOST_AT_ONCE]) if changed else []
-        again = redelivery.retry(failed, integration)
-        messages.success(request, _saved_words(len(changed), again))
+        messages.success(request, _saved_words(len(changed), _go_on(integration) if changed else 0))
         return redirect("integrations:names", request.organization.slug, pk)
     listed = integration.listed.filter(active=True).order_by("what", "group", "code", "name")
     options: dict[str, list[Any]] = {}
@@ -113,6 +112,15 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
         "tabs": tabs(request, integration, takes, "names"),
     }
     return render(request, "integrations/names.html", context)
+
+
+def _go_on(integration: Integration) -> int:
+    """Names are there: what waited for them goes, and what had failed is tried again."""
+    failed = list(_failed(integration).values_list("pk", flat=True)[:MOST_AT_ONCE])
+    freed = leases.free_named(integration)
+    if freed:
+        delivery.enqueue(integration)
+    return freed + redelivery.retry(failed, integration)
 
 
 def _missing_first(wanted: list[naming.Wanted]) -> list[naming.Wanted]:

@@ -72,6 +72,7 @@ def summaries(request: OrgRequest, pk: int) -> HttpResponseBase:
         rows.annotate(
             documents=Count("parts__document", distinct=True),
             state=Subquery(newest.values("state")[:1]),
+            lacks=Subquery(newest.values("lacks")[:1]),
         ),
         name="summaries",
         columns=_SUMMARY_COLUMNS,

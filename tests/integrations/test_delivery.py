@@ -6,11 +6,12 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from integrations import connectors, delivery, leases, outbox, redelivery
+from integrations import connectors, delivery, leases, outbox
 from integrations.models import Delivery, Incident, Integration, NameMap, Route
 from ledgerhub.ledger import documents, posting
-from tests.integrations.delivering import deliver, sell
+from tests.integrations.delivering import deliver, sell, withdraw
 from tests.integrations.tiny_books import BATCH, TinyBooks, connector
 from tests.ledger.drafts import DAY
 
@@ -103,19 +104,105 @@ def test_what_does_not_stand_is_not_sent(destination: Integration, tiny_books: T
     assert (deliver(destination), tiny_books.docs) == ([], {})
 
 
-def test_a_name_nobody_chose_is_said_on_the_document(destination: Integration, tiny_books: TinyBooks) -> None:
+def test_what_lacks_a_name_waits_in_words_asks_for_nothing_and_goes_once_it_is_chosen(
+    destination: Integration, tiny_books: TinyBooks
+) -> None:
+    """Not even the customer is made over there."""
     NameMap.objects.filter(what="account").delete()
     sell(destination)
-    assert deliver(destination) == ["failed"]
+    assert [deliver(destination), deliver(destination, later=True)] == [["planned"]] * 2
     row = Delivery.objects.get()
-    assert row.error == (
-        "No account of Tiny Books is chosen for 1100 Stripe clearing. Choose one on the page of names."
+    assert (row.error, row.attempts, row.lacks) == (
+        "Waits until names are chosen. No account of Tiny Books is chosen for 1100 Stripe clearing. Choose"
+        " one on the page of names.",
+        0,
+        "account:1100",
     )
-    assert Incident.objects.get().message.startswith("Tiny Books: 1 document could not be delivered.")
-    NameMap.objects.create(integration=destination, what="account", ours="1100", theirs="a1")
-    assert redelivery.retry([row.pk], destination) == 1
+    assert tiny_books.asked == []
+    assert not delivery.is_due(destination)
+    assert not Incident.objects.exists(), "whoever sets it up is about to choose them"
+    name(destination, "4000")
+    assert deliver(destination) == ["planned"], "another one is of no use"
+    name(destination, "1100")
     assert (deliver(destination), len(tiny_books.standing())) == (["delivered"], 1)
+    row.refresh_from_db()
+    assert (row.error, row.lacks) == ("", "")
+
+
+def test_names_that_are_missing_for_long_are_told_until_they_are_there(
+    destination: Integration, tiny_books: TinyBooks
+) -> None:
+    NameMap.objects.filter(what="account").delete()
+    sell(destination)
+    deliver(destination)
+    Delivery.objects.update(created_at=timezone.now() - dt.timedelta(hours=2))
+    deliver(destination)
+    assert Incident.objects.get().message == "Tiny Books: 1 document waits until names are chosen."
+    name(destination, "1100")
+    deliver(destination)
     assert Incident.objects.filter(closed_at__isnull=True).count() == 0
+
+
+def test_a_change_of_what_waits_for_a_name_takes_its_place_and_a_withdrawal_ends_it(
+    destination: Integration, tiny_books: TinyBooks
+) -> None:
+    NameMap.objects.filter(what="account").delete()
+    changed, withdrawn = sell(destination), sell(destination, id="7")
+    assert deliver(destination) == ["planned"] * 2
+    sell(destination, 9900)
+    withdraw(withdrawn)
+    assert deliver(destination) == ["dismissed", "dismissed", "planned"]
+    name(destination, "1100")
+    assert deliver(destination) == ["dismissed", "dismissed", "delivered"]
+    assert tiny_books.standing() == [(f"LH-{changed.pk}-2", 9900)]
+    assert outbox.plan(destination) == 0
+
+
+def test_a_change_that_lacks_a_name_leaves_what_stands_there(
+    destination: Integration, tiny_books: TinyBooks
+) -> None:
+    document = sell(destination)
+    deliver(destination)
+    NameMap.objects.filter(what="account").delete()
+    sell(destination, 9900)
+    asked = len(tiny_books.asked)
+    assert deliver(destination) == ["delivered", "planned"]
+    assert len(tiny_books.asked) == asked
+    sell(destination, 9800)
+    assert deliver(destination) == ["delivered", "dismissed", "planned"]
+    name(destination, "1100")
+    assert deliver(destination) == ["delivered", "dismissed", "delivered"]
+    assert tiny_books.standing() == [(f"LH-{document.pk}-1", 9800)]
+
+
+def test_what_may_have_arrived_is_asked_for_whatever_names_it_lacks(
+    destination: Integration, tiny_books: TinyBooks
+) -> None:
+    document = sell(destination)
+    NameMap.objects.create(
+        integration=destination, what="contact", ours=str(document.contact_id), theirs="p1"
+    )
+    tiny_books.faults.append("after")
+    assert deliver(destination) == ["uncertain"]
+    NameMap.objects.filter(what="account").delete()
+    assert deliver(destination, later=True) == ["delivered"]
+    assert tiny_books.asked.count("POST /docs") == 1
+
+
+def test_of_many_that_go_together_those_without_a_name_wait(
+    destination: Integration, tiny_books: TinyBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connectors.CONNECTORS, "tiny_books", connector(batch=BATCH))
+    for number in range(3):
+        sell(destination, id=str(number))
+    other = [{"external_id": "t9", "gateway": "paypal", "amount": 10850, "date": DAY}]
+    sell(destination, id="9", tenders=other)
+    assert deliver(destination) == ["delivered"] * 3 + ["planned"]
+    assert Delivery.objects.get(state="planned").lacks == "account:1101"
+
+
+def name(integration: Integration, code: str) -> None:
+    NameMap.objects.create(integration=integration, what="account", ours=code, theirs="a1")
 
 
 def test_a_refusal_comes_back_in_words_and_a_new_version_tries_again(

@@ -150,8 +150,15 @@ def test_names_are_suggested_chosen_and_what_waited_for_them_goes(
 ) -> None:
     NameMap.objects.all().delete()
     sell(destination)
-    assert deliver(destination) == ["failed"]
+    assert deliver(destination) == ["planned"]
     client = signed_in(approver)
+    shown = client.get(url("deliveries", destination.pk))
+    assert shown.context["counts"] == {"delivered": 0, "under_way": 1, "unnamed": 1, "failed": 0}
+    said = shown.content.decode()
+    assert "1 on their way, 1 of them waits for names" in said
+    assert f'<a class="link small" href="{url("names", destination.pk)}">Choose names</a>' in said
+    document = reverse("ledger:document", args=["corner-shop", Delivery.objects.get().document_id])
+    assert "Waits for names" in client.get(document).content.decode()
     response = client.post(url("name_lists", destination.pk))
     assert words(response) == ["Their lists were read: 2 names."]
     page = client.get(url("names", destination.pk))
@@ -194,14 +201,13 @@ def test_a_failed_delivery_is_tried_again_or_left_out(
 ) -> None:
     for number in range(2):
         sell(destination, id=str(number), date=DAY)
-    NameMap.objects.filter(what="account").delete()
+    tiny_books.faults.extend(["422", "422"])
     assert deliver(destination) == ["failed", "failed"]
     client = signed_in(approver)
     page = client.get(url("deliveries", destination.pk))
-    assert page.context["counts"] == {"delivered": 0, "under_way": 0, "failed": 2}
+    assert page.context["counts"] == {"delivered": 0, "under_way": 0, "unnamed": 0, "failed": 2}
     first, second = Delivery.objects.order_by("pk")
     assert words(client.post(url("delivery_dismissal", destination.pk, first.pk)))[0].startswith("Left out.")
-    NameMap.objects.create(integration=destination, what="account", ours="1100", theirs="a1")
     response = client.post(url("delivery_tries", destination.pk), {"delivery": second.pk})
     assert words(response)[-1] == "1 delivery is tried again."
     assert deliver(destination) == ["dismissed", "delivered"]

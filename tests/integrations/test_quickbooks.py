@@ -70,10 +70,12 @@ def test_accounts_of_income_need_an_item(there: There) -> None:
     wanted = {(each.what, each.key): each.suggested for each in naming.wanted(there.integration)}
     assert wanted["item", "4000"] == "4000"
     assert ("item", "1100") not in wanted
-    assert deliver(there.integration) == ["failed"]
+    assert deliver(there.integration) == ["planned"]
     assert one().error == (
-        "No item of QuickBooks Online is chosen for 4000 Sales. Choose one on the page of names."
+        "Waits until names are chosen. No item of QuickBooks Online is chosen for 4000 Sales. Choose one on"
+        " the page of names."
     )
+    assert there.books.standing("Customer") == []
 
 
 def test_changes_and_withdrawals(there: There) -> None:
