@@ -53,6 +53,11 @@ def rule(target: str, source: str = "", *via: Step | str) -> Rule:
     return Rule(target, source, tuple(Step(item) if isinstance(item, str) else item for item in via))
 
 
+def alike(target: str, source: str, *names: str, via: tuple[Step | str, ...] = ()) -> tuple[Rule, ...]:
+    """`alike("customer", "payer", "name", "email")`: a rule for each field that the source calls the same."""
+    return tuple(rule(f"{target}.{name}", f"{source}.{name}" if source else name, *via) for name in names)
+
+
 def facts(
     kind: str,
     gateway: str,
@@ -65,14 +70,15 @@ def facts(
     form: str = "iso",
 ) -> tuple[Rule, ...]:
     """What every document of moved money says in the same way: its id, when it moved (`form`: iso or epoch),
-    how much of which currency, and who holds it."""
+    how much of which currency, and who holds it (not said where `gateway` is empty)."""
+    held = (rule(f"{kind}.gateway", "", step("constant", value=gateway)),) if gateway else ()
     return (
         rule(f"{kind}.external_id", id),
         rule(f"{kind}.date", at, f"{form}_date"),
         rule(f"{kind}.occurred_at", at, f"{form}_instant"),
         rule(f"{kind}.currency", currency, *currency_via),
         rule(f"{kind}.total", total, *total_via),
-        rule(f"{kind}.gateway", "", step("constant", value=gateway)),
+        *held,
     )
 
 

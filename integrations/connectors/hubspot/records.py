@@ -8,7 +8,7 @@ from typing import Any
 
 from integrations.paging import BodyToken
 from integrations.records import Record
-from integrations.rules import Condition, Output, rule
+from integrations.rules import Condition, Output, alike, rule
 from integrations.spec import Children, Incremental, Read, Stream, Window
 
 OBJECTS = "/crm/v3/objects"
@@ -84,9 +84,7 @@ CONTACT = Output(
     rules=(
         rule("contact.external_id", "key"),
         rule("contact.name", "name"),
-        rule("contact.email", "properties.email"),
-        rule("contact.phone", "properties.phone"),
-        rule("contact.country", "properties.country"),
+        *alike("contact", "properties", "email", "phone", "country"),
         rule("contact.merged", "merged"),
     ),
 )

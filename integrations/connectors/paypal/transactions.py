@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrations.connectors.paypal.shapes import shape_transaction
 from integrations.paging import PageNumber
-from integrations.rules import Condition, Output, Rule, Step, facts, rule, step
+from integrations.rules import Condition, Output, Rule, Step, alike, facts, rule, step
 from integrations.spec import Incremental, Read, Stream, Window
 
 DAY = 86_400
@@ -29,9 +29,7 @@ def row(
 def customer() -> tuple[Rule, ...]:
     return (
         rule("customer.external_id", "payer.id"),
-        rule("customer.name", "payer.name"),
-        rule("customer.email", "payer.email"),
-        rule("customer.country", "payer.country"),
+        *alike("customer", "payer", "name", "email", "country"),
     )
 
 

@@ -15,7 +15,7 @@ from integrations.connectors.shopify.shapes import (
     shape_payout,
 )
 from integrations.paging import GraphQL
-from integrations.rules import Condition, Output, Rule, Step, rule, step
+from integrations.rules import Condition, Output, Rule, Step, alike, rule, step
 from integrations.spec import Children, Incremental, Read, Stream
 
 HOUR = 3_600
@@ -369,9 +369,7 @@ PAYOUTS = Stream(
                 rule("items[].category", "items[].type"),
                 rule("items[].source", "items[].source_id"),
                 rule("items[].description", "items[].source_order_name"),
-                rule("items[].amount", "items[].amount", "decimal"),
-                rule("items[].fee", "items[].fee", "decimal"),
-                rule("items[].net", "items[].net", "decimal"),
+                *alike("items[]", "items[]", "amount", "fee", "net", via=("decimal",)),
                 rule("items[].date", "items[].processed_at", "iso_date"),
             ),
         ),

@@ -15,7 +15,7 @@ from integrations.connectors.stripe.shapes import (
     sources_changed,
 )
 from integrations.paging import AfterLastId
-from integrations.rules import Condition, Output, Rule, Step, facts, rule, step
+from integrations.rules import Condition, Output, Rule, Step, alike, facts, rule, step
 from integrations.spec import Children, Incremental, Read, Stream
 
 DAY = 86_400
@@ -268,12 +268,8 @@ PAYOUTS = Stream(
                 rule("payout.reference", "statement_descriptor"),
                 rule("payout.memo", "description"),
                 rule("items[].external_id", "items[].id"),
-                rule("items[].category", "items[].category"),
-                rule("items[].source", "items[].source"),
-                rule("items[].description", "items[].description"),
-                rule("items[].amount", "items[].amount", money()),
-                rule("items[].fee", "items[].fee", money()),
-                rule("items[].net", "items[].net", money()),
+                *alike("items[]", "items[]", "category", "source", "description"),
+                *alike("items[]", "items[]", "amount", "fee", "net", via=(money(),)),
                 rule("items[].date", "items[].created", "epoch_date"),
             ),
         ),
