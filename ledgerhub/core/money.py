@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 
 # ISO 4217, list one: every active code whose exponent is not 2 (funds and metals left out).
@@ -65,6 +65,19 @@ def convert(amount: int, source: str, target: str, rate: Decimal) -> int:
     """Minor units of `source` -> minor units of `target` at `rate` (target per source), half even."""
     value = Decimal(amount) * rate * _factor(target) / _factor(source)
     return int(value.to_integral_value(ROUND_HALF_EVEN))
+
+
+def rounded_together(amounts: Iterable[Decimal], currency: str) -> list[Decimal]:
+    """Each amount in the currency's decimals, so that all of them make the rounded sum of the exact ones,
+    however many they are (halves away from zero; two decimals for a currency we do not know)."""
+    unit, exact, told = Decimal(1).scaleb(-CURRENCIES.get(currency, 2)), Decimal(0), Decimal(0)
+    found: list[Decimal] = []
+    for amount in amounts:
+        exact += amount
+        whole = exact.quantize(unit, ROUND_HALF_UP)
+        found.append(whole - told)
+        told = whole
+    return found
 
 
 def allocate(total: int, weights: Sequence[int]) -> list[int]:

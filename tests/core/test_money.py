@@ -16,6 +16,7 @@ from ledgerhub.core.money import (
     convert,
     exponent,
     from_minor,
+    rounded_together,
     to_minor,
 )
 
@@ -102,3 +103,24 @@ def test_no_part_is_further_than_one_unit_from_its_share(total: int, weights: li
     assert all(
         abs(part * whole - total * weight) < whole for part, weight in zip(parts, weights, strict=True)
     )
+
+
+def test_amounts_rounded_together_make_the_rounded_sum() -> None:
+    shares = rounded_together([Decimal("8.325")] * 25, "EUR")
+    assert sum(shares) == Decimal("208.13")
+    assert {Decimal("8.32"), Decimal("8.33")} == set(shares)
+    assert rounded_together([Decimal("-0.005"), Decimal("0.004")], "USD") == [
+        Decimal("-0.01"),
+        Decimal("0.01"),
+    ]
+    assert rounded_together([Decimal("197.999999")], "JPY") == [Decimal("198")]
+    assert rounded_together([Decimal("0.61725")], "KWD") == [Decimal("0.617")]
+    assert rounded_together([], "USD") == []
+
+
+@given(st.lists(st.decimals(-(10**6), 10**6, places=6), max_size=40), _codes)
+def test_rounding_together_is_off_by_less_than_a_unit_each(amounts: list[Decimal], currency: str) -> None:
+    unit = Decimal(1).scaleb(-exponent(currency))
+    found = rounded_together(amounts, currency)
+    assert all(abs(exact - shown) <= unit for exact, shown in zip(amounts, found, strict=True))
+    assert abs(sum(amounts) - sum(found)) <= unit / 2
