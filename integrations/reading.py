@@ -86,14 +86,18 @@ def first_state(
     *,
     now: dt.datetime | None = None,
 ) -> State:
-    """Where a sync begins: behind the cursor less the overlap; without one at `since`; else everything."""
+    """Where a sync begins: behind the cursor less the overlap; without one at `since`; else everything. It is
+    read `until` now: what changes on the first pages while the others are read must not be hidden by what is
+    new on these."""
     cursor = cursor or {}
+    now = now or dt.datetime.now(dt.UTC)
     state: State = {
         "position": None,
         "size": None,
         "cost": None,
         "page": 0,
         "guard": list(Guard()),
+        "until": render_moment(now, "iso"),
         "cursor": cursor,
         "high": cursor.get("at", ""),
         "param": "",
@@ -112,7 +116,6 @@ def first_state(
         start = moment
     else:
         start = None
-    now = now or dt.datetime.now(dt.UTC)
     if how.window is not None:
         return _first_window(state, how, how.window, start, now)
     if start is None or (how.history and start < now - dt.timedelta(days=how.history)):
@@ -160,7 +163,7 @@ class Reader:
         read = _read(stream)
         calls: list[int | None] = []
         if stream.each is not None and not state.get("left"):
-            state = {**state, **self._places(stream, stream.each, calls, now)}
+            state = {**state, "left": self._places(stream, stream.each, calls)}
         try:
             answered, size = self._list(stream, read, state)
         except Moved:
@@ -190,17 +193,20 @@ class Reader:
             return Page(answer.records, more, state["cursor"], _ids(calls))
         return Page(answer.records, None, _cursor(stream, after, answered.body), _ids(calls))
 
-    def _places(self, stream: Stream, each: Each, calls: list[int | None], now: dt.datetime) -> State:
-        """Which places are left to be asked, and when: what changes in the first while the others are read
-        must not be hidden by what is new in these."""
-        purpose = f"{stream.key}: {each.name}"[:40]
-        found = []
-        for answer, call in self._all_pages(stream, each.read, {}, None, purpose):
+    def _places(self, stream: Stream, each: Each, calls: list[int | None]) -> list[str]:
+        """The places to be asked."""
+        found = list(each.values)
+        pages = (
+            self._all_pages(stream, each.read, {}, None, f"{stream.key}: {each.name}"[:40])
+            if each.read
+            else ()
+        )
+        for answer, call in pages:
             found += [str(dig(record, each.id)) for record in answer.records]
             calls.append(call)
         if not found:
             raise ConfigError(f"{self._label} lists no {each.name}, so '{stream.label}' cannot be read.")
-        return {"left": found, "until": render_moment(now, "iso")}
+        return found
 
     def fetch_one(self, stream: Stream, record_id: str) -> Record | None:
         if stream.one is None:

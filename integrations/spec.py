@@ -19,7 +19,7 @@ from ledgerhub.core.errors import FieldError
 Settings = Mapping[str, Any]
 Headers = Mapping[str, str]  # names in lower case
 SettingType = Literal["text", "secret", "choice", "url", "boolean", "account"]
-TimeFormat = Literal["epoch", "epoch_ms", "iso", "date"]
+TimeFormat = Literal["epoch", "epoch_ms", "iso", "bare", "date"]  # bare: UTC without saying so
 Decode = Literal["json", "tsv", "text"]
 Category = Literal["shop", "payments", "bank", "inventory", "crm", "payroll", "accounting", "other"]
 
@@ -309,13 +309,16 @@ def parse_moment(value: Any) -> dt.datetime | None:
     return moment.replace(tzinfo=dt.UTC) if moment is not None and moment.tzinfo is None else moment
 
 
+_ISO = {"iso": "%Y-%m-%dT%H:%M:%SZ", "bare": "%Y-%m-%dT%H:%M:%S", "date": "%Y-%m-%d"}
+
+
 def render_moment(moment: dt.datetime, form: TimeFormat) -> str:
     utc = moment.astimezone(dt.UTC)
     if form == "epoch":
         return str(int(utc.timestamp()))
     if form == "epoch_ms":
         return str(int(utc.timestamp() * 1000))
-    return utc.strftime("%Y-%m-%d" if form == "date" else "%Y-%m-%dT%H:%M:%SZ")
+    return utc.strftime(_ISO[form])
 
 
 def always(record: Record) -> bool:
@@ -344,11 +347,13 @@ class Children:
 @dataclass(frozen=True, slots=True)
 class Each:
     """A system that keeps its records apart for each of several places (Square's locations): `read` lists the
-    places; the stream's list is asked for once for each, one after the other, its id as `{name}`."""
+    places, or `values` names them; the stream's list is asked for once for each, one after the other, its id
+    as `{name}`."""
 
     name: str
-    read: Read
+    read: Read | None = None
     id: str = "id"
+    values: tuple[str, ...] = ()
 
 
 def as_sent(record: Record) -> Record:

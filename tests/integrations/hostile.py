@@ -131,7 +131,8 @@ class Hostile:
             return rows
         half = len(rows) // 2
         (place,) = _placed(stream.read.params, asked.params, f"{{{stream.each.name}}}")
-        return rows[:half] if place == PLACES[0] else rows[half:]
+        first, *_ = stream.each.values or PLACES
+        return rows[:half] if place == first else rows[half:]
 
     def is_token(self, asked: Asked) -> bool:
         auth = self.connector.auth

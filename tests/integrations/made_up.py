@@ -73,13 +73,12 @@ BEHIND = BehindLast(" at {moment} from {id} on", "at", "id", size=3, done="all")
 QUERY = "query Things($first: Int!, $after: String, $since: String) { things { nodes { id at } } }"
 
 
-def _apart(connector: Connector) -> Connector:
+def _apart(connector: Connector, places: Each) -> Connector:
     """The same, its list kept apart for each place."""
     (things,) = connector.streams
     assert things.read is not None
-    places = Each("place", Read("/places", records="places"))
     listed = replace(things.read, params={"at_place": "{place}"}, sparse=True)
-    return replace(connector, key="each_place", streams=(replace(things, each=places, read=listed),))
+    return replace(connector, streams=(replace(things, each=places, read=listed),))
 
 
 MADE_UP = (
@@ -91,6 +90,13 @@ MADE_UP = (
     _connector("offset_total", Offset("skip", 3, "take", total="total"), MACHINE),
     _connector("behind_last", BEHIND, TELLING, text="the things{behind} in order"),
     _connector("link_header", LinkHeader(), Bearer("key")),
-    _apart(_connector("each_place", BodyToken("cursor", "cursor"), Bearer("key"))),
+    _apart(
+        _connector("each_place", BodyToken("cursor", "cursor"), Bearer("key")),
+        Each("place", Read("/places", records="places")),
+    ),
+    _apart(
+        _connector("each_shelf", PageNumber("page", 3, "size"), NoAuth()),
+        Each("place", values=("kept", "old")),
+    ),
     _connector("graphql", GraphQL("data.things", size=3), Bearer("key"), query=QUERY),
 )

@@ -388,6 +388,31 @@ def test_what_changes_in_one_place_while_others_are_read_is_not_hidden_by_them()
     assert (last.next, last.cursor) == (None, {"at": "2026-03-31T11:00:00Z"})
 
 
+def test_what_changes_on_the_first_page_while_others_are_read_is_not_hidden_by_them() -> None:
+    """Where rows do not stand in the order in which they change: read again is what is new since it began."""
+    stream = replace(APART, each=None, read=Read("/sales", {}, "rows", BodyToken("token", "next")))
+    later = (NOW + dt.timedelta(minutes=20)).isoformat()
+    script = Script({**rows("a"), "next": "t"}, {"rows": [{"id": "b", "at": later}]})
+    reader = Reader(Connector("made_up", "Made Up", "other", "", (stream,)), script)
+    first = reader.fetch_page(stream, first_state(stream, {"at": "2026-03-31T11:00:00Z"}, now=NOW), now=NOW)
+    assert first.next is not None
+    last = reader.fetch_page(stream, first.next, now=NOW + dt.timedelta(minutes=30))
+    assert last.cursor == {"at": "2026-03-31T11:00:00Z"}
+
+
+def test_places_may_be_known_beforehand() -> None:
+    stream = replace(APART, each=Each("shop", values=("A", "B")))
+    script = Script(rows("a1"), rows("b1"))
+    assert run(stream, script)[0] == ["a1", "b1"]
+    assert [values["shop"] for values in script.values] == ["A", "B"]
+
+
+def test_an_instant_may_be_asked_for_without_saying_that_it_is_utc() -> None:
+    how = Incremental("at", "from", "bare")
+    at = dt.datetime.fromisoformat("2026-03-31T23:30:00-04:00")
+    assert how.value(at) == "2026-04-01T03:30:00"
+
+
 def test_windows_are_read_in_every_place() -> None:
     stream = replace(APART, incremental=WINDOWED.incremental)
     script = Script(SHOPS, rows("a1"), rows("b1"), SHOPS, rows("a2"), rows("b2"))
