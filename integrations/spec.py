@@ -369,7 +369,9 @@ class Stream:
     """One kind of record. `read` is None where records come from files. `shape` turns a record as sent
     (by list, webhook or file) into the vendor's one plain shape; `id` and `updated` are paths in that shape.
     `touches`: other records, as (stream key, id), that this one says have changed and must be read again.
-    What is not `dated` (people, companies) is read whole, whatever start date is chosen."""
+    What is not `dated` (people, companies) is read whole, whatever start date is chosen. `gone` says of a
+    record that we were told of and that is there no more, as it was sent last, what a list would say of it.
+    """
 
     key: str
     label: str
@@ -383,6 +385,7 @@ class Stream:
     updated: str = ""
     shape: Callable[[Record], Record] = as_sent
     touches: Callable[[Record], tuple[tuple[str, str], ...]] = nothing_else
+    gone: Callable[[Record], Record] | None = None
     schedule_minutes: int = 60
     depends_on: tuple[str, ...] = ()
     help: str = ""

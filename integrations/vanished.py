@@ -1,8 +1,9 @@
-"""Records that a list of changes told, and told no more when it began again: nobody else takes them back."""
+"""Records that are there no more: those that a list of changes told and tells no more when it begins again,
+and those that a message speaks of and that cannot be found."""
 
 from __future__ import annotations
 
-from integrations.models import RawRecord, SyncRun
+from integrations.models import RawRecord, Stream, SyncRun
 from integrations.reading import Page
 from integrations.records import Record
 from integrations.spec import Bookmark
@@ -24,6 +25,14 @@ def taken_back(run: SyncRun, spec: StreamSpec, page: Page) -> list[Record]:
         return []
     rows = RawRecord.objects.filter(stream=run.stream_id, latest=True, external_id__in=doubtful)
     return [how.vanished(row.payload) for row in rows.order_by("pk")]
+
+
+def gone(stream: Stream, spec: StreamSpec, record_id: str) -> list[Record]:
+    """What a list would say of a record that is there no more; nothing of one that we never had."""
+    if spec.gone is None:
+        return []
+    rows = RawRecord.objects.filter(stream=stream, latest=True, external_id=record_id)
+    return [spec.gone(row.payload) for row in rows]
 
 
 def _doubtful(run: SyncRun, page: Page) -> list[str]:

@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import alerts, normalize, raw, registry
+from integrations import alerts, normalize, raw, registry, vanished
 from integrations.connection import connect, secrets_of
 from integrations.messages import Event, Message, Trust, WebhookRefused
 from integrations.models import Integration, Stream, WebhookEvent
@@ -159,7 +159,8 @@ def _refetch(event: WebhookEvent) -> str:
             record = client.fetch_one(spec, record_id)
         with transaction.atomic():
             call = calls.save()
-            arrived = raw.store(stream, spec, [record] if record else [], call=call, origin=origin)
+            records = [record] if record else vanished.gone(stream, spec, record_id)
+            arrived = raw.store(stream, spec, records, call=call, origin=origin)
             normalize.normalize(normalize.load(stream), arrived.rows)
             if event.topic != TOUCH:
                 touch(stream, arrived.rows)

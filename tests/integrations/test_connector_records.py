@@ -63,6 +63,16 @@ def test_settings_the_mapping_reads_exist(connector: Connector, stream: Stream) 
     assert [name for name in asked if name not in {setting.name for setting in connector.settings}] == []
 
 
+@each_stream
+def test_a_record_that_is_gone_is_still_the_same_one(connector: Connector, stream: Stream) -> None:
+    if stream.gone is None:
+        pytest.skip("nobody says here that a record is gone")
+    for case in cases_of(connector, stream):
+        gone = stream.gone(case["record"])
+        assert stream.identity(gone) == stream.identity(case["record"])
+        assert stream.gone(gone) == gone
+
+
 # ── fixtures: record -> drafts -> journal lines ─────────────────────────────────────────────────────
 def as_json(value: Any) -> Any:
     """Dates in ISO form, Decimals as text."""
