@@ -82,6 +82,13 @@ def facts(
     )
 
 
+def same(target: str, source: str, names: str) -> tuple[Rule, ...]:
+    """Rules for what the record names as we do: `same("tenders[]", "payments[]", "external_id amount")`;
+    `source` may be empty, or `^` for the parent record."""
+    path = f"{source}." if source.strip("^") else source
+    return tuple(Rule(f"{target}.{name}", f"{path}{name}") for name in names.split())
+
+
 def outputs_to_dict(outputs: tuple[Output, ...]) -> dict[str, Any]:
     """The JSON a MappingVersion stores."""
     return {
