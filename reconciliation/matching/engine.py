@@ -165,7 +165,7 @@ def _named_groups(run: _Run) -> None:
         )
     ]
     exact = [(one,) for one in known if one.exact]
-    _choose_sure(run, [*exact, *_sums_of(run, _linked_pairs(run))])
+    _choose_sure(run, [*exact, *_sums_of(run, _linked_pairs(run), "that share a reference")])
     together = [
         *named_sets(run.comparison, run.free),
         *completed(run.comparison, run.free),
@@ -241,7 +241,7 @@ def _usual_lag(pairs: Pairs, probability: Floats, cheque: Bools) -> float:
 
 def _payer_groups(run: _Run, near: Pairs) -> None:
     """Sums within one payer and window."""
-    sets = _sums_of(run, run.comparison.sum_pairs(near, *run.free))
+    sets = _sums_of(run, run.comparison.sum_pairs(near, *run.free), "of the same payer")
     _keep(run, choose(_judge(run, sets), run.free))
 
 
@@ -264,7 +264,7 @@ def _groups_on_both_sides(run: _Run, near: Pairs) -> None:
 
 def _tell_limit(run: _Run, count: int, words: str) -> None:
     if count:
-        run.limits.append(f"{count} {words}")
+        run.limits.append(f"{count:,} {words}")
 
 
 def _still_free(run: _Run, pairs: Pairs) -> Pairs:
@@ -285,13 +285,14 @@ def _part_payments(run: _Run, near: Pairs) -> None:
     _keep(run, choose(_judge(run, sets), run.free))
 
 
-def _sums_of(run: _Run, pairs: Pairs) -> list[tuple[Hypothesis, ...]]:
+def _sums_of(run: _Run, pairs: Pairs, which: str) -> list[tuple[Hypothesis, ...]]:
+    """Exact sums, one row of the one side to several of the other; `which` names the candidates in words."""
     sets: list[tuple[Hypothesis, ...]] = []
     for by_line in (True, False):
         found, limited = exact_sums(run.comparison, pairs, by_line=by_line)
         sets.extend(found)
         what = "statement lines" if by_line else "entries"
-        _tell_limit(run, limited, f"{what} had too many candidates to try every sum")
+        _tell_limit(run, limited, f"{what} had too many candidates {which} to try every sum")
     return sets
 
 
