@@ -53,9 +53,18 @@ def rule(target: str, source: str = "", *via: Step | str) -> Rule:
     return Rule(target, source, tuple(Step(item) if isinstance(item, str) else item for item in via))
 
 
-def alike(target: str, source: str, *names: str, via: tuple[Step | str, ...] = ()) -> tuple[Rule, ...]:
-    """`alike("customer", "payer", "name", "email")`: a rule for each field that the source calls the same."""
-    return tuple(rule(f"{target}.{name}", f"{source}.{name}" if source else name, *via) for name in names)
+def known(**groups: str) -> Step:
+    """`known(succeeded="COMPLETED", pending="APPROVED PENDING")`: their words for each of ours; what is not
+    among them waits for a person."""
+    values = {theirs: ours for ours, words in groups.items() for theirs in words.split()}
+    return step("map_values", values=values)
+
+
+def same(target: str, source: str, names: str, *via: Step | str) -> tuple[Rule, ...]:
+    """Rules for what the record names as we do: `same("tenders[]", "payments[]", "external_id amount")`;
+    `source` may be empty, or `^` for the parent record."""
+    path = f"{source}." if source.strip("^") else source
+    return tuple(rule(f"{target}.{name}", f"{path}{name}", *via) for name in names.split())
 
 
 def facts(
@@ -80,13 +89,6 @@ def facts(
         rule(f"{kind}.total", total, *total_via),
         *held,
     )
-
-
-def same(target: str, source: str, names: str) -> tuple[Rule, ...]:
-    """Rules for what the record names as we do: `same("tenders[]", "payments[]", "external_id amount")`;
-    `source` may be empty, or `^` for the parent record."""
-    path = f"{source}." if source.strip("^") else source
-    return tuple(Rule(f"{target}.{name}", f"{path}{name}") for name in names.split())
 
 
 def outputs_to_dict(outputs: tuple[Output, ...]) -> dict[str, Any]:

@@ -80,6 +80,15 @@ def bank_account(what: str = "Payouts") -> Setting:
     return Setting("bank_account", f"{what} arrive at", "account", help="The bank account in your books")
 
 
+def signing_secret(
+    name: str, label: str, help: str = "", *, pattern: str = "", pattern_help: str = ""
+) -> Setting:
+    """What a system's messages are proved with."""
+    both = "While you replace it, give both with a blank between"
+    help = f"{help}. {both}" if help else both
+    return Setting(name, label, "secret", help=help, pattern=pattern, pattern_help=pattern_help)
+
+
 # ── who we are to the other side ────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class NoAuth:

@@ -5,7 +5,7 @@ The bank account is chosen for each file, so the record carries it: `account` is
 
 from __future__ import annotations
 
-from integrations.rules import Output, alike, rule
+from integrations.rules import Output, rule, same
 from integrations.spec import Connector, Setting, Stream
 
 STATEMENTS = Stream(
@@ -22,7 +22,7 @@ STATEMENTS = Stream(
                 rule("bank_transaction.date", "date", "iso_date"),
                 rule("bank_transaction.currency", "currency", "upper"),
                 rule("bank_transaction.total", "amount", "decimal"),
-                *alike("bank_transaction", "", "description", "counterparty", "reference"),
+                *same("bank_transaction", "", "description counterparty reference"),
                 rule("bank_transaction.balance", "balance", "decimal"),
                 rule("bank_transaction.pending", "pending"),
                 rule("bank_transaction.memo", "kind"),

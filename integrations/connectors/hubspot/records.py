@@ -8,7 +8,7 @@ from typing import Any
 
 from integrations.paging import BodyToken
 from integrations.records import Record
-from integrations.rules import Condition, Output, alike, rule
+from integrations.rules import Condition, Output, rule, same
 from integrations.spec import Children, Incremental, Read, Stream, Window
 
 OBJECTS = "/crm/v3/objects"
@@ -84,7 +84,7 @@ CONTACT = Output(
     rules=(
         rule("contact.external_id", "key"),
         rule("contact.name", "name"),
-        *alike("contact", "properties", "email", "phone", "country"),
+        *same("contact", "properties", "email phone country"),
         rule("contact.merged", "merged"),
     ),
 )

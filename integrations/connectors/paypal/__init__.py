@@ -25,6 +25,7 @@ from integrations.spec import (
     Test,
     bank_account,
     counts_as,
+    signing_secret,
 )
 
 LIVE, SANDBOX = "api-m.paypal.com", "api-m.sandbox.paypal.com"
@@ -90,12 +91,10 @@ connector = Connector(
         Setting("client_secret", "Secret", "secret", required=True, help="Beside the client ID"),
         counts_as("payments_count_as", "A payment is", left="fees and transfers"),
         bank_account("Transfers"),
-        Setting(
+        signing_secret(
             "webhook_id",
             "Webhook ID",
-            "secret",
-            help="PayPal shows it once the webhook is added; messages are proved with it. While you replace "
-            "it, give both with a blank between",
+            "PayPal shows it once the webhook is added; messages are proved with it",
             pattern=r"\s*\w+(\s+\w+)*\s*",
             pattern_help="it has letters and digits only.",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrations.connectors.paypal.shapes import shape_transaction
 from integrations.paging import PageNumber
-from integrations.rules import Condition, Output, Rule, Step, alike, facts, rule, step
+from integrations.rules import Condition, Output, Rule, Step, facts, known, rule, same, step
 from integrations.spec import Incremental, Read, Stream, Window
 
 DAY = 86_400
@@ -13,9 +13,9 @@ LAG = 3 * 3600  # seconds until a transaction is sure to be in the reports
 OVERLAP = 14 * DAY
 CURRENCY = "transaction_info.transaction_amount.currency_code"
 COUNTS_AS = Step("setting", {"name": "payments_count_as"})
-STANDINGS = {"S": "succeeded", "V": "succeeded", "P": "pending", "D": "failed"}
-SENT = {"S": "paid", "V": "paid", "P": "in_transit", "D": "canceled"}
-KEPT_FOR = {name: name for name in ("fee", "dispute_fee", "reserve", "conversion")}
+STANDINGS = known(succeeded="S V", pending="P", failed="D")
+SENT = known(paid="S V", in_transit="P", canceled="D")
+KEPT_FOR = known(fee="fee", dispute_fee="dispute_fee", reserve="reserve", conversion="conversion")
 
 
 def row(
@@ -29,7 +29,7 @@ def row(
 def customer() -> tuple[Rule, ...]:
     return (
         rule("customer.external_id", "payer.id"),
-        *alike("customer", "payer", "name", "email", "country"),
+        *same("customer", "payer", "name email country"),
     )
 
 
@@ -40,7 +40,7 @@ PAYMENT = Output(
     rules=(
         *row("payment", "gross"),
         rule("payment.number", "transaction_info.transaction_id"),
-        rule("payment.status", "transaction_info.transaction_status", step("map_values", values=STANDINGS)),
+        rule("payment.status", "transaction_info.transaction_status", STANDINGS),
         rule("payment.settles", "", COUNTS_AS),
         rule("payment.invoice", "transaction_info.invoice_id"),
         rule("payment.reference", "transaction_info.transaction_id"),
@@ -56,7 +56,7 @@ REFUND = Output(
     rules=(
         *row("refund", "turned"),
         rule("refund.number", "transaction_info.transaction_id"),
-        rule("refund.status", "transaction_info.transaction_status", step("map_values", values=STANDINGS)),
+        rule("refund.status", "transaction_info.transaction_status", STANDINGS),
         rule("refund.settles", "", COUNTS_AS),
         rule("refund.invoice", "transaction_info.invoice_id"),
         rule("refund.reference", "transaction_info.paypal_reference_id"),
@@ -99,7 +99,7 @@ PAYOUT = Output(
     rules=(
         *row("payout", "turned"),
         rule("payout.number", "transaction_info.transaction_id"),
-        rule("payout.status", "transaction_info.transaction_status", step("map_values", values=SENT)),
+        rule("payout.status", "transaction_info.transaction_status", SENT),
         rule("payout.bank_account", "", Step("setting", {"name": "bank_account"})),
         rule("payout.reference", "transaction_info.transaction_id"),
         rule("payout.memo", "transaction_info.transaction_subject"),
@@ -114,7 +114,7 @@ KEPT = Output(
     when=(Condition("what", "in", ("kept", "unknown")),),
     rules=(
         *row("fee", "turned"),
-        rule("fee.category", "kept_for", step("map_values", values=KEPT_FOR)),
+        rule("fee.category", "kept_for", KEPT_FOR),
         rule("fee.source", "transaction_info.paypal_reference_id"),
         rule("fee.memo", "transaction_info.transaction_subject"),
     ),

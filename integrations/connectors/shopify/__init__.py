@@ -25,6 +25,7 @@ from integrations.spec import (
     Settings,
     Test,
     bank_account,
+    signing_secret,
 )
 
 
@@ -74,12 +75,7 @@ connector = Connector(
             pattern_help="a token begins with shpat_.",
         ),
         bank_account(),
-        Setting(
-            "webhook_secret",
-            "App client secret",
-            "secret",
-            help="Proves that messages are Shopify's. While you replace it, give both with a blank between",
-        ),
+        signing_secret("webhook_secret", "App client secret", "Proves that messages are Shopify's"),
     ),
     streams=(CUSTOMERS, ORDERS, BALANCE_TRANSACTIONS, PAYOUTS),
     test=Test(Read(PATH, query=queries.SHOP, cost=1), connected),

@@ -15,7 +15,7 @@ from integrations.connectors.shopify.shapes import (
     shape_payout,
 )
 from integrations.paging import GraphQL
-from integrations.rules import Condition, Output, Rule, Step, alike, rule, step
+from integrations.rules import Condition, Output, Rule, Step, known, rule, same, step
 from integrations.spec import Children, Incremental, Read, Stream
 
 HOUR = 3_600
@@ -227,39 +227,28 @@ CUSTOMERS = Stream(
 )
 
 # A type that is not here (loans, advances, credits of campaigns) waits for a person to say what it is.
-FEE_CATEGORIES = {
-    **dict.fromkeys(
-        (
-            *("processing", "adjustment", "stripe_fee", "referral_fee", "application_fee_refund"),
-            *("billing_debit", "billing_debit_reversal", "shipping_label", "shipping_label_adjustment"),
-            *("shipping_label_adjustment_base", "shipping_label_adjustment_surcharge"),
-            *("shipping_other_carrier_charge_adjustment", "shipping_return_to_origin_adjustment"),
-            *("anomaly_credit", "anomaly_credit_reversal", "anomaly_debit", "anomaly_debit_reversal"),
-            *("merchant_goodwill_credit", "merchant_goodwill_credit_reversal"),
-            *("charge_adjustment", "refund_adjustment", "credit", "debit"),
-            *("ach_bank_failure_debit_fee", "ach_bank_failure_debit_reversal_fee"),
-        ),
-        "fee",
+FEE_CATEGORIES = known(
+    fee=(
+        "processing adjustment stripe_fee referral_fee application_fee_refund billing_debit "
+        "billing_debit_reversal shipping_label shipping_label_adjustment shipping_label_adjustment_base "
+        "shipping_label_adjustment_surcharge shipping_other_carrier_charge_adjustment "
+        "shipping_return_to_origin_adjustment anomaly_credit anomaly_credit_reversal anomaly_debit "
+        "anomaly_debit_reversal merchant_goodwill_credit merchant_goodwill_credit_reversal "
+        "charge_adjustment refund_adjustment credit debit ach_bank_failure_debit_fee "
+        "ach_bank_failure_debit_reversal_fee"
     ),
-    **dict.fromkeys(
-        (
-            *("referral_fee_tax", "import_tax", "import_tax_adjustment", "import_tax_refund"),
-            *("customs_duty", "customs_duty_adjustment", "vat_refund_credit", "vat_refund_credit_reversal"),
-            *("tax_adjustment_credit", "tax_adjustment_credit_reversal"),
-            *("tax_adjustment_debit", "tax_adjustment_debit_reversal"),
-        ),
-        "tax",
+    tax=(
+        "referral_fee_tax import_tax import_tax_adjustment import_tax_refund customs_duty "
+        "customs_duty_adjustment vat_refund_credit vat_refund_credit_reversal tax_adjustment_credit "
+        "tax_adjustment_credit_reversal tax_adjustment_debit tax_adjustment_debit_reversal"
     ),
-    **dict.fromkeys(("chargeback_fee", "chargeback_fee_refund"), "dispute_fee"),
-    **dict.fromkeys(
-        (
-            *("reserved_funds", "reserved_funds_reversal", "reserved_funds_withdrawal", "reserve"),
-            *("risk_withdrawal", "risk_reversal"),
-        ),
-        "reserve",
+    dispute_fee="chargeback_fee chargeback_fee_refund",
+    reserve=(
+        "reserved_funds reserved_funds_reversal reserved_funds_withdrawal reserve risk_withdrawal "
+        "risk_reversal"
     ),
-    **dict.fromkeys(("balance_transfer_inbound", "balance_transfer_outbound"), "topup"),
-}
+    topup="balance_transfer_inbound balance_transfer_outbound",
+)
 
 FEE = Output(
     key="fee",
@@ -272,7 +261,7 @@ FEE = Output(
         rule("fee.currency", "currency"),
         rule("fee.total", "kept", "decimal"),
         rule("fee.gateway", "", step("constant", value=GATEWAY)),
-        rule("fee.category", "kept_for", step("map_values", values=FEE_CATEGORIES)),
+        rule("fee.category", "kept_for", FEE_CATEGORIES),
         rule("fee.source", "source_id"),
         rule("fee.memo", "adjustment_reason"),
     ),
@@ -315,6 +304,10 @@ BALANCE_TRANSACTIONS = Stream(
     outputs=(FEE, DISPUTE),
 )
 
+SENT = known(
+    pending="scheduled", in_transit="in_transit", paid="paid", failed="failed", canceled="canceled cancelled"
+)
+
 PAYOUTS = Stream(
     key="payouts",
     label="Shopify Payments payouts",
@@ -348,28 +341,14 @@ PAYOUTS = Stream(
                 rule("payout.currency", "currency"),
                 rule("payout.total", "amount", "decimal"),
                 rule("payout.gateway", "", step("constant", value=GATEWAY)),
-                rule(
-                    "payout.status",
-                    "status",
-                    step(
-                        "map_values",
-                        values={
-                            "scheduled": "pending",
-                            "in_transit": "in_transit",
-                            "paid": "paid",
-                            "failed": "failed",
-                            "canceled": "canceled",
-                            "cancelled": "canceled",
-                        },
-                    ),
-                ),
+                rule("payout.status", "status", SENT),
                 rule("payout.bank_account", "", Step("setting", {"name": "bank_account"})),
                 rule("payout.itemized", "itemized"),
                 rule("items[].external_id", "items[].id"),
                 rule("items[].category", "items[].type"),
                 rule("items[].source", "items[].source_id"),
                 rule("items[].description", "items[].source_order_name"),
-                *alike("items[]", "items[]", "amount", "fee", "net", via=("decimal",)),
+                *same("items[]", "items[]", "amount fee net", "decimal"),
                 rule("items[].date", "items[].processed_at", "iso_date"),
             ),
         ),

@@ -32,6 +32,7 @@ from integrations.spec import (
     Test,
     bank_account,
     counts_as,
+    signing_secret,
 )
 
 VERSION = "2024-06-20"
@@ -82,11 +83,9 @@ connector = Connector(
             pattern=r"acct_\w+",
             pattern_help="it begins with acct_.",
         ),
-        Setting(
+        signing_secret(
             "webhook_secret",
             "Webhook signing secret",
-            "secret",
-            help="While you replace it, give both with a blank between",
             pattern=r"\s*whsec_\S+(\s+whsec_\S+)*\s*",
             pattern_help="it begins with whsec_.",
         ),

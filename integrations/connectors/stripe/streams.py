@@ -15,24 +15,21 @@ from integrations.connectors.stripe.shapes import (
     sources_changed,
 )
 from integrations.paging import AfterLastId
-from integrations.rules import Condition, Output, Rule, Step, alike, facts, rule, step
+from integrations.rules import Condition, Output, Rule, Step, facts, known, rule, same, step
 from integrations.spec import Children, Incremental, Read, Stream
 
 DAY = 86_400
 PAGES = AfterLastId("starting_after")
 # Everything else by Stripe's reporting category; one that is not here waits for a person.
-FEE_CATEGORIES = {
-    **dict.fromkeys(("processing", "fee", "network_cost", "other_adjustment"), "fee"),
-    "tax": "tax",
-    **dict.fromkeys(("topup", "topup_reversal"), "topup"),
-    **dict.fromkeys(
-        (
-            *("risk_reserved_funds", "connect_reserved_funds"),
-            *("payout_minimum_balance_hold", "payout_minimum_balance_release"),
-        ),
-        "reserve",
+FEE_CATEGORIES = known(
+    fee="processing fee network_cost other_adjustment",
+    tax="tax",
+    topup="topup topup_reversal",
+    reserve=(
+        "risk_reserved_funds connect_reserved_funds "
+        "payout_minimum_balance_hold payout_minimum_balance_release"
     ),
-}
+)
 
 
 def money(currency: str = "") -> Step:
@@ -97,7 +94,15 @@ CUSTOMERS = Stream(
 
 # What a charge is to these books depends on what else feeds them.
 COUNTS_AS = Step("setting", {"name": "charges_count_as"})
-STANDINGS = {"succeeded": "succeeded", "pending": "pending", "failed": "failed"}
+DISPUTED = known(
+    inquiry="warning_needs_response warning_under_review warning_closed prevented",
+    open="needs_response under_review",
+    won="won",
+    lost="lost",
+)
+# A pending payout has left the balance already, which is what the books follow.
+SENT = known(in_transit="pending in_transit", paid="paid", failed="failed", canceled="canceled")
+STANDINGS = known(succeeded="succeeded", pending="pending", failed="failed")
 
 CHARGES = Stream(
     key="charges",
@@ -117,7 +122,7 @@ CHARGES = Stream(
                 rule("payment.number", "receipt_number"),
                 rule("payment.settlement_currency", "settled.currency", "upper"),
                 rule("payment.settlement_total", "settled.amount", money("settled.currency")),
-                rule("payment.status", "standing", step("map_values", values=STANDINGS)),
+                rule("payment.status", "standing", STANDINGS),
                 rule("payment.settles", "", COUNTS_AS),
                 rule("payment.invoice", "invoice"),
                 rule("payment.reference", "payment_intent"),
@@ -149,7 +154,7 @@ REFUNDS = Stream(
                 rule("refund.number", "receipt_number"),
                 rule("refund.settlement_currency", "settled.currency", "upper"),
                 rule("refund.settlement_total", "settled.amount", money("settled.currency")),
-                rule("refund.status", "standing", step("map_values", values=STANDINGS)),
+                rule("refund.status", "standing", STANDINGS),
                 rule("refund.settles", "", COUNTS_AS),
                 rule("refund.reference", "charge"),
                 rule("refund.memo", "reason"),
@@ -174,23 +179,7 @@ DISPUTES = Stream(
             rules=(
                 *moved("dispute", "withdrawn", currency="balance_currency"),
                 rule("dispute.fee", "fee", money()),
-                rule(
-                    "dispute.status",
-                    "standing",
-                    step(
-                        "map_values",
-                        values={
-                            "warning_needs_response": "inquiry",
-                            "warning_under_review": "inquiry",
-                            "warning_closed": "inquiry",
-                            "prevented": "inquiry",
-                            "needs_response": "open",
-                            "under_review": "open",
-                            "won": "won",
-                            "lost": "lost",
-                        },
-                    ),
-                ),
+                rule("dispute.status", "standing", DISPUTED),
                 rule("dispute.closed_date", "closed", "epoch_date"),
                 rule("dispute.returned", "returned", money()),
                 rule("dispute.fee_returned", "fee_returned", money()),
@@ -217,7 +206,7 @@ BALANCE_TRANSACTIONS = Stream(
             when=(Condition("kept", "not_equals", (0,)),),
             rules=(
                 *moved("fee", "kept"),
-                rule("fee.category", "kept_for", step("map_values", values=FEE_CATEGORIES)),
+                rule("fee.category", "kept_for", FEE_CATEGORIES),
                 rule("fee.source", "source"),
                 rule("fee.memo", "description"),
             ),
@@ -247,29 +236,15 @@ PAYOUTS = Stream(
                 rule("payout.currency", "currency", "upper"),
                 rule("payout.total", "amount", money()),
                 rule("payout.gateway", "", step("constant", value="stripe")),
-                rule(
-                    "payout.status",
-                    "status",
-                    # A pending payout has left the balance already, which is what the books follow.
-                    step(
-                        "map_values",
-                        values={
-                            "pending": "in_transit",
-                            "in_transit": "in_transit",
-                            "paid": "paid",
-                            "failed": "failed",
-                            "canceled": "canceled",
-                        },
-                    ),
-                ),
+                rule("payout.status", "status", SENT),
                 rule("payout.failed_date", "failed_at", "epoch_date"),
                 rule("payout.bank_account", "", Step("setting", {"name": "bank_account"})),
                 rule("payout.itemized", "itemized"),
                 rule("payout.reference", "statement_descriptor"),
                 rule("payout.memo", "description"),
                 rule("items[].external_id", "items[].id"),
-                *alike("items[]", "items[]", "category", "source", "description"),
-                *alike("items[]", "items[]", "amount", "fee", "net", via=(money(),)),
+                *same("items[]", "items[]", "category source description"),
+                *same("items[]", "items[]", "amount fee net", money()),
                 rule("items[].date", "items[].created", "epoch_date"),
             ),
         ),
