@@ -176,7 +176,7 @@ def _records(value: Any) -> list[Any] | None:
         return None
     for name in (
         *("data", "nodes", "edges", "transaction_details", "results"),
-        *("orders", "transactions", "reports"),
+        *("orders", "transactions", "reports", "records"),
     ):
         found = value.get(name)
         if isinstance(found, list) and found and isinstance(found[0], dict):
