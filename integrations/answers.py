@@ -335,8 +335,10 @@ def _list_at(body: Any, path: str, read: Read, label: str) -> list[Record]:
 
 
 def _is_empty(beside: Any, path: str, read: Read) -> bool:
-    """Whether a list that is missing was left out because it is empty: at the top of an answer nothing may
-    stand in its place but the next page's token."""
+    """Whether a list that is missing was left out because it is empty: at the top of an answer another of
+    several lists must stand in its place, or nothing but the next page's token."""
+    if isinstance(read.records, tuple) and any(isinstance(dig(beside, one), list) for one in read.records):
+        return True
     known = {read.paginator.token} if isinstance(read.paginator, BodyToken) else set()
     return isinstance(beside, dict) and ("." in path or set(beside) <= known)
 

@@ -437,6 +437,14 @@ def test_another_answer_is_no_empty_list() -> None:
         answers.records_in({"notice": "We are down."}, read, "Made Up")
 
 
+def test_of_several_lists_an_answer_may_hold_one() -> None:
+    read = Read("/all", records=("sales", "refunds"), sparse=True)
+    answer = {"status": "OK", "refunds": [{"id": "r"}]}
+    assert answers.records_in(answer, read, "Made Up") == [{"id": "r", "_list": "refunds"}]
+    with pytest.raises(TransientError, match="sent no list of records at 'sales'"):
+        answers.records_in({"status": "OK"}, read, "Made Up")
+
+
 def test_the_one_record_that_an_answer_holds_is_read_like_a_list() -> None:
     read = Read("/sales/{sale}", records="sale")
     assert answers.records_in({"sale": {"id": "a"}}, read, "Made Up") == [{"id": "a"}]
