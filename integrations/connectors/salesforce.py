@@ -16,6 +16,7 @@ from integrations.paging import BehindLast
 from integrations.records import Record, dig
 from integrations.rules import Condition, Output, rule
 from integrations.spec import (
+    Choice,
     Connector,
     Headers,
     Incremental,
@@ -65,10 +66,7 @@ def hidden(words: str) -> str:
     if found is None:
         return words[:300]
     what = f"the field {found[1]} of {found[2]}" if found[1] else found[2]
-    return (
-        f"the user who connected may not read {what}, or there is no such thing. Give their profile or a "
-        "permission set the right to read it (Salesforce > Setup), then sync again."
-    )
+    return f"the user who connected may not read {what} (or there is none): let a permission set allow it."
 
 
 def shape(kind: str, record: Record) -> Record:
@@ -104,6 +102,7 @@ def stream(entity: str, key: str, fields: str, help: str = "", **contact: str) -
 
 
 DEAL = "AccountId, StageName, CloseDate, IsClosed, IsWon, {amounts}"
+CURRENCIES = (Choice("Amount", "one currency"), Choice("Amount, CurrencyIsoCode", "several currencies"))
 KEPT = "Kept with their history; an opportunity books nothing, since it is no sale yet"
 
 connector = Connector(
@@ -131,7 +130,7 @@ connector = Connector(
             pattern=r"([a-z0-9-]+\.)+salesforce\.(com|mil)",
             pattern_help="it ends in .salesforce.com, without https:// before it.",
         ),
-        Setting("amounts", "Amounts", default="Amount", help="Several currencies: Amount, CurrencyIsoCode"),
+        Setting("amounts", "Opportunities are in", "choice", default="Amount", choices=CURRENCIES),
     ),
     streams=(
         stream("Account", "accounts", "Website", phone="Phone", country="BillingCountry"),

@@ -203,7 +203,7 @@ def test_a_right_that_is_missing_is_named(team: Team, hidden: str, what: str) ->
     run = SyncRun.objects.get(stream__key="contacts")
     assert (run.state, run.error_kind) == ("failed", "config")
     assert run.error.startswith(
-        f"Salesforce: the user who connected may not read {what}, or there is no such"
+        f"Salesforce: the user who connected may not read {what} (or there is none): let"
     )
     assert not RawRecord.objects.filter(stream=run.stream).exists()
     assert SyncRun.objects.get(stream__key="accounts").state == "succeeded"
