@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import threading
 import time
@@ -45,6 +46,11 @@ class Request:
             return base64.b64decode(given, validate=True).decode() if kind == "Basic" else ""
         except (binascii.Error, UnicodeDecodeError):
             return ""
+
+    def proves(self, challenge: str | None) -> bool:
+        """Whether the form's code verifier is the one that a challenge was made of (PKCE, S256)."""
+        digest = hashlib.sha256(self.form.get("code_verifier", "").encode()).digest()
+        return challenge == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def sent_back(self, **said: str) -> Response:
         """The person at the consent page goes back to where they came from, with the state they brought."""

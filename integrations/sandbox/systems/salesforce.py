@@ -196,9 +196,7 @@ def _token(state: State, request: Request) -> Response:
             {"error": "invalid_client", "error_description": "invalid client credentials"}, 400
         )
     if form.get("grant_type") == "authorization_code":
-        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        if here.challenges.pop(form.get("code", ""), None) != challenge:
+        if not request.proves(here.challenges.pop(form.get("code", ""), None)):
             return json_response(
                 {"error": "invalid_grant", "error_description": "invalid code verifier"}, 400
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import hashlib
 import json
@@ -222,9 +221,7 @@ def _token(here: Organisation, state: State, request: Request) -> Response:
         return json_response({"error": "invalid_client"}, 401)
     form = request.form
     if form.get("grant_type") == "authorization_code":
-        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        good = here.challenges.pop(form.get("code", ""), None) == challenge
+        good = request.proves(here.challenges.pop(form.get("code", ""), None))
     else:
         good = bool(here.refresh) and form.get("refresh_token") == here.refresh
     return json_response(issue(state) if good else {"error": "invalid_grant"}, 200 if good else 400)
