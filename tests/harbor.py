@@ -5,23 +5,34 @@ from __future__ import annotations
 from integrations import connectors, register
 from integrations.models import Integration
 from integrations.register import Choice
+from integrations.sandbox.business import simulate
 from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.server import SandboxServer
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
+from ledgerhub.ledger.forms import read_rates
 from ledgerhub.ledger.models import Account
+from ledgerhub.ledger.rates import save_rates
 
 # What syncs by itself once it is registered: no consent to be given, no files to be uploaded.
 SOURCES = tuple(key for key, one in SYSTEMS.items() if key in connectors.CONNECTORS and not one.by_hand)
 
 
 def found() -> Organization:
-    """Harbor Coffee Co. with a chart of accounts and nothing else."""
+    """Harbor Coffee Co. with a chart of accounts and exchange rates, nothing else."""
     made = Organization.objects.create(
         name="Harbor Coffee Co.", slug="harbor", base_currency="USD", timezone="America/New_York"
     )
     install_chart(made)
+    enter_rates(made)
     return made
+
+
+def enter_rates(organization: Organization) -> None:
+    """What the simulated business takes other currencies for; its rates hang on the seed alone."""
+    rows = read_rates(simulate(orders=60).rates.csv(), organization.base_currency)
+    rates = [(row.currency, row.date, row.rate) for row in rows]
+    save_rates(organization, rates, origin="rates.csv")
 
 
 def connect(organization: Organization, sandbox: SandboxServer, key: str) -> Integration:

@@ -11,6 +11,7 @@ from integrations.sandbox.banking import simulate_bank
 from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.direct import simulate_direct
 from integrations.sandbox.events import Business
+from integrations.sandbox.exchange import simulate_rates
 from integrations.sandbox.shop import simulate_shop
 from integrations.sandbox.venture import Plan
 
@@ -31,7 +32,8 @@ def simulate(seed: int = 7, *, orders: int = 400, end: dt.date = END, ahead: int
     count = orders + orders * ahead // DAYS
     shop = simulate_shop(seed, start=start, horizon=horizon, count=count)
     direct = simulate_direct(seed, start=start, horizon=horizon, count=max(48, count // 5))
-    plan = Plan(seed, start, end, horizon, count, shop.customers, direct.clients)
+    rates = simulate_rates(seed, start=start, horizon=horizon)
+    plan = Plan(seed, start, end, horizon, count, shop.customers, direct.clients, rates)
     ventures = {key: system.venture(plan) for key, system in SYSTEMS.items() if system.venture}
     accounts, lines = simulate_bank(
         seed,
@@ -61,5 +63,6 @@ def simulate(seed: int = 7, *, orders: int = 400, end: dt.date = END, ahead: int
         stripe_payouts=direct.payouts,
         accounts=accounts,
         bank_lines=lines,
+        rates=rates,
         ventures=MappingProxyType(ventures),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
+    from integrations.sandbox.exchange import Rates
     from integrations.sandbox.venture import Venture
 
 ZONE = ZoneInfo("America/New_York")
@@ -337,6 +338,7 @@ class Business:
     stripe_payouts: tuple[Payout, ...]
     accounts: tuple[Account, ...]
     bank_lines: tuple[BankLine, ...]
+    rates: Rates
     ventures: Mapping[str, Venture]
 
     def of(self, kind: type[V]) -> V:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from integrations.sandbox.events import (
+    CURRENCY,
     DAY,
     BalanceLine,
     Payout,
@@ -18,16 +19,25 @@ from integrations.sandbox.events import (
     instant,
     token,
 )
+from integrations.sandbox.exchange import PER, Rates
 from integrations.sandbox.venture import Booked, Plan, Venture
 
 GATEWAY = "paypal"
 LAG = 3 * 3600  # seconds until PayPal's reports, and so the books, know of a transaction
 CHARGEBACK_FEE = 2000
 KEPT_BACK = 2500  # what a transfer leaves in the balance
+KEPT_ABROAD = 15_000  # what a conversion leaves of Canadian dollars
 BUYERS = (
     ("Ada", "Quist", "US"), ("Bao", "Tran", "US"), ("Carla", "Mendes", "US"), ("Dov", "Levin", "US"),
     ("Esi", "Owusu", "US"), ("Finn", "Aalto", "CA"), ("Gita", "Rao", "US"), ("Hugo", "Brandt", "US"),
 )  # fmt: skip
+ABROAD = (
+    ("Jolie", "Bouchard", "CA"), ("Lena", "Hughes", "GB"),
+    ("Ken", "Tremblay", "CA"), ("Moss", "Whitby", "GB"),
+)  # fmt: skip
+CURRENCY_OF = {"CA": "CAD", "GB": "GBP"}
+FIXED = {"CAD": 59, "GBP": 39}  # what is withheld of a payment besides the share, in its currency
+GIVEN = 965  # of a thousand that the bank would give, PayPal gives so many
 BOXES = (
     ("Tasting box", 3900),
     ("Subscription, quarter", 8400),
@@ -45,6 +55,7 @@ _AGAINST = {
     **dict.fromkeys(("T1106", "T1201", "T1202"), "disputes"),
     **dict.fromkeys(("T1110", "T1111", "T2103", "T2104"), "reserve"),
     **dict.fromkeys(("T0400", "T0403", "T1101"), "bank"),
+    **dict.fromkeys(("T0200", "T0201", "T0202"), "exchange_difference"),
     "T0006": "sales",
     "T1107": "returns",
     "T0106": "dispute_fees",
@@ -65,8 +76,9 @@ class Buyer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One row of PayPal's reports. `amount` and `fee` in cents as they change the balance (a fee withheld is
-    negative). `clears`: when it counts, where that is later; `denied`: when it was refused for good."""
+    """One row of PayPal's reports. `amount` and `fee` in minor units of `currency` as they change the balance
+    (a fee withheld is negative). `clears`: when it counts, where that is later; `denied`: when it was refused
+    for good."""
 
     id: str
     code: str
@@ -74,6 +86,7 @@ class Move:
     amount: int
     fee: int
     subject: str
+    currency: str = CURRENCY
     reference: str = ""
     invoice: str = ""
     buyer: Buyer | None = None
@@ -110,14 +123,18 @@ class PayPal(Venture):
             if move.counts(clock - LAG):
                 against = _AGAINST[move.code]
                 gross = ((clearing, move.amount), (against, -move.amount))
-                yield Booked(move.key, "gross", day(move.at), gross)
+                yield Booked(move.key, "gross", day(move.at), gross, move.currency)
                 if move.fee:
                     fee = ((clearing, move.fee), ("merchant_fees", -move.fee))
-                    yield Booked(move.key, "fee", day(move.at), fee)
+                    yield Booked(move.key, "fee", day(move.at), fee, move.currency)
 
     def held(self, clock: int) -> dict[str, int]:
-        """What PayPal's reports say is available."""
-        return {GATEWAY: sum(move.net for move in self.moves if move.counts(clock - LAG))}
+        """What PayPal's reports say is available, a currency each."""
+        found = {CURRENCY: 0}
+        for move in self.moves:
+            if move.counts(clock - LAG):
+                found[move.currency] = found.get(move.currency, 0) + move.net
+        return {GATEWAY if code == CURRENCY else f"{GATEWAY}:{code}": sum_ for code, sum_ in found.items()}
 
     def on_hold(self, clock: int) -> int:
         """What PayPal withholds, in cents."""
@@ -150,7 +167,8 @@ def simulate_paypal(plan: Plan) -> PayPal:
     for index, date in enumerate(dates):
         _sell(desk, index, instant(date, rng.randint(8, 19), rng.randint(0, 59), rng.randint(0, 59)))
     _monthly_fees(desk, start, horizon)
-    payouts = tuple(_transfers(desk, start, horizon))
+    _abroad(plan, desk.moves)
+    payouts = tuple(_transfers(desk, plan))
     moves = tuple(sorted(desk.moves, key=lambda move: (move.at, move.key)))
     return PayPal(token(seed, "paypal-account", 0, 40).upper()[:13], moves, payouts=payouts)
 
@@ -160,9 +178,7 @@ def _sell(desk: _Desk, index: int, at: int) -> None:
     name, price = rng.choice(BOXES)
     amount = price * rng.randint(1, 3)
     first, last, country = rng.choice(BUYERS)
-    buyer = Buyer(
-        token(0, "buyer", BUYERS.index((first, last, country)), 30).upper()[:13], first, last, country
-    )
+    buyer = _buyer(BUYERS.index((first, last, country)), first, last, country)
     forced = FORCED[index] if index < len(FORCED) else ""
     scenario = forced or rng.choices(list(SCENARIOS), weights=list(SCENARIOS.values()))[0]
     sale = desk.move(
@@ -177,6 +193,10 @@ def _sell(desk: _Desk, index: int, at: int) -> None:
         denied=at + 4 * DAY if scenario == "denied" else 0,
     )
     _aftermath(desk, sale, scenario)
+
+
+def _buyer(number: int, first: str, last: str, country: str) -> Buyer:
+    return Buyer(token(0, "buyer", number, 30).upper()[:13], first, last, country)
 
 
 def _aftermath(desk: _Desk, sale: Move, scenario: str) -> None:
@@ -224,6 +244,70 @@ def _chargeback(desk: _Desk, sale: Move, at: int, *, returned: bool) -> None:
         )
 
 
+# ── sales in other currencies ───────────────────────────────────────────────────────────────────────
+def _abroad(plan: Plan, moves: list[Move]) -> None:
+    """Pounds are converted as they come; Canadian dollars are kept, and converted on a month's last day but
+    for some."""
+    desk = _Desk(plan.seed, random.Random(f"{plan.seed}:paypal:abroad"), moves)
+    span, count = (plan.horizon - plan.start).days, max(16, plan.orders // 24)
+    dates = sorted(plan.start + dt.timedelta(days=desk.rng.randint(0, span)) for _ in range(count))
+    sales = [_sell_abroad(desk, plan.rates, index, date) for index, date in enumerate(dates)]
+    back = [(sale.at + desk.rng.randint(4, 20) * DAY, sale) for sale in sales[1::4] + sales[2::8]]
+    back = [(at, sale) for at, sale in back if day(at) <= plan.horizon]
+    ends = [(instant(date, 17), None) for date in _days(plan) if (date + dt.timedelta(days=1)).day == 1]
+    for at, sale in sorted([*back, *ends], key=lambda step: step[0]):
+        if sale:
+            _give_back(desk, plan.rates, at, sale)
+        else:
+            _convert(desk, plan.rates, "T0201", at, max(_in_balance(desk, "CAD", at) - KEPT_ABROAD, 0), "CAD")
+
+
+def _days(plan: Plan) -> Iterator[dt.date]:
+    return (plan.start + dt.timedelta(days=n) for n in range((plan.horizon - plan.start).days + 1))
+
+
+def _sell_abroad(desk: _Desk, rates: Rates, index: int, date: dt.date) -> Move:
+    rng, number = desk.rng, index % len(ABROAD)
+    buyer = _buyer(len(BUYERS) + number, *ABROAD[number])
+    currency = CURRENCY_OF[buyer.country]
+    name, price = rng.choice(BOXES)
+    at, amount = instant(date, rng.randint(8, 19), rng.randint(0, 59)), price * rng.randint(1, 3)
+    fee, invoice = -half_up(amount, 49_900) - FIXED[currency], f"PP-{5001 + index}"
+    more = {"currency": currency, "fee": fee, "invoice": invoice, "buyer": buyer}
+    sale = desk.move("T0006", at, amount, name, **more)
+    if currency == "GBP":
+        _convert(desk, rates, "T0200", at, sale.net, currency, sale.id)
+    return sale
+
+
+def _give_back(desk: _Desk, rates: Rates, at: int, sale: Move) -> None:
+    """A third of it; what the balance does not hold of the currency is bought for it with dollars."""
+    amount, currency = sale.amount // 3, sale.currency
+    missing = amount - _in_balance(desk, currency, at)
+    if missing > 0:
+        _convert(desk, rates, "T0202", at - 1, -missing, currency, sale.id)
+    words = f"Refund of {sale.invoice}"
+    more = {"currency": currency, "reference": sale.id, "buyer": sale.buyer}
+    desk.move("T1107", at, -amount, words, **more)
+
+
+def _convert(
+    desk: _Desk, rates: Rates, code: str, at: int, amount: int, currency: str, reference: str = ""
+) -> None:
+    """Two rows: what of the currency is given up for dollars and what that makes; negative: bought."""
+    rate = rates.at(currency, day(at))
+    sold = half_up(amount, rate * GIVEN, PER * 1000)
+    dollars = sold if amount > 0 else half_up(amount, rate * 1000, PER * GIVEN)
+    if amount:
+        desk.move(code, at, -amount, "Currency conversion", currency=currency, reference=reference)
+        desk.move(code, at, dollars, "Currency conversion", reference=reference)
+
+
+def _in_balance(desk: _Desk, currency: str, at: int) -> int:
+    return sum(move.net for move in desk.moves if move.currency == currency and move.counts(at))
+
+
+# ── what leaves the balance ─────────────────────────────────────────────────────────────────────────
 def _monthly_fees(desk: _Desk, start: dt.date, horizon: dt.date) -> None:
     date = (start + dt.timedelta(days=31)).replace(day=1)
     while date <= horizon:
@@ -231,14 +315,13 @@ def _monthly_fees(desk: _Desk, start: dt.date, horizon: dt.date) -> None:
         date = (date + dt.timedelta(days=31)).replace(day=1)
 
 
-def _transfers(desk: _Desk, start: dt.date, horizon: dt.date) -> Iterator[Payout]:
+def _transfers(desk: _Desk, plan: Plan) -> Iterator[Payout]:
     """Fridays at four the balance goes to the bank but for a little; the third time at once, for a fee; the
     fifth comes back, because the bank's number was wrong."""
     number = 0
-    for offset in range((horizon - start).days + 1):
-        date = start + dt.timedelta(days=offset)
+    for date in _days(plan):
         at = instant(date, 16)
-        amount = sum(move.net for move in desk.moves if move.counts(at)) - KEPT_BACK
+        amount = _in_balance(desk, CURRENCY, at) - KEPT_BACK
         if date.weekday() != 4 or amount < 4 * KEPT_BACK:
             continue
         number += 1

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from integrations.sandbox.events import (
+    CURRENCY,
     BalanceLine,
     BankLine,
     Business,
@@ -30,13 +31,15 @@ _FEE_ONLY = ("ADJUSTMENT", "stripe_fee")
 
 
 class Booking(NamedTuple):
-    """One expected entry of one document: account -> cents, summing to zero."""
+    """One expected entry of one document: account -> cents, summing to zero; `own`: in its own currency."""
 
     system: str
     document: str
     part: str
     date: dt.date
     lines: dict[str, int]
+    currency: str
+    own: dict[str, int]
 
 
 def synced(business: Business) -> tuple[str, ...]:
@@ -64,7 +67,8 @@ def bookings(
     for key, venture in business.ventures.items():
         if key in wanted:
             for booked in venture.booked(clock):
-                yield _booking(key, booked.document, booked.part, booked.date, *booked.lines)
+                made = _booking(key, booked.document, booked.part, booked.date, *booked.lines)
+                yield made if booked.currency == CURRENCY else _foreign(business, made, booked.currency)
     if BANK in wanted:
         yield from _bank(business, clock)
 
@@ -76,18 +80,23 @@ def balances(
     date: dt.date | None = None,
     systems: Iterable[str] | None = None,
     unpaid_posts: bool = False,
+    currency: str | None = None,
 ) -> dict[str, int]:
-    """Account -> balance at the end of `date` (None: all dates) as known at `clock`; zeros left out."""
+    """Account -> balance at the end of `date` (None: all dates) as known at `clock`; zeros left out.
+
+    `currency`: of what is booked in it alone, in its own minor units (None: of everything, in cents).
+    """
     totals: dict[str, int] = defaultdict(int)
     for booking in bookings(business, clock=clock, systems=systems, unpaid_posts=unpaid_posts):
-        if date is None or booking.date <= date:
-            for account, amount in booking.lines.items():
+        if (date is None or booking.date <= date) and currency in (None, booking.currency):
+            for account, amount in (booking.own if currency else booking.lines).items():
                 totals[account] += amount
     return {account: amount for account, amount in sorted(totals.items()) if amount}
 
 
 def unsettled(business: Business, *, clock: int) -> dict[str, int]:
-    """Gateway -> what the processor itself holds for the business at `clock`: its balance in cents."""
+    """Gateway -> what the processor itself holds for the business at `clock`: its balance in cents;
+    `gateway:currency` -> what it holds in another one."""
     ours = {
         "shopify_payments": sum(line.net for line in business.shop_lines if line.at <= clock),
         "stripe": sum(line.net for line in business.stripe_lines if line.at <= clock),
@@ -135,13 +144,23 @@ def _shown(invoices: dict[str, tuple[str, int]]) -> dict[str, list[str | int]]:
     return {number: [word, left] for number, (word, left) in invoices.items()}
 
 
-def _booking(system: str, document: str, part: str, date: dt.date, *lines: tuple[str, int]) -> Booking:
+def _booking(system: str, document: str, part: str, date: dt.date, *rows: tuple[str, int]) -> Booking:
     merged: dict[str, int] = defaultdict(int)
-    for account, amount in lines:
+    for account, amount in rows:
         merged[account] += amount
     if sum(merged.values()):
         raise AssertionError(f"{document} {part} does not balance: {dict(merged)}")
-    return Booking(system, document, part, date, {k: v for k, v in merged.items() if v})
+    lines = {k: v for k, v in merged.items() if v}
+    return Booking(system, document, part, date, lines, CURRENCY, lines)
+
+
+def _foreign(business: Business, booking: Booking, currency: str) -> Booking:
+    """What was booked in another currency, in cents by the rate of its day; both lines alike."""
+    if len(booking.lines) > 2:
+        raise AssertionError(f"{booking.document} {booking.part} has more than two lines in {currency}")
+    rates, own = business.rates, booking.lines
+    cents = {account: rates.in_dollars(amount, currency, booking.date) for account, amount in own.items()}
+    return booking._replace(lines=cents, currency=currency)
 
 
 def _clearing(gateway: str) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from integrations.sandbox.events import Client, Customer, Payout
+from integrations.sandbox.events import CURRENCY, Client, Customer, Payout
+from integrations.sandbox.exchange import Rates
 
 if TYPE_CHECKING:
     from integrations.sandbox.events import Business
@@ -19,7 +20,7 @@ Lines = tuple[tuple[str, int], ...]
 class Plan(NamedTuple):
     """What a simulation is told: `orders` is about how many web orders there are from `start` to `horizon`,
     for it to be a share of; the clock stands at the end of `end` at first. `customers` buy in the web shop,
-    `clients` are billed through Stripe; others may know them too."""
+    `clients` are billed through Stripe; others may know them too. `rates` say what currencies are worth."""
 
     seed: int
     start: dt.date
@@ -28,6 +29,7 @@ class Plan(NamedTuple):
     orders: int
     customers: tuple[Customer, ...]
     clients: tuple[Client, ...]
+    rates: Rates
 
 
 class BankDraft(NamedTuple):
@@ -46,12 +48,14 @@ class BankDraft(NamedTuple):
 
 
 class Booked(NamedTuple):
-    """One entry that the books must hold: (account, cents) summing to zero, accounts named as in truth.py."""
+    """One entry that the books must hold: (account, minor units) summing to zero, accounts named as in
+    truth.py. In another currency than ours it has two lines; the truth says what it is in ours."""
 
     document: str
     part: str
     date: dt.date
     lines: Lines
+    currency: str = CURRENCY
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,7 +75,8 @@ class Venture:
         yield from ()
 
     def held(self, clock: int) -> dict[str, int]:
-        """Gateway -> cents it holds for the business by its own word: what its clearing account says."""
+        """Gateway -> cents it holds for the business by its own word: what its clearing account says. What it
+        holds in another currency stands apart, in that: `paypal:CAD`."""
         return {}
 
     def contacts(self, clock: int) -> dict[str, str]:

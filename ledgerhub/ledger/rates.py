@@ -8,11 +8,16 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 
-from ledgerhub.access.models import Organization
+from django.db import transaction
+from django.http import HttpRequest
+
+from ledgerhub.access.audit import record
+from ledgerhub.access.models import Organization, User
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import allocate, convert
 from ledgerhub.ledger.models import ExchangeRate
 
+Rate = tuple[str, dt.date, Decimal]  # currency, day, base currency per unit
 MAX_AGE = dt.timedelta(days=31)  # an older rate is a guess: ask for one instead
 ONE = Decimal(1)
 
@@ -66,3 +71,32 @@ def base_amounts(amounts: Sequence[int], *, currency: str, base: str, rate: Deci
     debit_shares = iter(allocate(total, debits))
     credit_shares = iter(allocate(total, credits_))
     return [next(debit_shares) if amount > 0 else -next(credit_shares) for amount in amounts]
+
+
+@transaction.atomic
+def save_rates(
+    organization: Organization,
+    rates: Sequence[Rate],
+    *,
+    origin: str,
+    request: HttpRequest | None = None,
+    actor: User | None = None,
+) -> None:
+    """A rate that stands for the day is replaced, of two for one day the last is taken; what was booked at
+    the old one stays as it is. `origin` says where they are from."""
+    latest = {(currency, day): rate for currency, day, rate in rates}
+    ExchangeRate.objects.bulk_create(
+        (
+            ExchangeRate(
+                organization=organization, currency=currency, date=day, rate=rate, origin=origin[:60]
+            )
+            for (currency, day), rate in latest.items()
+        ),
+        update_conflicts=True,
+        unique_fields=["organization", "currency", "date"],
+        update_fields=["rate", "origin"],
+    )
+    first = list(latest.items())[:20]
+    shown = [f"{currency} {day}: {rate.normalize():f}" for (currency, day), rate in first]
+    after = {"rates": len(latest), "origin": origin[:60], "first": shown}
+    record(request, "exchange_rates.saved", organization, after=after, organization=organization, actor=actor)

@@ -18,8 +18,8 @@ from tests.harbor import SOURCES
 from tests.integrations.test_connectors import Unlimited
 
 
-def balances(server: SandboxServer, key: str) -> Counter[str]:
-    """Account -> what the journal lines of everything the system serves add up to."""
+def balances(server: SandboxServer, key: str) -> Counter[tuple[str, str]]:
+    """(account, currency) -> what the journal lines of everything the system serves add up to."""
     system, connector = SYSTEMS[key], CONNECTORS[key]
     settings = {
         **system.settings,
@@ -28,7 +28,7 @@ def balances(server: SandboxServer, key: str) -> Counter[str]:
     }
     store = MemoryTokenStore()
     context = MappingContext("America/New_York", "USD", connector.with_defaults(settings))
-    totals: Counter[str] = Counter()
+    totals: Counter[tuple[str, str]] = Counter()
     with Client(
         connector,
         settings,
@@ -46,17 +46,23 @@ def balances(server: SandboxServer, key: str) -> Counter[str]:
                         assert result.draft is not None
                         for entry in entries(result.draft):
                             for line in entry.lines:
-                                totals[":".join(filter(None, line.account))] += line.amount
+                                account = ":".join(filter(None, line.account))
+                                totals[account, entry.currency] += line.amount
     return totals
 
 
 def test_the_books_are_the_truth_to_the_cent() -> None:
     business: Business = simulate(orders=150)
     with running(business) as server:
-        found: Counter[str] = Counter()
+        found: Counter[tuple[str, str]] = Counter()
         for key in SOURCES:
             found.update(balances(server, key))
-    wanted = truth.balances(business, clock=business.clock, systems=SOURCES)
-    assert {name: amount for name, amount in sorted(found.items()) if amount} == wanted
-    held = truth.unsettled(business, clock=business.clock)
-    assert {gateway: found[f"clearing:{gateway}"] for gateway in held} == held
+    clock = business.clock
+    for currency in ("USD", *business.rates.currencies):
+        wanted = truth.balances(business, clock=clock, systems=SOURCES, currency=currency)
+        assert wanted == {
+            name: amount for (name, code), amount in sorted(found.items()) if amount and code == currency
+        }
+    for name, held in truth.unsettled(business, clock=clock).items():
+        gateway, _, currency = name.partition(":")
+        assert found[f"clearing:{gateway}", currency or "USD"] == held

@@ -35,12 +35,13 @@ def harbor() -> Organization:
     return found()
 
 
-def balances(organization: Organization) -> dict[str, int]:
-    """Account role[:qualifier] -> base balance, zeros left out."""
-    rows = (
-        Posting.objects.filter(organization=organization)
-        .values_list("account__role", "account__qualifier")
-        .annotate(total=Sum("base_amount"))
+def balances(organization: Organization, currency: str = "") -> dict[str, int]:
+    """Account role[:qualifier] -> balance, zeros left out: in base currency, or of one currency alone."""
+    postings = Posting.objects.filter(organization=organization)
+    if currency:
+        postings = postings.filter(currency=currency)
+    rows = postings.values_list("account__role", "account__qualifier").annotate(
+        total=Sum("amount" if currency else "base_amount")
     )
     return {f"{role}:{qualifier}" if qualifier else role: total for role, qualifier, total in rows if total}
 
@@ -51,5 +52,8 @@ def test_books_equal_the_truth(harbor: Organization, sandbox: SandboxServer, key
     drain()
     assert [(q.external_id, q.cause_label) for q in Quarantine.objects.all()] == []
     assert {run.state for run in SyncRun.objects.all()} == {"succeeded"}
-    expected = truth.balances(sandbox.business, clock=sandbox.state.clock, systems=[key])
-    assert balances(harbor) == expected
+    business, clock = sandbox.business, sandbox.state.clock
+    assert balances(harbor) == truth.balances(business, clock=clock, systems=[key])
+    for currency in ("USD", *business.rates.currencies):
+        expected = truth.balances(business, clock=clock, systems=[key], currency=currency)
+        assert balances(harbor, currency) == expected

@@ -29,6 +29,7 @@ from ledgerhub.core.models import Heartbeat
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account, Document, Entry, Posting
 from reconciliation.models import BackTest, BulkApproval, MatchRun
+from tests.harbor import enter_rates
 
 # What our rows remember of time. Moved into the past, they look as they would later.
 CLOCKS: Sequence[tuple[type[Model], Sequence[str]]] = (
@@ -47,6 +48,7 @@ def connect(address: str, *keys: str) -> list[int]:
     """An organization with these systems of the sandbox connected and their first syncs queued."""
     organization = found_bare()
     install_chart(organization)
+    enter_rates(organization)
     return [_connect(organization, address, key) for key in keys]
 
 

@@ -25,8 +25,10 @@ from ledgerhub.access.models import Membership, Organization, Role, User
 from ledgerhub.ledger import documents, posting
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.bank_accounts import use_as_bank_account
+from ledgerhub.ledger.forms import read_rates
 from ledgerhub.ledger.kinds import Draft
 from ledgerhub.ledger.models import Account, Source
+from ledgerhub.ledger.rates import save_rates
 
 EMAIL = "admin@harbor.example"
 SLUG = "harbor-coffee"
@@ -59,6 +61,7 @@ def make(password: str) -> Organization:
     admin = User.objects.create_superuser(EMAIL, password, name="Alex Morgan")
     Membership.objects.create(user=admin, organization=organization, role=Role.ADMIN)
     install_chart(organization)
+    enter_rates(organization, admin=admin)
     bank = Account.objects.get(organization=organization, role="bank", qualifier="")
     for system in catalog.SYSTEMS.values():
         if system.key in connectors.CONNECTORS:
@@ -100,6 +103,13 @@ def give_statements(organization: Organization, *, bank: Account, admin: User) -
             period = bank_system.period(business, owner, month, business.clock)
             name = bank_system.file_name(owner, month, style)
             give(stream, account, ContentFile(STYLES[style].render(period), name), admin)
+
+
+def enter_rates(organization: Organization, *, admin: User) -> None:
+    """A file of exchange rates as if somebody had uploaded it: PayPal's sales abroad are booked at them."""
+    rows = read_rates(simulate().rates.csv(), organization.base_currency)
+    rates = [(row.currency, row.date, row.rate) for row in rows]
+    save_rates(organization, rates, origin="harbor-rates.csv", actor=admin)
 
 
 def open_account(account: Account, balance: int, *, on: dt.date) -> None:

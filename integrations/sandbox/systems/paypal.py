@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from integrations.sandbox.events import CURRENCY, DAY, Business
-from integrations.sandbox.paypal_sales import GATEWAY, LAG, Buyer, Move, PayPal, simulate_paypal
+from integrations.sandbox.paypal_sales import LAG, Buyer, Move, PayPal, simulate_paypal
 from integrations.sandbox.web import Hook, Request, Response, State, System, json_response
 
 CLIENT_ID, CLIENT_SECRET = "AZsandboxHarborCoffee", "EKsandboxSecretOfHarborCoffee"
@@ -146,9 +146,9 @@ def _stamp(at: int) -> str:
     return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%dT%H:%M:%S}+0000"
 
 
-def _money(cents: int) -> Record:
-    sign, whole = "-" if cents < 0 else "", abs(cents)
-    return {"currency_code": CURRENCY, "value": f"{sign}{whole // 100}.{whole % 100:02}"}
+def _money(minor: int, currency: str = CURRENCY) -> Record:
+    sign, whole = "-" if minor < 0 else "", abs(minor)
+    return {"currency_code": currency, "value": f"{sign}{whole // 100}.{whole % 100:02}"}
 
 
 def transaction(move: Move, clock: int) -> Record:
@@ -161,10 +161,10 @@ def transaction(move: Move, clock: int) -> Record:
         "transaction_event_code": move.code,
         "transaction_initiation_date": _stamp(move.at),
         "transaction_updated_date": _stamp(changed),
-        "transaction_amount": _money(move.amount),
+        "transaction_amount": _money(move.amount, move.currency),
     }
     if move.fee:
-        info["fee_amount"] = _money(move.fee)
+        info["fee_amount"] = _money(move.fee, move.currency)
     info |= {"transaction_status": move.status(clock), "transaction_subject": move.subject}
     if move.invoice:
         info["invoice_id"] = move.invoice
@@ -188,22 +188,25 @@ def _payer(buyer: Buyer) -> Record:
 
 
 def _balances(business: Business, state: State, request: Request) -> Record:
-    paypal = business.of(PayPal)
-    available, withheld = paypal.held(state.clock)[GATEWAY], paypal.on_hold(state.clock)
-    stamp = _stamp(state.clock - LAG)
+    paypal, clock = business.of(PayPal), state.clock
+    stamp, withheld = _stamp(clock - LAG), paypal.on_hold(clock)
+    held = {name.partition(":")[2] or CURRENCY: amount for name, amount in paypal.held(clock).items()}
+    asked = request.get("currency_code") or "ALL"
+    rows = [
+        _balance(code, available, withheld if code == CURRENCY else 0)
+        for code, available in held.items()
+        if asked in ("ALL", code)
+    ]
+    return {"balances": rows, "account_id": paypal.account, "as_of_time": stamp, "last_refresh_time": stamp}
+
+
+def _balance(currency: str, available: int, withheld: int) -> Record:
     return {
-        "balances": [
-            {
-                "currency": CURRENCY,
-                "primary": True,
-                "total_balance": _money(available + withheld),
-                "available_balance": _money(available),
-                "withheld_balance": _money(withheld),
-            }
-        ],
-        "account_id": paypal.account,
-        "as_of_time": stamp,
-        "last_refresh_time": stamp,
+        "currency": currency,
+        "primary": currency == CURRENCY,
+        "total_balance": _money(available + withheld, currency),
+        "available_balance": _money(available, currency),
+        "withheld_balance": _money(withheld, currency),
     }
 
 

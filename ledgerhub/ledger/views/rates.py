@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 
-from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, denied
 from ledgerhub.core.tables import Column, Filter, table
 from ledgerhub.ledger.forms import RateForm, RatesFileForm, ReadRate
 from ledgerhub.ledger.models import ExchangeRate
+from ledgerhub.ledger.rates import Rate, save_rates
 
 BY_HAND = "entered by hand"
 _COLUMNS = (
@@ -87,7 +86,7 @@ def _add(request: OrgRequest, form: RateForm) -> HttpResponse | None:
     if not form.is_valid():
         return None
     typed = form.cleaned_data
-    _save(request, [ReadRate(0, typed["currency"], typed["date"], typed["rate"])], origin=BY_HAND)
+    _save(request, [(typed["currency"], typed["date"], typed["rate"])], origin=BY_HAND)
     messages.success(request, f"The rate of {typed['currency']} on {typed['date']} is saved.")
     return redirect("ledger:rates", request.organization.slug)
 
@@ -97,26 +96,10 @@ def _upload(request: OrgRequest, form: RatesFileForm) -> HttpResponse | None:
         return None
     rows: list[ReadRate] = form.cleaned_data["file"]
     name = str(getattr(form.files["file"], "name", "")) or "a file"
-    _save(request, rows, origin=name[:60])
+    _save(request, [(row.currency, row.date, row.rate) for row in rows], origin=name)
     messages.success(request, f"{len(rows)} rates are saved from {name}.")
     return redirect("ledger:rates", request.organization.slug)
 
 
-@transaction.atomic
-def _save(request: OrgRequest, rows: Sequence[ReadRate], *, origin: str) -> None:
-    """A rate that stands for the day is replaced; what was booked at it stays as it is."""
-    latest = {(row.currency, row.date): row for row in rows}
-    ExchangeRate.objects.bulk_create(
-        (
-            ExchangeRate(
-                organization=request.organization, currency=currency, date=date, rate=row.rate, origin=origin
-            )
-            for (currency, date), row in latest.items()
-        ),
-        update_conflicts=True,
-        unique_fields=["organization", "currency", "date"],
-        update_fields=["rate", "origin"],
-    )
-    shown = [f"{row.currency} {row.date}: {row.rate.normalize():f}" for row in list(latest.values())[:20]]
-    after = {"rates": len(latest), "origin": origin, "first": shown}
-    record(request, "exchange_rates.saved", request.organization, after=after)
+def _save(request: OrgRequest, rows: Sequence[Rate], *, origin: str) -> None:
+    save_rates(request.organization, rows, origin=origin, request=request)

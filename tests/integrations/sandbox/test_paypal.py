@@ -20,7 +20,7 @@ from integrations.models import Stream, WebhookEvent
 from integrations.oauth import MemoryTokenStore
 from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
-from integrations.sandbox.events import DAY, Business, instant
+from integrations.sandbox.events import DAY, Business, day, instant
 from integrations.sandbox.paypal_sales import LAG, PayPal
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems.paypal import (
@@ -87,7 +87,7 @@ def test_every_kind_of_row_is_there_and_ids_are_shared(business: Business) -> No
     moves = business.of(PayPal).moves
     assert {move.code for move in moves if move.at <= business.clock} == {
         *("T0006", "T0101", "T0106", "T0400", "T0403", "T1101", "T1106", "T1107"),
-        *("T1110", "T1111", "T1201", "T1202", "T2103", "T2104"),
+        *("T1110", "T1111", "T1201", "T1202", "T2103", "T2104", "T0200", "T0201", "T0202"),
     }
     assert {move.status(business.clock) for move in moves} == {"S", "P", "D"}
     assert len({move.key for move in moves}) == len(moves) > len({move.id for move in moves})
@@ -95,9 +95,41 @@ def test_every_kind_of_row_is_there_and_ids_are_shared(business: Business) -> No
 
 def test_holds_are_released_and_reserve_is_what_is_withheld(business: Business) -> None:
     for clock in range(instant(business.start, 3), instant(business.horizon, 3), 9 * DAY):
-        balances = truth.balances(business, clock=clock, systems=["paypal"])
+        balances = truth.balances(business, clock=clock, systems=["paypal"], currency="USD")
         assert balances.get("reserve", 0) == business.of(PayPal).on_hold(clock) >= 0
         assert balances.get("clearing:paypal", 0) == business.of(PayPal).held(clock)["paypal"]
+
+
+def test_a_conversion_is_two_rows_of_one_moment_at_less_than_the_rate(business: Business) -> None:
+    rows = [move for move in business.of(PayPal).moves if move.code in ("T0200", "T0201", "T0202")]
+    pairs: dict[tuple[str, int, str], dict[str, int]] = {}
+    for row in rows:
+        pairs.setdefault((row.code, row.at, row.reference), {})[row.currency] = row.amount
+        assert row.fee == 0
+    assert {(code, *sorted(pair)) for (code, *_), pair in pairs.items()} == {
+        ("T0200", "GBP", "USD"), ("T0201", "CAD", "USD"), ("T0202", "GBP", "USD"),
+    }  # fmt: skip
+    for (code, at, _), pair in pairs.items():
+        [(currency, amount)] = [(name, amount) for name, amount in pair.items() if name != "USD"]
+        worth = business.rates.in_dollars(amount, currency, day(at))
+        lost = pair["USD"] + worth
+        assert (amount > 0) is (code == "T0202")
+        assert lost < 0
+        assert 0.03 < lost / -abs(worth) < 0.04
+
+
+def test_what_is_kept_of_other_currencies_is_in_the_balance(business: Business) -> None:
+    held = business.of(PayPal).held(business.clock)
+    assert set(held) == {"paypal", "paypal:CAD", "paypal:GBP"}
+    assert held["paypal:CAD"] > 0
+    status, body = ask(business, "/v1/reporting/balances")
+    said = {row["currency"]: row["available_balance"]["value"] for row in body["balances"]}
+    assert (status, said) == (
+        200,
+        {code: f"{held[name] / 100:.2f}" for code, name in zip(said, held, strict=True)},
+    )
+    _, one = ask(business, "/v1/reporting/balances", ("currency_code", "CAD"))
+    assert [row["total_balance"]["value"] for row in one["balances"]] == [said["CAD"]]
 
 
 def test_transfers_reach_the_bank_but_the_one_that_came_back(business: Business) -> None:
@@ -179,10 +211,13 @@ def test_credentials(server: SandboxServer, business: Business) -> None:
 
 def test_the_balance_in_words(server: SandboxServer, business: Business) -> None:
     paypal, clock = business.of(PayPal), business.clock
-    total = paypal.held(clock)["paypal"] + paypal.on_hold(clock)
+    held = paypal.held(clock)
+    total = held["paypal"] + paypal.on_hold(clock)
     with talking(server) as found:
         words = found.test().words
-    assert words == f"Connected to account {paypal.account}: holds {total / 100:.2f} USD."
+    others = (f"{held[f'paypal:{code}'] / 100:.2f} {code}" for code in ("CAD", "GBP"))
+    texts = ", ".join((f"{total / 100:.2f} USD", *others))
+    assert words == f"Connected to account {paypal.account}: holds {texts}."
 
 
 def test_messages_are_signed_by_a_certificate_that_the_sandbox_hands_out(server: SandboxServer) -> None:
