@@ -15,11 +15,12 @@ import pytest
 
 from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
+from tests.harbor import SOURCES
 from tests.kill.conftest import ORDERS
 from tests.processes import Installation, answers, descendants, free_port, is_alive, wait_until, words
 
 pytestmark = pytest.mark.kill
-SEED, MANY_ORDERS, SYSTEMS = 7, 300, ("stripe", "shopify")
+SEED, MANY_ORDERS = 7, 300
 KILLING_SECONDS = 60
 # Time passes that much faster for leases and retries, so that minutes of waiting fit into the test.
 FACTOR = "40"
@@ -99,7 +100,7 @@ def is_done(installation: Installation) -> bool:
 
 def check(installation: Installation, other: Installation, address: str, *, orders: int, kills: int) -> None:
     """Sync under kills in the one installation, undisturbed in the other; compare, also with the truth."""
-    ask(installation, "scene.connect", address, *SYSTEMS)
+    ask(installation, "scene.connect", address, *SOURCES)
     supervisor = installation.supervise()
     hurry = installation.start("-m", "tests.kill.inside", "tests.kill.scene.hasten", "150", FACTOR)
     supervisor = disturb(installation, supervisor, kills=kills)
@@ -111,9 +112,9 @@ def check(installation: Installation, other: Installation, address: str, *, orde
     assert supervisor.wait(40) == 0
     assert [words(pid) for pid in everything if is_alive(pid)] == []
     state = ask(installation, "scene.state")
-    expected = ask(other, "works.undisturbed", address, *SYSTEMS)
+    expected = ask(other, "works.undisturbed", address, *SOURCES)
     business = simulate(7, orders=orders)
-    assert state["balances"] == truth.balances(business, clock=business.clock, systems=SYSTEMS)
+    assert state["balances"] == truth.balances(business, clock=business.clock, systems=SOURCES)
     assert {name: state[name] for name in SAME} == {name: expected[name] for name in SAME}
     assert {how for _, how, _ in state["runs"]} == {"succeeded"}  # type: ignore[attr-defined]
 
