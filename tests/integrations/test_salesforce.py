@@ -212,6 +212,16 @@ def test_a_right_that_is_missing_is_named(team: Team, hidden: str, what: str) ->
     assert RawRecord.objects.filter(stream=run.stream).exists()
 
 
+def test_several_currencies_are_asked_for_only_where_a_person_said_so(team: Team) -> None:
+    """The sandbox has one."""
+    several = {**team.integration.settings, "amounts": "Amount, CurrencyIsoCode"}
+    Integration.objects.filter(pk=team.integration.pk).update(settings=several)
+    team.read()
+    failed = SyncRun.objects.get(state="failed")
+    assert failed.stream.key == "opportunities"
+    assert "the field CurrencyIsoCode of Opportunity (or there is none)" in failed.error
+
+
 def test_the_calls_of_a_day_are_waited_for(team: Team) -> None:
     team.server.state.settings["salesforce_limit"] = 0
     client, _ = connect(team.integration, patience=0.1)
