@@ -56,7 +56,6 @@ def main() -> None:
             books.add_entries(work.entries[new:])
             analyze()
         measure_full(books.bank)
-        analyze()
         measure_new(books, work, new)
         connection.close()
 
@@ -94,6 +93,7 @@ def measure_full(bank: Any) -> None:
         OrmQ.objects.all().delete()
         with told(name):
             runs.execute(run.pk)
+        analyze()
         run.refresh_from_db()
         print(f"  {run.lines:,} lines, {run.proposals:,} proposals; {run.message or 'no limit reached'}")
 
