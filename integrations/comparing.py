@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from integrations import differing, register, sync
+from integrations import differing, register, rekeying, sync
 from integrations.counterparts import books_of
 from integrations.models import Comparison, Integration, SyncRun
 from ledgerhub.access.models import User
@@ -21,7 +21,7 @@ from ledgerhub.access.models import User
 log = logging.getLogger(__name__)
 
 HOUR = 4  # from which the day's comparison is made, in the organization's time zone
-_LIVE = (Integration.State.ACTIVE, Integration.State.ATTENTION)
+LIVE = (Integration.State.ACTIVE, Integration.State.ATTENTION)
 
 
 # ── asking for one ──────────────────────────────────────────────────────────────────────────────────
@@ -47,7 +47,7 @@ def enqueue(comparison_id: int) -> None:
 
 def start_due(now: dt.datetime) -> None:
     """The day's comparison of each destination whose books can be seen; and what waits goes on."""
-    rows = Integration.objects.filter(state__in=_LIVE, routes__enabled=True).select_related("organization")
+    rows = Integration.objects.filter(state__in=LIVE, routes__enabled=True).select_related("organization")
     for integration in rows.distinct()[:200]:
         local = now.astimezone(integration.organization.zone)
         if local.hour < HOUR or books_of(integration) is None:
@@ -118,6 +118,7 @@ def _compare(row: Comparison) -> None:
         if held is None:
             return
         counts = differing.keep(row.integration, outcome.found)
+        rekeying.let_in(register.list_books(row.integration))
         _end(row, Comparison.State.DONE, checked=outcome.checked, **counts)
 
 

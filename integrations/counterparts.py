@@ -18,6 +18,7 @@ from integrations.spec import parse_moment
 from integrations.standing import UNKNOWN, At, Books, Standing
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import CURRENCIES
+from ledgerhub.ledger.models import Document
 
 _SAID = (
     "kind", "version", "state", "number", "reference", "ours", "day", "currency", "amount", "contact", "note",
@@ -34,7 +35,7 @@ def books_of(integration: Integration) -> Books | None:
 def sift(stream: Stream, spec: StreamSpec, rows: Sequence[Row]) -> Sequence[Row]:
     """The rows that documents are made of: all, but of what stands at a destination only what other people
     posted there, from the day on which our documents go there, and only where that is wanted (the stream is
-    live). Everything listed is kept as it stands."""
+    live) and a comparison has looked at it. Everything listed is kept as it stands."""
     books = books_of(stream.integration)
     if books is None or spec.key != books.stream.key:
         return rows
@@ -48,7 +49,18 @@ def sift(stream: Stream, spec: StreamSpec, rows: Sequence[Row]) -> Sequence[Row]
     if stream.mode != Stream.Mode.LIVE:
         return []
     odd = [row for row, one in picked if one is None]
-    return [*odd, *(row for row, one in kept if one.id not in known and not one.reference)]
+    theirs = [(row, one.id) for row, one in kept if one.id not in known and not one.reference]
+    held = _held_back(stream, [one for _, one in theirs])
+    return [*odd, *(row for row, one in theirs if one not in held)]
+
+
+def _held_back(stream: Stream, ids: Sequence[str]) -> set[str]:
+    """Ids of those that no comparison has looked at yet, or that may be one of ours keyed anew; what is in
+    our books already goes on."""
+    waiting = Counterpart.objects.filter(integration=stream.integration_id, external_id__in=ids)
+    here = Document.objects.filter(source=stream.source_id, external_id__in=ids)
+    found = set(waiting.exclude(held=False).values_list("external_id", flat=True))
+    return found - set(here.values_list("external_id", flat=True))
 
 
 def start(integration: Integration) -> dt.date | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import facing, registry
+from integrations import facing, registry, rekeying
 from integrations.counterparts import books_of
 from integrations.destination import JournalLine
 from integrations.models import Counterpart, Delivery, Difference, Integration, Stream
@@ -54,9 +54,21 @@ def find(integration: Integration) -> Outcome:
     expected, under_way = _expected(integration)
     there = {row.external_id: row for row in Counterpart.objects.filter(integration=integration)}
     label = registry.connector(integration).label
-    found = list(_missing(expected, there, label))
+    missing = [one.delivery for one in expected if not _stands(there.get(one.delivery.external_id))]
+    stream = _brought_in_by(integration)
+    ours = ({one.delivery.external_id for one in expected} | under_way) - {""}
+    foreign = _foreign(there, ours, stream)
+    twins = rekeying.alike(integration, missing, [row for row in foreign if not row.ours])
+    alike = {one.pk for one in twins.values()}
+    found = [_missing(one, there, label) for one in missing if one.pk not in alike]
     found += _changed(integration, expected, there, label)
-    found += _foreign(integration, there, {one.delivery.external_id for one in expected} | under_way)
+    found += [
+        _rekeyed(twins[row.pk], row, there, label)
+        if row.pk in twins
+        else Found(_KIND.FOREIGN, row.external_id, _foreign_words(row), counterpart=row.pk)
+        for row in foreign
+        if row.pk in twins or stream is None or not rekeying.comes_in(row)
+    ]
     return Outcome(len(expected), found)
 
 
@@ -82,20 +94,29 @@ def _expected(integration: Integration) -> tuple[list[Expected], set[str]]:
 # ── missing ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _missing(expected: Iterable[Expected], there: dict[str, Counterpart], label: str) -> Iterator[Found]:
-    for one in expected:
-        delivery = one.delivery
-        row = there.get(delivery.external_id)
-        if row is not None and row.state == Counterpart.State.STANDING:
-            continue
-        how = f"does not stand in {label} any more"
-        if row is not None:
-            how = f"was {'voided' if row.state == Counterpart.State.VOID else 'deleted'} in {label}{_by(row)}"
-        words = f"{_ours(delivery)} ({delivery.reference}) {how}."
-        counterpart = row.pk if row else None
-        yield Found(
-            _KIND.MISSING, delivery.external_id, words, delivery.document_id, delivery.pk, counterpart
-        )
+def _stands(row: Counterpart | None) -> bool:
+    return row is not None and row.state == Counterpart.State.STANDING
+
+
+def _missing(delivery: Delivery, there: dict[str, Counterpart], label: str) -> Found:
+    row = there.get(delivery.external_id)
+    words = f"{_missing_words(delivery, row, label)}."
+    counterpart = row.pk if row else None
+    return Found(_KIND.MISSING, delivery.external_id, words, delivery.document_id, delivery.pk, counterpart)
+
+
+def _missing_words(delivery: Delivery, row: Counterpart | None, label: str) -> str:
+    how = f"does not stand in {label} any more"
+    if row is not None:
+        how = f"was {'voided' if row.state == Counterpart.State.VOID else 'deleted'} in {label}{_by(row)}"
+    return f"{_ours(delivery)} ({delivery.reference}) {how}"
+
+
+def _rekeyed(delivery: Delivery, row: Counterpart, there: dict[str, Counterpart], label: str) -> Found:
+    """What people posted there says what one of ours said that is missing: both as one difference."""
+    gone = _missing_words(delivery, there.get(delivery.external_id), label)
+    words = f"{gone}. {_named(row)}, posted there{_by(row)}, says the same: was it keyed anew?"
+    return Found(_KIND.REKEYED, row.external_id, words, delivery.document_id, delivery.pk, row.pk)
 
 
 def _ours(delivery: Delivery) -> str:
@@ -175,30 +196,38 @@ def _unlike(
 # ── only there ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _foreign(integration: Integration, there: dict[str, Counterpart], ours: set[str]) -> Iterator[Found]:
-    brought_in = _brought_in(integration)
-    for row in there.values():
-        known = row.external_id in ours or row.reference in ours or row.external_id in brought_in
-        if known or row.state != Counterpart.State.STANDING:
-            continue
-        yield Found(_KIND.FOREIGN, row.external_id, _foreign_words(row), counterpart=row.pk)
+def _foreign(there: dict[str, Counterpart], ours: set[str], stream: Stream | None) -> list[Counterpart]:
+    """What stands there and is not ours, nor in our books through the stream that brings it in."""
+    known = ours | (_brought_in(stream) if stream else set())
+    return [
+        row
+        for row in there.values()
+        if _stands(row) and row.external_id not in known and row.reference not in ours
+    ]
 
 
-def _brought_in(integration: Integration) -> set[str]:
-    """Ids of what other people posted that stands in our books, too."""
+def _brought_in_by(integration: Integration) -> Stream | None:
     books = books_of(integration)
-    stream = Stream.objects.filter(integration=integration, key=books.stream.key).first() if books else None
-    if stream is None or stream.mode != Stream.Mode.LIVE:
-        return set()
+    rows = Stream.objects.filter(integration=integration, mode=Stream.Mode.LIVE)
+    return rows.filter(key=books.stream.key).first() if books else None
+
+
+def _brought_in(stream: Stream) -> set[str]:
+    """Ids of what other people posted that stands in our books, too."""
     rows = Document.objects.filter(source=stream.source_id).exclude(status="void")
     return set(rows.values_list("external_id", flat=True))
 
 
-def _foreign_words(row: Counterpart) -> str:
+def _named(row: Counterpart) -> str:
+    """`Bill RENT-4 of 2026-04-01, Pier 9 Properties: 1,800.00 USD`."""
     amount = money_text(row.amount, row.currency) if row.amount is not None else "an amount we cannot read"
     day = f" of {row.day}" if row.day else ""
     who = f", {row.contact}" if row.contact else ""
-    words = f"{row}{day}{who}: {amount}"
+    return f"{row}{day}{who}: {amount}"
+
+
+def _foreign_words(row: Counterpart) -> str:
+    words = _named(row)
     if row.ours:
         return f"{words}. We took it back, but it stands there."
     if row.reference:

@@ -99,6 +99,11 @@ _comparison = [
         comparison.difference_acceptance,
         name="difference_acceptance",
     ),
+    path(
+        "integrations/<int:pk>/differences/<int:difference_pk>/link/",
+        comparison.difference_link,
+        name="difference_link",
+    ),
     path("integrations/<int:pk>/totals/", comparison.totals, name="totals"),
     path("integrations/<int:pk>/totals/account/", comparison.totals_account, name="totals_account"),
 ]

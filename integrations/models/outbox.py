@@ -259,6 +259,9 @@ class Counterpart(models.Model):
     number = models.CharField(max_length=120, blank=True)
     reference = models.CharField(max_length=40, blank=True, help_text="Ours, where it carries one")
     ours = models.BooleanField(help_text="Delivered by us, or it carries our reference")
+    # Of what other people posted: True where it may be one of ours keyed anew, and is not brought in; None
+    # before a comparison has looked at it.
+    held = models.BooleanField(null=True)
     day = models.DateField(null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     amount = models.BigIntegerField(null=True, blank=True)
@@ -311,6 +314,7 @@ class Comparison(models.Model):
     missing = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
     foreign = models.PositiveIntegerField(default=0)
+    rekeyed = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=1000, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -337,6 +341,7 @@ class Difference(models.Model):
         MISSING = "missing", "Missing over there"
         CHANGED = "changed", "Differs over there"
         FOREIGN = "foreign", "Only over there"
+        REKEYED = "rekeyed", "Keyed anew there?"
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="differences")
     kind = models.CharField(max_length=8, choices=Kind)

@@ -14,7 +14,7 @@ RENT, DRAWING, INTEREST = 1800.00, 650.00, 4.17
 # Accounts of theirs that nothing of ours is delivered to.
 _OWN = (("6400", "Rent or lease", "Expense"), ("3000", "Owner's drawing", "Equity"))
 # What she does, by the name it is asked for with.
-DEEDS = ("post", "edit", "delete", "void")
+DEEDS = ("post", "edit", "delete", "void", "rekey")
 
 
 def work(business: Business, books: Books, deed: str, *, day: dt.date | None = None) -> list[str]:
@@ -97,9 +97,16 @@ def _change(books: Books, deed: str) -> list[str]:
         "edit": lambda: books.change("SalesReceipt", {**row, **_dearer(row), "sparse": True}),
         "delete": lambda: books.delete("SalesReceipt", row),
         "void": lambda: books.void("SalesReceipt", row),
+        "rekey": lambda: (books.delete("SalesReceipt", row), books.put("SalesReceipt", _by_hand(row))),
     }
     act[deed]()
     return [f"Sales receipt {row['DocNumber']}: {deed}"]
+
+
+def _by_hand(row: Record) -> Record:
+    """As she would key it in: without our number and note."""
+    kept = ("TxnDate", "CurrencyRef", "CustomerRef", "DepositToAccountRef", "Line")
+    return {name: row[name] for name in kept if name in row}
 
 
 def _dearer(row: Record) -> Record:

@@ -150,8 +150,8 @@ def _settings(business: Business, state: State, data: dict[str, Any]) -> dict[st
 
 
 def _bookkeeper(business: Business, state: State, data: dict[str, Any]) -> dict[str, Any]:
-    """{"do": "post", "day": "2026-10-31"} | {"do": "edit"} | "delete" | "void": Dana Reed at work in the
-    QuickBooks company; she edits, deletes and voids what we delivered last."""
+    """{"do": "post", "day": "2026-10-31"} | {"do": "edit"} | "delete" | "void" | "rekey": Dana Reed at work
+    in the QuickBooks company; she edits, deletes, voids and keys in anew what we delivered last."""
     given = data.get("day")
     day = dt.date.fromisoformat(str(given)) if given else None
     with state.lock:

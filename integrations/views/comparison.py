@@ -102,7 +102,7 @@ def _accepted(integration: Integration) -> QuerySet[Difference]:
 def comparisons(request: OrgRequest, pk: int) -> HttpResponse:
     """Compare now."""
     integration, _ = _find(request, pk)
-    if integration.state not in (Integration.State.ACTIVE, Integration.State.ATTENTION):
+    if integration.state not in comparing.LIVE:
         messages.error(request, "This integration is not connected. Connect it first.")
     else:
         comparing.request(integration, user=request.user)
@@ -148,7 +148,7 @@ def _set_mode(request: OrgRequest, stream: Stream, mode: str) -> None:
 def difference_delivery(request: OrgRequest, pk: int, difference_pk: int) -> HttpResponse:
     """Send ours again: anew where it is missing, over theirs (with a reason) where it differs."""
     integration, _ = _find(request, pk)
-    rows = _open(integration).filter(delivery__isnull=False).exclude(kind=Difference.Kind.FOREIGN)
+    rows = _open(integration).filter(kind__in=(Difference.Kind.MISSING, Difference.Kind.CHANGED))
     row = get_object_or_404(rows, pk=difference_pk)
     if reason := stated_reason(request):
         with transaction.atomic():
@@ -164,6 +164,10 @@ def difference_delivery(request: OrgRequest, pk: int, difference_pk: int) -> Htt
     return redirect("integrations:comparison", request.organization.slug, pk)
 
 
+_ACCEPTED = "Accepted. It is listed again should anything about it change."
+_APART = "They are two. With the next comparison ours is missing over there, and theirs is theirs."
+
+
 @require_POST
 @member("approver")
 def difference_acceptance(request: OrgRequest, pk: int, difference_pk: int) -> HttpResponse:
@@ -171,14 +175,41 @@ def difference_acceptance(request: OrgRequest, pk: int, difference_pk: int) -> H
     integration, _ = _find(request, pk)
     row = get_object_or_404(_open(integration), pk=difference_pk)
     if reason := stated_reason(request):
+        apart = row.kind == Difference.Kind.REKEYED
+        act, said = ("difference.told_apart", _APART) if apart else ("difference.accepted", _ACCEPTED)
         with transaction.atomic():
-            changed = _open(integration).filter(pk=row.pk)
-            if changed.update(accepted_by=request.user, reason=reason, closed_at=timezone.now()):
-                record(
-                    request, "difference.accepted", row, before={"what": row.what}, after={"reason": reason}
-                )
-        messages.success(request, "Accepted. It is listed again should anything about it change.")
+            if _close(request, row, act, reason) and apart and integration.state in comparing.LIVE:
+                comparing.request(integration, user=request.user)
+        messages.success(request, said)
     return redirect("integrations:comparison", request.organization.slug, pk)
+
+
+@require_POST
+@member("approver")
+def difference_link(request: OrgRequest, pk: int, difference_pk: int) -> HttpResponse:
+    """They are one: what people keyed anew there is ours from now on."""
+    integration, _ = _find(request, pk)
+    rows = _open(integration).filter(kind=Difference.Kind.REKEYED)
+    row = get_object_or_404(rows, pk=difference_pk)
+    if reason := stated_reason(request):
+        with transaction.atomic():
+            made = redelivery.link(row)
+            if made is not None:
+                _close(request, row, "difference.linked", reason)
+        if made is None:
+            messages.warning(request, "It changed meanwhile, or is on its way: compare again.")
+        else:
+            messages.success(request, "They are one. What changes here from now on changes theirs.")
+    return redirect("integrations:comparison", request.organization.slug, pk)
+
+
+def _close(request: OrgRequest, row: Difference, act: str, reason: str) -> bool:
+    """A person has decided it; False where somebody else was quicker."""
+    rows = Difference.objects.filter(pk=row.pk, closed_at__isnull=True)
+    if not rows.update(accepted_by=request.user, reason=reason, closed_at=timezone.now()):
+        return False
+    record(request, act, row, before={"what": row.what}, after={"reason": reason})
+    return True
 
 
 # ── totals ──────────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ from integrations.models import (
     Delivery,
     Difference,
     Listed,
+    NameMap,
     Quarantine,
     Route,
     Stream,
@@ -88,6 +89,14 @@ def test_what_people_posted_there_is_listed_and_left_alone_until_it_is_wanted(th
     assert Quarantine.objects.count() == 0, "her accounts have no names of ours: nobody asked for them yet"
     stream = there.integration.streams.get(key="books")
     assert (stream.mode, stream.schedule_minutes) == (Stream.Mode.SHADOW, 0)
+
+
+def test_what_people_posted_is_listed_while_something_of_ours_is_on_its_way(there: There) -> None:
+    NameMap.objects.filter(what="item").delete()
+    sell(there.integration)
+    assert deliver(there.integration) == ["planned"]
+    post(there)
+    assert compare(there.integration).foreign == 4
 
 
 def test_an_account_without_a_name_of_ours_waits_in_words(there: There) -> None:

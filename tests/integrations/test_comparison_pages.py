@@ -36,7 +36,7 @@ def words(response: Any) -> list[str]:
 
 ACTS = {
     "comparisons": "bookkeeper", "comparison_mode": "approver",
-    "difference_delivery": "approver", "difference_acceptance": "approver",
+    "difference_delivery": "approver", "difference_acceptance": "approver", "difference_link": "approver",
 }  # fmt: skip
 
 
@@ -162,6 +162,47 @@ def test_what_is_accepted_comes_back_only_when_it_changes(
     compare(there.integration)
     assert "dated 2026-03-09 there, 2026-03-02 here" in differences(there.integration)[0][1]
     assert AuditEvent.objects.get(action="difference.accepted").before["what"] == row.what
+
+
+def rekeyed(there: There) -> Difference:
+    sell(there.integration)
+    deliver(there.integration)
+    compare(there.integration)
+    bookkeeper.work(there.server.business, there.books, "rekey")
+    compare(there.integration)
+    return Difference.objects.get(kind="rekeyed")
+
+
+def test_what_was_keyed_anew_there_is_said_to_be_ours(
+    there: There, approver: User, signed_in: SignedIn
+) -> None:
+    row, client = rekeyed(there), signed_in(approver)
+    shown = client.get(url("comparison", there.integration.pk)).content.decode()
+    assert "0 only there, 1 perhaps keyed anew there." in shown
+    assert "They are one" in shown
+    assert "Send again" not in shown
+    assert client.post(url("difference_delivery", there.integration.pk, row.pk)).status_code == 404
+    page = url("difference_link", there.integration.pk, row.pk)
+    assert words(client.post(page)) == ["Say why, in a few words. Nothing was changed."]
+    linked = client.post(page, {"reason": "Dana typed it again"})
+    assert words(linked)[-1] == "They are one. What changes here from now on changes theirs."
+    assert client.post(page, {"reason": "again"}).status_code == 404
+    event = AuditEvent.objects.get(action="difference.linked")
+    assert (event.before, event.after) == ({"what": row.what}, {"reason": "Dana typed it again"})
+    compare(there.integration)
+    assert differences(there.integration) == []
+
+
+def test_what_was_keyed_anew_there_is_said_to_be_another(
+    there: There, approver: User, signed_in: SignedIn
+) -> None:
+    row, client = rekeyed(there), signed_in(approver)
+    page = url("difference_acceptance", there.integration.pk, row.pk)
+    said = client.post(page, {"reason": "two mugs were sold"})
+    assert words(said)[-1].startswith("They are two.")
+    assert AuditEvent.objects.get(action="difference.told_apart").after == {"reason": "two mugs were sold"}
+    finish(there.integration)
+    assert [kind for kind, _ in differences(there.integration)] == ["foreign", "missing"]
 
 
 def test_what_people_posted_is_brought_in_and_their_accounts_get_names(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrations.bookkeeping import LABELS, entity_of
-from integrations.connectors.quickbooks.books import COMPANY, NUMBERS, is_void, stands
+from integrations.connectors.quickbooks.books import COMPANY, KINDS, NUMBERS, is_void, stands
 from integrations.connectors.quickbooks.documents import body, entities, entity
 from integrations.connectors.quickbooks.faults import split
 from integrations.destination import Batch, Made, Parcel, Takes, Write
@@ -122,19 +122,8 @@ def _is_ours(name: str, row: Mapping[str, Any], parcel: Parcel) -> bool:
     return bool(row.get(NUMBERS.get(name, "DocNumber")) == parcel.reference)
 
 
-_NAMES = frozenset(
-    {
-        "SalesReceipt",
-        "Invoice",
-        "Payment",
-        "RefundReceipt",
-        "CreditMemo",
-        "Bill",
-        "BillPayment",
-        "Transfer",
-        "JournalEntry",
-    }
-)
+# What people keyed anew and we took for ours may be of any kind.
+_NAMES = frozenset(KINDS)
 PATHS = {name.lower(): name for name in _NAMES}
 CONTACTED = ("invoice", "payment", "refund", "credit_note", "bill", "bill_payment")
 TAKES = tuple(
