@@ -163,7 +163,7 @@ def _changed(response: Response, change: Callable[[list[Any]], None]) -> Respons
         value = json.loads(response.body)
     except ValueError:
         return response
-    records = _records(value)
+    records = value if isinstance(value, list) else _records(value)
     if not records:
         return response
     change(records)
