@@ -24,7 +24,8 @@ class Held:
     """A clearing account at the end of a day in one currency; minor units, oldest first.
 
     balance = unsettled + difference: `unsettled_sum` is what waits for a payout, `differences` and
-    `unbooked` (items nothing is booked for, which count against) make the rest.
+    `unbooked` (items nothing is booked for, which count against) make the rest. `oldest_first`: no payout
+    says what it is made of, so what came first is taken as paid out first, and nothing is proved by it.
     """
 
     currency: str
@@ -32,6 +33,7 @@ class Held:
     unsettled: list[Rest] = field(default_factory=list)
     differences: list[Rest] = field(default_factory=list)
     unbooked: list[Part] = field(default_factory=list)
+    oldest_first: bool = False
 
     @property
     def unsettled_sum(self) -> int:
@@ -63,7 +65,9 @@ class Cause(NamedTuple):
 def held(clearing: Account, *, on: dt.date) -> list[Held]:
     """The account at the end of a day, one row a currency; six queries."""
     booked = list(_booked(clearing, Posting.objects.filter(account=clearing), on))
-    found = settlement.settle(booked, _items(_payouts(booked)), _tenders(clearing))
+    payouts = _payouts(booked)
+    items = _items(payouts)
+    found = settlement.settle(booked, items, _tenders(clearing))
     by_currency: dict[str, Held] = {}
     for row in booked:
         by_currency.setdefault(row.currency, Held(row.currency))
@@ -78,7 +82,16 @@ def held(clearing: Account, *, on: dt.date) -> list[Held]:
     for one in by_currency.values():
         one.unsettled.sort(key=lambda rest: (rest.day, rest.document_id))
         one.differences.sort(key=lambda rest: (rest.day, rest.document_id))
+        if payouts and not items:
+            _take_oldest(one)
     return [by_currency[currency] for currency in sorted(by_currency)]
+
+
+def _take_oldest(one: Held) -> None:
+    rests = settlement.newest([*one.unsettled, *one.differences])
+    one.unsettled = [rest for rest in rests if rest.reason in WAITS]
+    one.differences = [rest for rest in rests if rest.reason not in WAITS]
+    one.oldest_first = True
 
 
 def _payouts(booked: Iterable[Booked]) -> list[int]:
@@ -165,6 +178,7 @@ class PayoutCheck:
     items: list[Item] = field(default_factory=list)
     faults: dict[int, list[Fault]] = field(default_factory=dict)
     documents: dict[int, list[int]] = field(default_factory=dict)
+    silent: bool = False
 
     @property
     def items_sum(self) -> int:
@@ -173,11 +187,14 @@ class PayoutCheck:
     @property
     def state(self) -> str:
         """complete: the items make the total, each booked as it is; manual: without items, and a later
-        payout names it; missing: items are missing; differs: they do not agree with the books."""
+        payout names it; silent: no payout of this gateway has items; missing: items are missing; differs:
+        they do not agree with the books."""
         if self.items_sum == self.total and self.items:
             return "differs" if self.faults else "complete"
         if self.items:
             return "missing"
+        if self.silent:
+            return "silent"
         return "manual" if self.rest is None or self.rest.reason in WAITS else "missing"
 
 
@@ -207,7 +224,17 @@ def check_payouts(clearing: Account, payouts: Sequence[Document]) -> dict[int, P
             check.documents.setdefault(part.item.line_id, []).append(part.document_id)
         if fault := _fault(part, whole, unbooked):
             check.faults.setdefault(part.item.line_id, []).append(fault)
+    if not items and any(check.state == "missing" for check in found.values()) and _never_says(clearing):
+        for check in found.values():
+            check.silent, check.rest = True, None
     return found
+
+
+def _never_says(clearing: Account) -> bool:
+    """Whether no payout booked on the account has items."""
+    booked = Posting.objects.filter(account=clearing, entry__document__kind="payout")
+    rows = DocumentLine.objects.filter(section="items", document__in=booked.values("entry__document"))
+    return not rows.exists()
 
 
 def _fault(part: Part, whole: Settlement, unbooked: set[Part]) -> Fault | None:

@@ -166,6 +166,21 @@ def settle(booked: Collection[Booked], items: Collection[Item], tenders: Collect
     return found
 
 
+def newest(rests: Collection[Rest]) -> list[Rest]:
+    """What is left where no payout says what it is made of: the newest rows that make the sum, the oldest of
+    them in part. Whatever goes out is taken from what came first."""
+    left, found = sum(rest.amount for rest in rests), list[Rest]()
+    for rest in sorted(rests, key=lambda rest: (rest.day, rest.document_id), reverse=True):
+        if left and (rest.amount > 0) is (left > 0):
+            found.append(rest if abs(rest.amount) <= abs(left) else _part_of(rest, left))
+            left -= found[-1].amount
+    return found[::-1]
+
+
+def _part_of(rest: Rest, amount: int) -> Rest:
+    return rest._replace(amount=amount, reason=PARTLY if rest.reason in WAITS else rest.reason)
+
+
 def _cancel_out(found: Settlement) -> None:
     """A refund that failed is booked by nobody, and its two items come to nothing."""
     sums: dict[tuple[str, str], int] = defaultdict(int)

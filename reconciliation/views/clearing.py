@@ -59,6 +59,7 @@ REASONS = {
 STATES = {
     "complete": "Complete",
     "manual": "Manual payout",
+    "silent": "Items not told",
     "missing": "Items missing",
     "differs": "Differs from the books",
 }

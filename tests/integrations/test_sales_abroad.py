@@ -83,6 +83,7 @@ def test_each_currency_has_its_balance_and_what_it_cost_is_in_the_profit_and_los
     for name, amount in held.items():
         currency = name.partition(":")[2] or "USD"
         page = read(keeper, "ledger:clearing_account", harbor, account.pk, on="2026-10-31", currency=currency)
+        assert "What came first is taken as paid out first" in page
         assert f'{format_money(amount, currency)}{NO_BREAK}<abbr class="currency">{currency}<' in page
     lost = truth.balances(business, clock=clock, systems=["paypal"])["exchange_difference"]
     page = read(keeper, "ledger:profit_and_loss", harbor, start="2026-07-01", end="2026-10-31")

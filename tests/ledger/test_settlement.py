@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from ledgerhub.ledger.settlement import Booked, Item, Rest, Settlement, Tender, settle
+from ledgerhub.ledger.settlement import Booked, Item, Rest, Settlement, Tender, newest, settle
 
 DAY, LATER = dt.date(2026, 3, 2), dt.date(2026, 3, 9)
 
@@ -131,3 +131,28 @@ def test_the_currencies_do_not_mix() -> None:
     found = settle([CHARGE, euro], [], [])
     assert found.rests[3, "EUR"] == Rest(3, "EUR", 700, DAY, "unsettled")
     assert (found.balance("USD"), found.balance("EUR")) == (10_000, 700)
+
+
+def rest(number: int, amount: int, reason: str = "unsettled", *, day: dt.date = DAY) -> Rest:
+    return Rest(number, "USD", amount, day, reason)
+
+
+@pytest.mark.parametrize(
+    ("rests", "expected"),
+    [
+        ([], []),
+        ([rest(1, 500), rest(2, -20)], [rest(1, 480, "partly")]),
+        ([rest(1, 500), rest(2, 300, day=LATER), rest(9, -500, "no_items")], [rest(2, 300, day=LATER)]),
+        (
+            [rest(2, 300, day=LATER), rest(1, 500), rest(9, -450, "no_items", day=LATER)],
+            [rest(1, 50, "partly"), rest(2, 300, day=LATER)],
+        ),
+        ([rest(1, 500), rest(3, -100), rest(9, -400, "no_items")], []),
+        # More was paid out than is booked: that stays a difference of the payout.
+        ([rest(1, 500), rest(9, -700, "no_items", day=LATER)], [rest(9, -200, "no_items", day=LATER)]),
+        ([rest(1, 500), rest(4, -700, day=LATER)], [rest(4, -200, "partly", day=LATER)]),
+    ],
+)
+def test_without_items_what_came_first_goes_first(rests: list[Rest], expected: list[Rest]) -> None:
+    assert newest(rests) == expected
+    assert sum(one.amount for one in expected) == sum(one.amount for one in rests)

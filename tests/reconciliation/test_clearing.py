@@ -118,6 +118,39 @@ def test_each_currency_stands_by_itself(shop: Organization, stripe: Account) -> 
     ]
 
 
+def test_where_no_payout_says_what_it_is_made_of_the_newest_is_left(
+    organization: Organization, approver: User, signed_in: SignedIn
+) -> None:
+    make_bank(organization)
+    book(
+        organization,
+        payment(external_id="ch_1", total=10_000, settles="sales"),
+        payment(external_id="ch_2", total=2_000, settles="sales", date=NEXT),
+        document("fee", external_id="txn_1", total=320, gateway="stripe", category="fee"),
+    )
+    pay_out(organization, "po_m", [], total=9_000)
+    account = Account.objects.get(organization=organization, role="clearing", qualifier="stripe")
+    [held] = clearing.held(account, on=NEXT)
+    assert (held.balance, held.difference, held.oldest_first) == (2_680, 0, True)
+    assert [(rest.amount, rest.reason) for rest in held.unsettled] == [(680, "partly"), (2_000, "unsettled")]
+    page = signed_in(approver).get(url("ledger:clearing_account", account.pk), {"on": NEXT.isoformat()})
+    text = page.content.decode()
+    assert "Compare the balance with the one that the processor shows" in text
+    assert "Reconciled" not in text
+    po = Document.objects.get(external_id="po_m")
+    assert clearing.check_payouts(account, [po])[po.pk].state == "silent"
+    text = signed_in(approver).get(url("ledger:clearing_payout", account.pk, po.pk)).content.decode()
+    assert "without a list of items: none of its payouts has one" in text
+    assert (
+        "Items not told"
+        in signed_in(approver).get(url("ledger:clearing_payouts", account.pk)).content.decode()
+    )
+    # Paid out is more than is booked: nothing explains that.
+    pay_out(organization, "po_n", [], total=3_000)
+    [held] = clearing.held(account, on=NEXT)
+    assert held.causes == [Cause("no_items", 1, -320)]
+
+
 def test_a_payout_is_complete_and_its_items_are_linked(stripe: Account) -> None:
     po = Document.objects.get(external_id="po_1")
     check = clearing.check_payouts(stripe, [po])[po.pk]
