@@ -61,10 +61,11 @@ def known(**groups: str) -> Step:
 
 
 def same(target: str, source: str, names: str, *via: Step | str) -> tuple[Rule, ...]:
-    """Rules for what the record names as we do: `same("tenders[]", "payments[]", "external_id amount")`;
-    `source` may be empty, or `^` for the parent record."""
+    """Rules for what the record names as we do, or nearly: `same("tenders[]", "payments[]", "external_id=id
+    amount")`, all through the same steps; `source` may be empty, or `^` for the parent record."""
     path = f"{source}." if source.strip("^") else source
-    return tuple(rule(f"{target}.{name}", f"{path}{name}", *via) for name in names.split())
+    pairs = [(ours, theirs or ours) for ours, _, theirs in (name.partition("=") for name in names.split())]
+    return tuple(rule(f"{target}.{ours}", f"{path}{theirs}", *via) for ours, theirs in pairs)
 
 
 def facts(

@@ -80,6 +80,13 @@ def record(stream: Stream, number: int, *, minutes: int | None = None) -> Record
     return made
 
 
+class _Named(dict[str, Any]):
+    """What else a request names of a record stays a name: none of the records here has it."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+
 class Hostile:
     """Answers for one connector; `faults` are used up one a request, `always` is never used up."""
 
@@ -188,11 +195,14 @@ class Hostile:
         head, _, tail = self._path(read).partition("{id}")
         if "{id}" not in read.path:
             return asked.path == head
-        return asked.path.startswith(head) and asked.path.endswith(tail) and asked.path != head.rstrip("/")
+        if not asked.path.startswith(head) or not asked.path.endswith(tail):
+            return False
+        named = asked.path.removeprefix(head).removesuffix(tail)
+        return bool(named) and "/" not in named
 
     def _path(self, read: Read) -> str:
         """With the settings that stand in it, as far as the connector has defaults for them."""
-        return fill(read.path, {**self.connector.with_defaults({}), "id": "{id}"})
+        return fill(read.path, _Named({**self.connector.with_defaults({}), "id": "{id}"}))
 
     def _one(self, read: Read, stream: Stream, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         wanted = str(asked.params.get("id") or asked.path.rpartition("/")[2]).rpartition("/")[2]
