@@ -278,9 +278,11 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
 
 def connected(answer: Any, settings: Settings) -> str:
     """`Connected to Jet Fuel Coffee: Grant Park (USD), Midtown (USD).`"""
-    places = dig(answer, "locations") or [{}]
-    named = ", ".join(f"{place.get('name')} ({place.get('currency')})" for place in places)
-    return f"Connected to {places[0].get('business_name') or 'an account without a name'}: {named}."
+    places = dig(answer, "locations") or []
+    if not places:
+        return "Connected to an account without locations."
+    named = (f"{place.get('name')} ({place.get('currency') or 'currency unknown'})" for place in places)
+    return f"Connected to {places[0].get('business_name') or 'an account'}: {', '.join(named)}."
 
 
 connector = Connector(
