@@ -96,11 +96,10 @@ def shape_payment(payment: Record) -> Record:
 def shape_refund(refund: Record) -> Record:
     """What of it is tax and tips is known where the refund is all of its return."""
     paid, back = first(refund, "payment"), first(refund, "order").get("return_amounts") or {}
-    kind = refund.get("destination_type") or paid.get("source_type")
+    charged = "CARD" if refund.get("processing_fee") else None
+    kind = refund.get("destination_type") or paid.get("source_type") or charged
+    held = holder(kind, refund.get("destination_details") or paid)
     whole = back if cents(back, "total") == cents(refund, "amount") else {}
-    held = holder(
-        kind or ("CARD" if refund.get("processing_fee") else None), refund.get("destination_details") or paid
-    )
     return {**refund, "holder": held, "tax": cents(whole, "tax"), "tips": cents(whole, "tip")}
 
 
@@ -162,9 +161,8 @@ def part(name: str, read: Read) -> Children:
 
 def stream(what: str, rules: tuple[Rule, ...], *outputs: Output, kind: str = "", **more: Any) -> Stream:
     one = Read(f"/v2/{what}s/{{id}}", records=what)
-    return Stream(
-        f"{what}s", f"{what.title()}s", (Output(kind or what, kind or what, rules), *outputs), one=one, **more
-    )
+    made = (Output(kind or what, kind or what, rules), *outputs)
+    return Stream(f"{what}s", f"{what.title()}s", made, one=one, **more)
 
 
 LOCATIONS = Each("location", Read("/v2/locations", records="locations"))
@@ -177,11 +175,8 @@ SINCE = Incremental("updated_at", "updated_at_begin_time", overlap=3_600, backfi
 CUSTOMERS = stream(
     "customer",
     (
-        *same(
-            "contact",
-            "",
-            "external_id=id name email=email_address phone=phone_number country=address.country",
-        ),
+        *same("contact", "", "external_id=id name email=email_address phone=phone_number"),
+        rule("contact.country", "address.country"),
         rule("contact.role", "", step("constant", value="customer")),
     ),
     kind="contact",
@@ -265,9 +260,7 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     """The signature covers the address, as it was subscribed byte for byte, and the body."""
     given = message.headers.get("x-square-hmacsha256-signature", "")
     if not is_signed(message.url.encode() + message.body, trust.secrets, [given]):
-        raise WebhookRefused(
-            "The signature is not Square's for this address, or the signature key was changed."
-        )
+        raise WebhookRefused("The signature is not Square's for this address, or its key has been changed.")
     event = parsed_object(message.body)
     kind, name = str(event.get("type") or ""), str(dig(event, "data.type"))
     record = str(dig(event, f"data.object.{name}.id") or "")
@@ -279,10 +272,9 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
 def connected(answer: Any, settings: Settings) -> str:
     """`Connected to Jet Fuel Coffee: Grant Park (USD), Midtown (USD).`"""
     places = dig(answer, "locations") or []
-    if not places:
-        return "Connected to an account without locations."
-    named = (f"{place.get('name')} ({place.get('currency') or 'currency unknown'})" for place in places)
-    return f"Connected to {places[0].get('business_name') or 'an account'}: {', '.join(named)}."
+    named = ", ".join(f"{place.get('name')} ({place.get('currency')})" for place in places)
+    business = places[0].get("business_name") if places else ""
+    return f"Connected to {business or 'an account'}: {named or 'no locations'}."
 
 
 connector = Connector(
@@ -296,11 +288,7 @@ connector = Connector(
     limits=Limits(per_second=10, burst=20),
     settings=(
         Setting(
-            "access_token",
-            "Access token",
-            "secret",
-            "developer.squareup.com > your application > Production",
-            True,
+            "access_token", "Access token", "secret", "Your app at developer.squareup.com", required=True
         ),
         counts_as("charges_count_as", "A payment is"),
         bank_account(),

@@ -15,7 +15,7 @@ from integrations.connectors.square import connector, verify
 from integrations.messages import WebhookRefused
 from tests.integrations.proving import proven
 
-PIER = {"name": "Pier"}
+PIER = {"name": "Pier", "currency": "CAD"}
 KEY, URL = "signature-key", "https://books.example/hooks/7/"
 
 
@@ -80,9 +80,9 @@ def test_while_a_key_is_replaced_both_are_good() -> None:
                     {"name": "Pier"},
                 ]
             },
-            "Connected to Jet Fuel: Park (USD), Pier (currency unknown).",
+            "Connected to Jet Fuel: Park (USD), Pier (CAD).",
         ),
-        ({}, "Connected to an account without locations."),
+        ({}, "Connected to an account: no locations."),
     ],
 )
 def test_what_connecting_says(answer: Any, words: str) -> None:
