@@ -285,7 +285,7 @@ connector = Connector(
     base_url="https://connect.squareup.com",
     auth=Bearer("access_token"),
     headers={"Square-Version": "2025-08-20"},
-    limits=Limits(per_second=10, burst=20),
+    limits=Limits(per_second=20, burst=40),  # unpublished
     settings=(
         Setting(
             "access_token", "Access token", "secret", "Your app at developer.squareup.com", required=True
