@@ -74,12 +74,7 @@ def test_while_a_key_is_replaced_both_are_good() -> None:
     ("answer", "words"),
     [
         (
-            {
-                "locations": [
-                    {"business_name": "Jet Fuel", "name": "Park", "currency": "USD"},
-                    {"name": "Pier"},
-                ]
-            },
+            {"locations": [{"business_name": "Jet Fuel", "name": "Park", "currency": "USD"}, PIER]},
             "Connected to Jet Fuel: Park (USD), Pier (CAD).",
         ),
         ({}, "Connected to an account: no locations."),
