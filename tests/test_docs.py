@@ -27,16 +27,21 @@ def test_the_example_connector_maps_a_charge() -> None:
     compiled = compile_mapping(
         outputs, MappingContext(timezone="America/New_York", currency="USD", settings={}, lookups=NoLookups())
     )
-    [result] = compiled({"id": "ch_1", "created": 1772512445, "currency": "usd", "amount": 1250})
+    charge = {"id": "ch_1", "created_at": "2026-03-03T04:34:05Z", "currency": "USD", "amount": 1250}
+    payer = {"id": "7", "name": "Ann Lee", "email": "ann@example.com"}
+    [result] = compiled({**charge, "state": "settled", "payer": payer})
     assert (result.errors, result.draft) == (
         (),
         {
             "kind": "payment",
             "external_id": "ch_1",
             "date": dt.date(2026, 3, 2),
+            "occurred_at": dt.datetime(2026, 3, 3, 4, 34, 5, tzinfo=dt.UTC),
             "currency": "USD",
             "total": 1250,
             "gateway": "acme_pay",
+            "status": "succeeded",
+            "customer": {"external_id": "7", "name": "Ann Lee", "email": "ann@example.com"},
         },
     )
 
