@@ -117,8 +117,8 @@ def shape_order(order: Record) -> Record:
     money = "refunded" if exact(refunds, "total") >= total > 0 else "paid" if paid else "unpaid"
     standing, method = f"{order.get('status')}/{money}", str(order.get("payment_method") or "manual")
     gateway = next((name for begins, name in GATEWAYS.items() if method.startswith(begins)), method)
-    payment = {"external_id": order.get("id"), "gateway": gateway, "amount": received, "date": paid}
-    payment["reference"] = order.get("transaction_id")
+    # By the processor's id of it, which the items of its payouts name.
+    payment = {"external_id": order.get("transaction_id") or order.get("id"), "gateway": gateway}
     sums = {
         "discount": exact(items, *before) - exact(items, *after),
         "shipping": exact([order], *sent),
@@ -136,7 +136,7 @@ def shape_order(order: Record) -> Record:
         "gateway": gateway,
         "customer": person({"billing": order.get("billing")}, order.get("customer_id")),
         "lines": lines_of(order, currency, before, after),
-        "payments": [payment] if paid and received > 0 else [],
+        "payments": [{**payment, "amount": received, "date": paid}] if paid and received > 0 else [],
         "refunds": [] if standing in NOT_SOLD else refunds,
     }
 
@@ -154,7 +154,7 @@ INVOICE = Output(
         rule("invoice.reference", "number"),
         *same("customer", "customer", PERSON),
         *same("lines[]", "lines[]", LINES),
-        *same("tenders[]", "payments[]", "external_id gateway amount date reference"),
+        *same("tenders[]", "payments[]", "external_id gateway amount date"),
     ),
 )
 

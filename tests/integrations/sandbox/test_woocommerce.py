@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ from integrations.sandbox.systems.woocommerce import HOOK_SECRET, SECRET, signed
 from integrations.sandbox.woocommerce_sales import CASH, FORCED, Order, Wholesale
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.ledger.models import Document, Posting
+from ledgerhub.ledger.settlement import Booked, Item, Tender, settle
 from tests.harbor import connect, found
 from tests.integrations.proving import NOW, never, proven
+from tests.integrations.sampled import made_of, mapping
+from tests.integrations.test_connector_records import FIXTURES
 from tests.integrations.test_connectors import Unlimited
 from tests.jobs import drain
 
@@ -156,6 +160,23 @@ def test_a_page_of_the_host_does_not_say_that_an_order_is_gone() -> None:
 )
 def test_an_address_is_a_host_and_a_folder(shop: str, right: bool) -> None:
     assert (WOO.setting("shop").problem(shop) == "") == right
+
+
+# ── who books what ──────────────────────────────────────────────────────────────────────────────
+def test_a_payout_of_stripes_finds_the_order_by_its_charge() -> None:
+    """The shop books the sale, Stripe's own integration its fee and the payout: nothing is left of either."""
+    case = json.loads((FIXTURES / "woocommerce/order_paid.json").read_text(), parse_float=Decimal)
+    [invoice], _, _ = made_of(ORDERS, mapping(WOO, ORDERS, case), case["record"])
+    [tender] = invoice["tenders"]
+    amount, day = tender["amount"], tender["date"]
+    booked = [
+        Booked(1, "invoice", invoice["external_id"], "USD", amount, 1, day),
+        Booked(2, "fee", "txn_1", "USD", -216, 1, day),
+        Booked(3, "payout", "po_1", "USD", 216 - amount, 1, day),
+    ]
+    item = Item(1, 3, "USD", "txn_1", "ch_3Example", amount, 216, amount - 216)
+    found = settle(booked, [item], [Tender(1, tender["external_id"], amount)])
+    assert (tender["gateway"], found.rests, found.unbooked) == ("stripe", {}, [])
 
 
 # ── messages ────────────────────────────────────────────────────────────────────────────────────
