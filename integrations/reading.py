@@ -178,7 +178,7 @@ class Reader:
         for record in answer.records:
             if read.stamp:
                 put(record, read.stamp, render_moment(now.replace(minute=0, second=0, microsecond=0), "iso"))
-            calls += self._add_children(stream, record)
+        calls += self._add_children(stream, answer.records)
         following = read.paginator.after(state["position"], answer, size)
         after = _next_state(stream, state, following, answer.records, now=now)
         after["size"], after["cost"] = _next_size(read, size, answered.body)
@@ -220,7 +220,7 @@ class Reader:
             return None
         if not isinstance(record, dict):
             raise TransientError(f"{self._label} sent no record for {record_id}.")
-        self._add_children(stream, record)
+        self._add_children(stream, [record])
         return record
 
     def _list(self, stream: Stream, read: Read, state: State) -> tuple[Answered, int | None]:
@@ -247,12 +247,16 @@ class Reader:
         records = answers.records_in(answered.body, read, self._label)
         return Answer(answered.body, answered.headers, records)
 
-    def _add_children(self, stream: Stream, record: Record) -> list[int | None]:
-        """Read what belongs to a record, all pages of it, into the record; gives the calls made."""
+    def _add_children(self, stream: Stream, records: list[Record]) -> list[int | None]:
+        """Read what belongs to each record, all pages of it, into the record; gives the calls made."""
         calls: list[int | None] = []
         for children in stream.children:
-            values = _named(stream, children, record)
-            if values is not None:
+            named = [(record, _named(stream, children, record)) for record in records]
+            asking = [(record, values) for record, values in named if values is not None]
+            if children.together:
+                calls += self._add_together(stream, children, asking)
+                continue
+            for record, values in asking:
                 held = dig(record, children.into)
                 # A copy: a page fetched again must not find the first try's children.
                 found = [*held] if isinstance(held, list) else []
@@ -261,6 +265,20 @@ class Reader:
                     calls.append(call)
                 put(record, children.into, found)
         return calls
+
+    def _add_together(
+        self, stream: Stream, children: Children, asking: list[tuple[Record, Mapping[str, str]]]
+    ) -> list[int | None]:
+        """One request for what all of them name; what is not there leaves an empty list."""
+        wanted = [next(one for name, one in values.items() if name != "id") for _, values in asking]
+        if not wanted:
+            return []
+        params = {children.together: sorted(set(wanted))}
+        answered = self._ask(children.read, {}, params, purpose=f"{stream.key}: {children.into}"[:40])
+        found = {str(row.get("id")): row for row in self._answer(children.read, answered).records}
+        for (record, _), one in zip(asking, wanted, strict=True):
+            put(record, children.into, [found[one]] if one in found else [])
+        return [answered.call]
 
     def _child_pages(
         self, stream: Stream, children: Children, record: Record, values: Mapping[str, str]

@@ -343,7 +343,9 @@ class Children:
     """A further request for each record (`{id}` is the record's id); every page of it is put into the
     record at `into`, behind what stands there. `start`: path in the record of the position to begin at.
     `values`: what else of the record the request may name, `{document}`. `first`: a request before it, whose
-    answer it may name the texts of, `{url}`: an address that is good for minutes, and is not kept."""
+    answer it may name the texts of, `{url}`: an address that is good for minutes, and is not kept.
+    `together`: one request for all records of a page, this parameter the list of what each names with
+    `values`; each gets the one of that `id`."""
 
     into: str
     read: Read
@@ -351,6 +353,7 @@ class Children:
     start: str = ""
     values: Callable[[Record], Mapping[str, str]] = no_values
     first: Read | None = None
+    together: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,10 +152,15 @@ def lists(what: str, path: str = "", **asked: Any) -> Read:
     return Read(path or f"/v2/{what}", asked, what, BodyToken("cursor", "cursor"), sparse=True)
 
 
-def part(name: str, read: Read) -> Children:
+def part(name: str, read: Read, together: str = "") -> Children:
     """What a record names by its `<name>_id`."""
+    key = f"{name}_id"
     return Children(
-        name, read, lambda one: bool(one.get(f"{name}_id")), values=lambda one: {name: str(one[f"{name}_id"])}
+        name,
+        read,
+        when=lambda one: bool(one.get(key)),
+        values=lambda one: {name: str(one[key])},
+        together=together,
     )
 
 
@@ -166,8 +171,11 @@ def stream(what: str, rules: tuple[Rule, ...], *outputs: Output, kind: str = "",
 
 
 LOCATIONS = Each("location", Read("/v2/locations", records="locations"))
-ASKED = {"order_ids": ["{order}"]}
-ORDER = Read("/v2/orders/batch-retrieve", ASKED, "orders", method="POST", body="json", sparse=True)
+ORDER = part(
+    "order",
+    Read("/v2/orders/batch-retrieve", records="orders", method="POST", body="json", sparse=True),
+    together="order_ids",
+)
 FIRST = "2009-01-01T00:00:00Z"  # unless told, lists begin a year ago
 CHANGED: dict[str, Any] = {"limit": 50, "begin_time": FIRST, "sort_field": "UPDATED_AT", "sort_order": "ASC"}
 SINCE = Incremental("updated_at", "updated_at_begin_time", overlap=3_600, backfill="begin_time")
@@ -195,7 +203,7 @@ PAYMENTS = stream(
     ),
     read=lists("payments", location_id="{location}", **CHANGED),
     each=LOCATIONS,
-    children=(part("order", ORDER),),
+    children=(ORDER,),
     incremental=SINCE,
     shape=shape_payment,
     schedule_minutes=30,
@@ -204,7 +212,7 @@ REFUNDS = stream(
     "refund",
     (*paid("refund", "amount_money"), *same("refund", "", "reference=payment_id memo=reason")),
     read=lists("refunds", **CHANGED),
-    children=(part("order", ORDER), part("payment", Read("/v2/payments/{payment}", records="payment"))),
+    children=(ORDER, part("payment", Read("/v2/payments/{payment}", records="payment"))),
     incremental=SINCE,
     shape=shape_refund,
 )

@@ -448,3 +448,23 @@ def test_of_several_lists_an_answer_may_hold_one() -> None:
 def test_the_one_record_that_an_answer_holds_is_read_like_a_list() -> None:
     read = Read("/sales/{sale}", records="sale")
     assert answers.records_in({"sale": {"id": "a"}}, read, "Made Up") == [{"id": "a"}]
+
+
+def test_what_the_records_of_a_page_name_is_asked_for_at_once() -> None:
+    orders = Children(
+        "order",
+        Read("/orders", records="orders"),
+        when=lambda sale: bool(sale.get("order")),
+        values=lambda sale: {"order": sale["order"]},
+        together="ids",
+    )
+    stream = replace(WINDOWED, children=(orders,))
+    sales = [{"id": "a", "order": "2"}, {"id": "b"}, {"id": "c", "order": "1"}, {"id": "d", "order": "2"}]
+    script = Script({"rows": sales}, {"orders": [{"id": "2", "tax": 5}]}, rows("e"))
+    reader = Reader(Connector("made_up", "Made Up", "other", "", (stream,)), script)
+    state = first_state(stream, None, dt.date(2026, 3, 25), now=NOW)
+    page = reader.fetch_page(stream, state, now=NOW)
+    two = {"order": [{"id": "2", "tax": 5}]}
+    assert page.records == [{"id": "a", **two}, {"id": "b"}, {"id": "c", "order": []}, {"id": "d", **two}]
+    assert (script.asked[1], page.calls) == ({"ids": ["1", "2"]}, (1, 2))
+    assert reader.fetch_page(stream, state, now=NOW).calls == (3,)
