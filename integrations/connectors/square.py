@@ -86,6 +86,7 @@ def shape_payment(payment: Record) -> Record:
     cards = [line for line in told.get("line_items") or () if line.get("item_type") == "GIFT_CARD"]
     return {
         **payment,
+        "made": dig(payment, "offline_payment_details.client_created_at") or payment.get("created_at"),
         "holder": holder(payment.get("source_type"), payment),
         "tax": cents(told, "net_amounts.tax" if told.get("returns") else "total_tax"),
         "tips": cents(payment, "tip"),
@@ -131,15 +132,14 @@ def shape_payout(payout: Record) -> Record:
     }
 
 
-def moved(kind: str, money: str, gateway: str = "square") -> tuple[Rule, ...]:
-    of = f"{money}.currency"
-    return facts(kind, gateway, "minor_units", total=f"{money}.amount", at="created_at", currency=of)
+def moved(kind: str, money: str, at: str = "created_at", gateway: str = "square") -> tuple[Rule, ...]:
+    return facts(kind, gateway, "minor_units", total=f"{money}.amount", at=at, currency=f"{money}.currency")
 
 
-def paid(kind: str, money: str) -> tuple[Rule, ...]:
+def paid(kind: str, money: str, at: str = "created_at") -> tuple[Rule, ...]:
     """What payments and refunds say alike."""
     return (
-        *moved(kind, money, gateway=""),
+        *moved(kind, money, at, gateway=""),
         *same(kind, "", "tax tips", "minor_units"),
         rule(f"{kind}.gateway", "holder", HOLDERS),
         rule(f"{kind}.status", "status", PAID),
@@ -196,7 +196,7 @@ CUSTOMERS = stream(
 PAYMENTS = stream(
     "payment",
     (
-        *paid("payment", "total_money"),
+        *paid("payment", "total_money", at="made"),
         *same("payment", "", "gift_cards", "minor_units"),
         *same("payment", "", "number=receipt_number reference=reference_id memo=note"),
         *same("customer", "", "external_id=customer_id email=buyer_email_address"),
