@@ -97,6 +97,8 @@ if SQLITE:
     )
 else:
     DATABASE["CONN_HEALTH_CHECKS"] = True
+    # Measured: compiling a query with many conditions takes seconds, running it a tenth of one.
+    DATABASE["OPTIONS"] = {"options": "-c jit=off", **DATABASE.get("OPTIONS", {})}
 DATABASES = {"default": DATABASE}
 
 # Covering indexes are for PostgreSQL; SQLite ignores the extra columns, which is fine.
