@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from integrations import facing, registry, rekeying
@@ -22,6 +23,7 @@ from ledgerhub.ledger.models import Document
 CHUNK = 500
 ACCOUNTS_SAID = 4
 _KIND = Difference.Kind
+_T = TypeVar("_T")
 
 
 class Found(NamedTuple):
@@ -43,55 +45,98 @@ class Outcome(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """A delivery whose document must stand over there; `settled` where its content must be ours as well."""
+    """A delivery (its id) whose document must stand over there; `settled` where its content must be ours as
+    well."""
 
-    delivery: Delivery
+    delivery: int
+    external_id: str
     settled: bool
 
 
 def find(integration: Integration) -> Outcome:
-    """Compare everything known of both sides; reads only."""
-    expected, under_way = _expected(integration)
-    there = {row.external_id: row for row in Counterpart.objects.filter(integration=integration)}
-    label = registry.connector(integration).label
-    missing = [one.delivery for one in expected if not _stands(there.get(one.delivery.external_id))]
-    stream = _brought_in_by(integration)
-    ours = ({one.delivery.external_id for one in expected} | under_way) - {""}
-    foreign = _foreign(there, ours, stream)
-    twins = rekeying.alike(integration, missing, [row for row in foreign if not row.ours])
-    alike = {one.pk for one in twins.values()}
-    found = [_missing(one, there, label) for one in missing if one.pk not in alike]
-    found += _changed(integration, expected, there, label)
-    found += [
-        _rekeyed(twins[row.pk], row, there, label)
-        if row.pk in twins
-        else Found(_KIND.FOREIGN, row.external_id, _foreign_words(row), counterpart=row.pk)
-        for row in foreign
-        if row.pk in twins or stream is None or not rekeying.comes_in(row)
-    ]
-    return Outcome(len(expected), found)
+    """Compare everything known of both sides, so many at a time; reads only."""
+    label, checked = registry.connector(integration).label, 0
+    ours: set[str] = set()
+    missing: list[int] = []
+    found: list[Found] = []
+    likeness = _Likeness(integration, label)
+    for rows in _chunks(_expected(integration, ours)):
+        there = _there(integration, [one.external_id for one in rows])
+        missing += [one.delivery for one in rows if not _stands(there.get(one.external_id))]
+        found += likeness.changed([one for one in rows if one.settled], there)
+        checked += len(rows)
+    return Outcome(checked, [*found, *_on_one_side(integration, missing, ours, label)])
 
 
-def _expected(integration: Integration) -> tuple[list[Expected], set[str]]:
-    """What must stand there, and the ids and references of what is on its way: it is compared next time."""
+def _chunks(rows: Iterator[_T]) -> Iterator[list[_T]]:
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
+
+
+_COLUMNS = ("document", "summary", "pk", "state", "action", "external_id", "reference")
+
+
+def _expected(integration: Integration, ours: set[str]) -> Iterator[Expected]:
+    """What must stand there. To `ours` go the ids of it, and the ids and references of what is on its way,
+    which is compared next time."""
     rows = Delivery.objects.filter(integration=integration).exclude(state=Delivery.State.DISMISSED)
-    by_thing: dict[tuple[int | None, int | None], list[Delivery]] = defaultdict(list)
-    for row in rows.select_related("document", "summary").order_by("revision").iterator(2000):
-        by_thing[row.document_id, row.summary_id].append(row)
-    expected, under_way = [], set[str]()
-    for deliveries in by_thing.values():
-        last = next((one for one in reversed(deliveries) if one.state == Delivery.State.DELIVERED), None)
-        later = deliveries[deliveries.index(last) + 1 :] if last else deliveries
-        # What may have arrived under an id we do not know yet has its own way to be found.
-        under_way |= {one.reference for one in later if not one.external_id}
-        if any(one.state in Delivery.OPEN for one in later):
-            under_way |= {one.external_id for one in deliveries}
-        elif last is not None and last.action != Delivery.Action.VOID and last.external_id:
-            expected.append(Expected(last, settled=not later))
-    return expected, under_way
+    ordered = rows.order_by("document", "summary", "revision").values_list(*_COLUMNS, named=True)
+    for _, revisions in groupby(ordered.iterator(2000), key=lambda row: (row.document, row.summary)):
+        expected, known = _last_told(list(revisions))
+        ours.update(filter(None, known))
+        if expected is not None:
+            yield expected
 
 
-# ── missing ─────────────────────────────────────────────────────────────────────────────────────────
+def _last_told(revisions: Sequence[Any]) -> tuple[Expected | None, list[str]]:
+    """What must stand there of one document or summary, if anything, and the ids and references of it."""
+    told = [place for place, one in enumerate(revisions) if one.state == Delivery.State.DELIVERED]
+    last, later = (revisions[told[-1]], revisions[told[-1] + 1 :]) if told else (None, revisions)
+    # What may have arrived under an id we do not know yet has its own way to be found.
+    known = [one.reference for one in later if not one.external_id]
+    if any(one.state in Delivery.OPEN for one in later):
+        return None, known + [one.external_id for one in revisions]
+    if last is None or last.action == Delivery.Action.VOID or not last.external_id:
+        return None, known
+    return Expected(last.pk, last.external_id, settled=not later), [*known, last.external_id]
+
+
+def _there(integration: Integration, ids: Sequence[str]) -> dict[str, Counterpart]:
+    rows = list(Counterpart.objects.filter(integration=integration, external_id__in=ids))
+    for row in rows:
+        row.integration = integration
+    return {row.external_id: row for row in rows}
+
+
+def _deliveries(ids: Sequence[int]) -> dict[int, Delivery]:
+    rows = Delivery.objects.select_related("document", "summary__source", "summary__payout")
+    return rows.defer("document__data").in_bulk(ids)
+
+
+# ── on one side only ────────────────────────────────────────────────────────────────────────────────
+
+
+def _on_one_side(
+    integration: Integration, missing: Sequence[int], ours: set[str], label: str
+) -> Iterator[Found]:
+    """What is missing there, what stands only there, and what is both: keyed anew."""
+    lost, foreign = list(_lost(missing)), list(_foreign(integration, ours))
+    there = _there(integration, [one.external_id for one in lost])
+    twins = rekeying.alike(integration, lost, [row for row in foreign if not row.ours])
+    alike = {one.pk for one in twins.values()}
+    yield from (_missing(one, there, label) for one in lost if one.pk not in alike)
+    coming = _brought_in_by(integration) is not None
+    for row in foreign:
+        if row.pk in twins:
+            yield _rekeyed(twins[row.pk], row, there, label)
+        elif not (coming and rekeying.comes_in(row)):
+            yield Found(_KIND.FOREIGN, row.external_id, _foreign_words(row), counterpart=row.pk)
+
+
+def _lost(missing: Sequence[int]) -> Iterator[Delivery]:
+    for chunk in _chunks(iter(missing)):
+        found = _deliveries(chunk)
+        yield from (found[pk] for pk in chunk)
 
 
 def _stands(row: Counterpart | None) -> bool:
@@ -133,26 +178,23 @@ def _by(row: Counterpart) -> str:
 # ── not alike ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _changed(
-    integration: Integration, expected: Sequence[Expected], there: dict[str, Counterpart], label: str
-) -> Iterator[Found]:
-    names, accounts = NamesThere(integration), facing.AccountsThere(integration)
-    alike = [
-        (one.delivery, row)
-        for one in expected
-        if one.settled
-        and (row := there.get(one.delivery.external_id))
-        and row.state == Counterpart.State.STANDING
-        and _is_current(one.delivery)
-    ]
-    for start in range(0, len(alike), CHUNK):
-        pairs = alike[start : start + CHUNK]
-        posted = journals([delivery for delivery, _ in pairs])
-        lines = facing.lines_of([row for _, row in pairs])
-        for delivery, row in pairs:
-            row.integration = integration
-            theirs = facing.their_side(row, lines.get(row.pk, ()), accounts)
-            words = _unlike(posted.get(delivery.pk, ()), theirs, names, accounts, label)
+class _Likeness:
+    """Whether what stands there says what our books say; accounts and names are read once."""
+
+    def __init__(self, integration: Integration, label: str) -> None:
+        self.label = label
+        self.names, self.accounts = NamesThere(integration), facing.AccountsThere(integration)
+
+    def changed(self, settled: Sequence[Expected], there: Mapping[str, Counterpart]) -> Iterator[Found]:
+        rows = {one.delivery: there.get(one.external_id) for one in settled}
+        standing = {pk: row for pk, row in rows.items() if row and _stands(row)}
+        current = [one for _, one in sorted(_deliveries(list(standing)).items()) if _is_current(one)]
+        posted = journals(current)
+        lines = facing.lines_of(standing.values())
+        for delivery in current:
+            row = standing[delivery.pk]
+            theirs = facing.their_side(row, lines.get(row.pk, ()), self.accounts)
+            words = _unlike(posted.get(delivery.pk, ()), theirs, self.names, self.accounts, self.label)
             if words:
                 what = f"{_ours(delivery)} ({delivery.reference}): {words}; changed{_by(row)}."
                 yield Found(_KIND.CHANGED, row.external_id, what, delivery.document_id, delivery.pk, row.pk)
@@ -196,26 +238,25 @@ def _unlike(
 # ── only there ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _foreign(there: dict[str, Counterpart], ours: set[str], stream: Stream | None) -> list[Counterpart]:
+def _foreign(integration: Integration, ours: set[str]) -> Iterator[Counterpart]:
     """What stands there and is not ours, nor in our books through the stream that brings it in."""
-    known = ours | (_brought_in(stream) if stream else set())
-    return [
-        row
-        for row in there.values()
-        if _stands(row) and row.external_id not in known and row.reference not in ours
-    ]
+    rows = Counterpart.objects.filter(integration=integration, state=Counterpart.State.STANDING)
+    if (stream := _brought_in_by(integration)) is not None:
+        here = Document.objects.filter(source=stream.source_id, external_id=OuterRef("external_id"))
+        rows = rows.filter(~Exists(here.exclude(status="void")))
+    said = rows.order_by("pk").values_list("pk", "external_id", "reference").iterator(2000)
+    ids = [pk for pk, *known in said if ours.isdisjoint(known)]
+    for chunk in _chunks(iter(ids)):
+        found = Counterpart.objects.in_bulk(chunk)
+        for pk in chunk:
+            found[pk].integration = integration
+            yield found[pk]
 
 
 def _brought_in_by(integration: Integration) -> Stream | None:
     books = books_of(integration)
     rows = Stream.objects.filter(integration=integration, mode=Stream.Mode.LIVE)
     return rows.filter(key=books.stream.key).first() if books else None
-
-
-def _brought_in(stream: Stream) -> set[str]:
-    """Ids of what other people posted that stands in our books, too."""
-    rows = Document.objects.filter(source=stream.source_id).exclude(status="void")
-    return set(rows.values_list("external_id", flat=True))
 
 
 def _named(row: Counterpart) -> str:

@@ -125,19 +125,20 @@ def theirs(standing: Standing, there: AccountsThere) -> Side:
     return Side(standing.day, currency, _kept(sums))
 
 
-def lines_of(rows: Iterable[Counterpart]) -> dict[int, list[CounterpartLine]]:
-    """Where counterparts are booked, by their ids."""
-    found: dict[int, list[CounterpartLine]] = defaultdict(list)
-    for line in CounterpartLine.objects.filter(counterpart__in=list(rows)):
-        found[line.counterpart_id].append(line)
+def lines_of(rows: Iterable[Counterpart]) -> dict[int, list[tuple[str, int]]]:
+    """Where counterparts are booked, by their ids: (at, minor units)."""
+    found: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    lines = CounterpartLine.objects.filter(counterpart__in=[row.pk for row in rows])
+    for counterpart, at, amount in lines.values_list("counterpart", "at", "amount"):
+        found[counterpart].append((at, amount))
     return found
 
 
-def their_side(row: Counterpart, lines: Iterable[CounterpartLine], there: AccountsThere) -> Side:
+def their_side(row: Counterpart, lines: Iterable[tuple[str, int]], there: AccountsThere) -> Side:
     """Their side as it was listed."""
     sums: dict[str, int] = defaultdict(int)
-    for line in lines:
-        sums[there.account(line.at)] += line.amount
+    for at, amount in lines:
+        sums[there.account(at)] += amount
     return Side(row.day, row.currency, _kept(sums))
 
 
