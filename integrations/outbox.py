@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -19,8 +18,6 @@ from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import ContactIdentity, Document, Entry
 
 MOST_AT_ONCE = 500
-# Documents changed this long before the last look are looked at again: transactions overlap.
-OVERLAP = dt.timedelta(minutes=10)
 
 
 def destination(integration: Integration) -> Destination:
@@ -63,7 +60,7 @@ def plan_route(route: Route) -> Planned:
         links.attach(takes, Delivery.objects.bulk_create(fresh))
         entries = summing.collect(route)
         if len(documents) < MOST_AT_ONCE and entries < summing.MOST_AT_ONCE:
-            Route.objects.filter(pk=route.pk).update(looked_until=began - OVERLAP)
+            Route.objects.filter(pk=route.pk).update(looked_until=began - revisions.OVERLAP)
     return Planned(len(fresh), entries)
 
 

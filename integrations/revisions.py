@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from ledgerhub.ledger.models import Document
 SPACE = uuid.UUID("6d6e8a8e-2f0b-5d0c-9a6b-5c1f3f6f2a41")
 # Summaries are journal entries over there.
 SUMMARY_KIND = "journal_entry"
+# What changed this long before the last look is looked at again: transactions overlap.
+OVERLAP = dt.timedelta(minutes=10)
 
 
 def deliveries(

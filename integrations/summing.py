@@ -271,10 +271,37 @@ def plan(integration: Integration, takes: Destination) -> int:
 
 
 def settle(integration: Integration) -> int:
-    """Move what a payout settles into its summaries; how many entries."""
-    names = "document__external_id", "document__reference"
-    ids = _named(waiting(integration).order_by().values_list("document", *names).distinct())
-    return sum(_settle_some(integration, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK))
+    """Move what a payout settles into its summaries; how many entries. What is new is looked up, and what new
+    payouts name; once a day all that waits. To be called under the planner's lock."""
+    began, names = timezone.now(), ("document__external_id", "document__reference")
+    rows = _to_look_up(integration, _since(integration, began)).order_by()
+    ids = _named(rows.values_list("document", *names).distinct())
+    moved = sum(_settle_some(integration, chunk) for chunk in _chunks(ids))
+    integration.routes.filter(enabled=True).update(settled_until=began)
+    return moved
+
+
+def _since(integration: Integration, now: dt.datetime) -> dt.datetime | None:
+    """From when on something is new; None where all is to be looked up."""
+    marks = integration.routes.filter(enabled=True).values_list("settled_until", flat=True)
+    last = min((mark for mark in marks if mark is not None), default=None)
+    zone = integration.organization.zone
+    if last is None or None in marks or last.astimezone(zone).date() != now.astimezone(zone).date():
+        return None
+    return last - revisions.OVERLAP
+
+
+def _to_look_up(integration: Integration, since: dt.datetime | None) -> QuerySet[Summed]:
+    if since is None:
+        return waiting(integration)
+    booked = Entry.objects.filter(document=OuterRef("pk"), created_at__gte=since)
+    payouts = Document.objects.filter(
+        Q(updated_at__gte=since) | Exists(booked), organization=integration.organization_id, kind=ALONE
+    )
+    items = DocumentLine.objects.filter(document__in=payouts, section="items").order_by()
+    names = {name for both in items.values_list("source_ref", "external_id") for name in both if name}
+    named = clearing.bearing(integration.organization_id, names)
+    return waiting(integration).filter(Q(since__gte=since) | Q(document__in=named))
 
 
 def _named(documents: Iterable[tuple[int, str, str]]) -> list[int]:

@@ -32,6 +32,8 @@ class Route(models.Model):
     enabled = models.BooleanField(default=True)
     # Documents changed before it have been looked at.
     looked_until = models.DateTimeField(null=True, blank=True)
+    # What waits for a payout has been looked up until then: payouts that changed later, and what is new.
+    settled_until = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -252,7 +252,7 @@ def _settled_around(clearing: Account, items: Sequence[Item], payouts: Sequence[
     """`settle` over these payouts and the documents that their items name, with all other items that name
     the same ones."""
     names = {name for item in items for name in (item.external_id, item.source) if name}
-    documents = sorted({*_named(clearing, names), *(payout.pk for payout in payouts)})
+    documents = sorted({*bearing(clearing.organization_id, names), *(payout.pk for payout in payouts)})
     tenders = _tenders(clearing, documents)
     booked = list(_booked(clearing, _postings_of(clearing, documents), dt.date.max))
     theirs = names | {row.external_id for row in booked} | {tender.external_id for tender in tenders}
@@ -300,12 +300,12 @@ def _names_used(check: PayoutCheck) -> dict[int, set[str]]:
     return found
 
 
-def _named(clearing: Account, names: Collection[str]) -> list[int]:
+def bearing(organization_id: int, names: Collection[str]) -> list[int]:
     """Documents that bear one of these ids or references, or of which a payment does."""
     found: set[int] = set()
-    rows = Document.objects.filter(organization=clearing.organization_id).order_by()
+    rows = Document.objects.filter(organization=organization_id).order_by()
     lines = DocumentLine.objects.filter(section="tenders").order_by()
-    sources = Source.objects.filter(organization=clearing.organization_id).values("pk")
+    sources = Source.objects.filter(organization=organization_id).values("pk")
     for chunk in _chunks(names):
         found.update(rows.filter(external_id__in=chunk).values_list("pk", flat=True))
         found.update(rows.filter(source__in=sources, reference__in=chunk).values_list("pk", flat=True))

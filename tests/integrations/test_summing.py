@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 import pytest
 from django.utils import timezone
@@ -10,7 +11,7 @@ from django.utils import timezone
 from integrations import outbox, redelivery, summing
 from integrations.models import Delivery, Integration, ModeSwitch, Route, Summary, Summed
 from ledgerhub.ledger import documents, posting
-from ledgerhub.ledger.models import Document, ExchangeRate
+from ledgerhub.ledger.models import Document, Entry, ExchangeRate
 from tests.integrations.delivering import deliver, pay_out, sell, store
 from tests.integrations.summed import by_payout, daily, going, in_books, there, total_there
 from tests.integrations.tiny_books import TinyBooks
@@ -272,6 +273,67 @@ def test_a_dispute_won_later_waits_for_the_payout_that_brings_it_back(by_payout:
     deliver(by_payout)
     placed = Summed.objects.order_by("entry").values_list("entry__part", "summary__payout__external_id")
     assert list(placed) == [("opened", "po1"), ("won", "po2")]
+
+
+def earlier(integration: Integration, **ago: int) -> None:
+    """All of the books is of so long ago, and was looked at half as long ago."""
+    age = dt.timedelta(**ago)
+    before = timezone.now() - age
+    Document.objects.update(updated_at=before)
+    Entry.objects.update(created_at=before)
+    Summed.objects.update(since=before)
+    integration.routes.exclude(settled_until=None).update(settled_until=before + age / 2)
+
+
+def looked_up(integration: Integration, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many documents each plan looks up, in vain or not."""
+    found: list[int] = []
+    real = summing._named
+
+    def counted(documents: Iterable[tuple[int, str, str]]) -> list[int]:
+        rows = list(documents)
+        found.append(len(rows))
+        return real(rows)
+
+    monkeypatch.setattr(summing, "_named", counted)
+    return found
+
+
+def test_only_what_is_new_is_looked_up_and_once_a_day_all_of_it(
+    by_payout: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_payout.organization, "timezone", "UTC")
+    monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC))
+    seen = looked_up(by_payout, monkeypatch)
+    sales = [sell(by_payout, 1000, id=str(number)) for number in range(3)]
+    outbox.plan(by_payout)
+    earlier(by_payout, hours=1)
+    outbox.plan(by_payout)
+    fresh = sell(by_payout, 1000, id="9")
+    outbox.plan(by_payout)
+    assert seen == [3, 0, 1], "what has been looked up in vain is not looked up again"
+    earlier(by_payout, hours=1)
+    pay_out(by_payout, sales[0], fresh)
+    outbox.plan(by_payout)
+    assert seen[-1] == 4, "what the payout names, and the fees that came with it"
+    assert summing.waiting(by_payout).count() == 2
+    earlier(by_payout, hours=26)
+    outbox.plan(by_payout)
+    assert seen[-1] == 2, "all that waits"
+
+
+def test_a_payout_that_is_booked_later_settles_what_waits(by_payout: Integration) -> None:
+    sale = sell(by_payout, 1000, id="1")
+    paid = pay_out(by_payout, sale)
+    documents.withdraw([paid])
+    posting.post_document(paid, None)
+    outbox.plan(by_payout)
+    earlier(by_payout, hours=1)
+    outbox.plan(by_payout)
+    assert summing.waiting(by_payout).count() == 2, "the sale and its fee"
+    pay_out(by_payout, sale)
+    outbox.plan(by_payout)
+    assert summing.waiting(by_payout).count() == 0
 
 
 def test_a_payout_that_is_not_booked_yet_settles_nothing(by_payout: Integration) -> None:
