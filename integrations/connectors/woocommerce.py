@@ -70,9 +70,15 @@ def lines_of(record: Record, currency: str, goods: list[str], fees: list[str], s
     rows += [(row, "fee", fees) for row in record.get("fee_lines") or ()]
     amounts = rounded_together([sign * exact([row], *names) for row, _, names in rows], currency)
     return [
-        {**row, "external_id": row.get("id"), "description": row.get("name"), "line_kind": kind}
-        | {"quantity": abs(row.get("quantity", 1)), "amount": amount}
-        | rounded(currency, tax=sign * exact([row], "total_tax"))
+        {
+            "external_id": row.get("id"),
+            "description": row.get("name"),
+            "sku": row.get("sku"),
+            "quantity": abs(row.get("quantity", 1)),
+            "line_kind": kind,
+            "amount": amount,
+            **rounded(currency, tax=sign * exact([row], "total_tax")),
+        }
         for (row, kind, _), amount in zip(rows, amounts, strict=True)
     ]
 
@@ -85,11 +91,8 @@ def person(record: Record, known_as: Any) -> Record:
     """Who stands under `billing`, where the record itself says no more."""
     said = {**(record.get("billing") or {}), **{name: value for name, value in record.items() if value}}
     names = " ".join(filter(None, (said.get("first_name"), said.get("last_name"))))
-    return {
-        **said,
-        "external_id": known_as or None,
-        "name": names or said.get("company") or said.get("email"),
-    }
+    name = names or said.get("company") or said.get("email")
+    return {**said, "external_id": known_as or None, "name": name}
 
 
 def shape_refund(refund: Record, currency: str, paid: str) -> Record:
@@ -110,9 +113,8 @@ def shape_order(order: Record) -> Record:
     currency, paid, total = str(order.get("currency")), utc(order, "date_paid_gmt"), exact([order], "total")
     with_tax, items = order.get("prices_include_tax") is True, order.get("line_items")
     before, after, sent = EXACT[with_tax]
-    refunds = [
-        shape_refund(one, currency, paid) for one in order.get("refunded") or order.get("refunds") or ()
-    ]
+    told = order.get("refunded") or order.get("refunds") or ()
+    refunds = [shape_refund(one, currency, paid) for one in told]
     received = total - exact([one for one in refunds if one["is_credit"]], "total")
     money = "refunded" if exact(refunds, "total") >= total > 0 else "paid" if paid else "unpaid"
     standing, method = f"{order.get('status')}/{money}", str(order.get("payment_method") or "manual")
@@ -127,11 +129,8 @@ def shape_order(order: Record) -> Record:
     }
     return {
         **order,
-        "sale": {
-            "date": utc(order, "date_created_gmt"),
-            "taxes_included": with_tax,
-            **rounded(currency, **sums),
-        },
+        "date": utc(order, "date_created_gmt"),
+        "sale": {"taxes_included": with_tax, **rounded(currency, **sums)},
         "standing": standing,
         "gateway": gateway,
         "customer": person({"billing": order.get("billing")}, order.get("customer_id")),
@@ -147,7 +146,7 @@ INVOICE = Output(
     key="invoice",
     kind="invoice",
     rules=(
-        *facts("invoice", "", total="total", at="sale.date"),
+        *facts("invoice", "", total="total", at="date"),
         *same("invoice", "sale", "discount shipping tax shipping_tax taxes_included"),
         rule("invoice.status", "standing", STATUSES),
         rule("invoice.number", "number"),
