@@ -19,6 +19,7 @@ from ledgerhub.core.errors import ConfigError, TransientError
 
 _MESSAGE_PATHS = ("error.message", "error_description", "message", "errors", "error", "detail", "title")
 MOST_UNZIPPED = 100 * 1024 * 1024
+NO_CONTENT, NOT_MODIFIED = 204, 304
 _BUSY = {
     408: "took too long",
     425: "is not ready",
@@ -85,7 +86,7 @@ def refusal(reply: Reply, connector: Connector, *, now: dt.datetime) -> Exceptio
     said = connector.understand(status, reply.headers, _peek(reply))
     if said is not None:
         return meant(said, connector, status)
-    if 200 <= status < 300:
+    if 200 <= status < 300 or status == NOT_MODIFIED:
         return None
     if 300 <= status < 400:
         return ConfigError(
@@ -245,6 +246,12 @@ def decode(reply: Reply, label: str) -> Any:
     return _parse(reply.content, label)
 
 
+def decode_or_nothing(reply: Reply, label: str) -> Any:
+    """JSON; {} where the status says that there is nothing, or nothing new."""
+    nothing = reply.status in (NO_CONTENT, NOT_MODIFIED) and not reply.content.strip()
+    return {} if nothing else decode(reply, label)
+
+
 def decode_text(reply: Reply, label: str) -> str:
     """The text of an answer, whatever it calls itself (a certificate). Raises TransientError without any."""
     text = _text(reply.content).strip()
@@ -255,6 +262,7 @@ def decode_text(reply: Reply, label: str) -> str:
 
 DECODERS: dict[Decode, Callable[[Reply, str], Any]] = {
     "json": decode,
+    "json_or_nothing": decode_or_nothing,
     "tsv": decode_rows,
     "text": decode_text,
 }

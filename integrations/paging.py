@@ -121,6 +121,32 @@ class PageNumber:
 
 
 @dataclass(frozen=True, slots=True)
+class PageOrToken:
+    """Pages are counted, but where an answer hands out a token of the next one that is asked for by it
+    (Zoho counts no further than 2,000 records); `more` in the answer says whether there is one."""
+
+    param: str
+    token_param: str
+    token: str
+    more: str
+
+    def params(self, position: Position | None, size: int | None) -> Params:
+        if position is None:
+            return {}
+        return {self.token_param if isinstance(position, str) else self.param: position}
+
+    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
+        if not dig(answer.body, self.more):
+            return None
+        token = dig(answer.body, self.token)
+        if token not in (None, ""):
+            return str(_position(token, self.token))
+        if isinstance(position, str):
+            raise ConfigError("The list says there are more pages, but hands out no token for them.")
+        return (position or 1) + 1
+
+
+@dataclass(frozen=True, slots=True)
 class Offset:
     """Records are counted; a page shorter than `size`, or reaching the total, is the last."""
 

@@ -230,6 +230,9 @@ class Reader:
         url = _address(read, position)
         if isinstance(read.paginator, BehindLast):
             values |= read.paginator.values(position)
+        if stream.each and stream.each.values:
+            mark = f"{{{stream.each.name}}}"
+            read = replace(read, path=read.path.replace(mark, values[stream.each.name]))
         if isinstance(read.paginator, InPaths):
             read = replace(read, path=read.paginator.path(position))
         if position is not None and isinstance(read.paginator, BodyToken) and read.paginator.alone:

@@ -20,7 +20,7 @@ Settings = Mapping[str, Any]
 Headers = Mapping[str, str]  # names in lower case
 SettingType = Literal["text", "secret", "choice", "url", "boolean", "account"]
 TimeFormat = Literal["epoch", "epoch_ms", "iso", "bare", "date"]  # bare: UTC without saying so
-Decode = Literal["json", "tsv", "text"]
+Decode = Literal["json", "json_or_nothing", "tsv", "text"]
 Category = Literal["shop", "payments", "bank", "inventory", "crm", "payroll", "accounting", "other"]
 
 
@@ -235,10 +235,10 @@ class Read:
     they are its variables. `records`: dotted path of the list (or of the one record), empty for the whole
     answer; of several lists each record says in `_list` which one it stood in. `decode`: tsv for a text of
     rows whose first names the columns, given as {"rows": [...]} without empty cells; text for the text as it
-    is. A `public` address is asked without our credentials, and may lead to one of `hosts`
-    (`*.amazonaws.com`) beside the connector's own. `sparse`: a list without records is left out of the
-    answer. `stamp`: where each record of a list is told when it was asked for, to the hour, in systems that
-    give a state without its time."""
+    is; json_or_nothing where a status alone (204, 304) can say that there is nothing: {}. A `public` address
+    is asked without our credentials, and may lead to one of `hosts` (`*.amazonaws.com`) beside our system's
+    own. `sparse`: a list without records is left out of the answer. `stamp`: where each record of a list is
+    told when it was asked for, to the hour, in systems that give a state without its time."""
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -360,7 +360,7 @@ class Children:
 class Each:
     """A system that keeps its records apart for each of several places (Square's locations): `read` lists the
     places, or `values` names them; the stream's list is asked for once for each, one after the other, its id
-    as `{name}`."""
+    as `{name}`; one of `values` may also be more of the list's path (`/deleted`)."""
 
     name: str
     read: Read | None = None

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,12 +26,14 @@ from integrations.paging import (
     Offset,
     OnePage,
     PageNumber,
+    PageOrToken,
 )
 from integrations.records import Record, fill, put
 from integrations.spec import (
     Basic,
     Bearer,
     Connector,
+    Each,
     HeaderKey,
     HostedLink,
     Incremental,
@@ -137,7 +139,8 @@ class Hostile:
         if stream.each is None or stream.read is None:
             return rows
         half = len(rows) // 2
-        (place,) = _placed(stream.read.params, asked.params, f"{{{stream.each.name}}}")
+        mark = f"{{{stream.each.name}}}"
+        (place,) = _placed(_said(stream.read), _told(asked), mark)
         first, *_ = stream.each.values or PLACES
         return rows[:half] if place == first else rows[half:]
 
@@ -178,7 +181,7 @@ class Hostile:
             reads = [stream.read, stream.one, *(children.read for children in stream.children)]
             reads += [stream.each.read] if stream.each else []
             for read in reads:
-                if read is not None and self._matches(read, asked):
+                if read is not None and any(self._matches(one, asked) for one in _apart(read, stream.each)):
                     return read, stream
         return None, None
 
@@ -230,6 +233,10 @@ class Hostile:
         elif isinstance(pages, MarkedPages):
             put(body, pages.next, f"t{following}")
             put(body, pages.more, more)
+        elif isinstance(pages, PageOrToken):
+            put(body, pages.more, more)
+            # The second page is counted, those behind it are asked for by token.
+            put(body, pages.token, f"t{following}" if more and start else None)
         elif isinstance(pages, GraphQL):
             put(body, f"{pages.connection}.pageInfo", {"hasNextPage": more, "endCursor": f"t{following}"})
         elif isinstance(pages, PageNumber) and pages.last:
@@ -254,6 +261,9 @@ class Hostile:
         if isinstance(pages, BodyToken | MarkedPages):
             given = str(asked.params.get(pages.param) or "")
             return int(given[1:]) if given.startswith("t") else 0
+        if isinstance(pages, PageOrToken):
+            token = str(asked.params.get(pages.token_param) or "")
+            return int(token[1:]) if token else (int(asked.params.get(pages.param) or 1) - 1) * PAGE
         if isinstance(pages, GraphQL):
             return int(str(asked.params.get("after") or "t0")[1:])
         if isinstance(pages, PageNumber):
@@ -269,6 +279,13 @@ class Hostile:
         self, body: Any, status: int = 200, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         return status, {"Content-Type": "application/json", **(headers or {})}, json.dumps(body).encode()
+
+
+def _apart(read: Read, each: Each | None) -> list[Read]:
+    """The read at each path it is asked at."""
+    if each is None or f"{{{each.name}}}" not in read.path:
+        return [read]
+    return [replace(read, path=read.path.replace(f"{{{each.name}}}", value)) for value in each.values]
 
 
 def _in_window(stream: Stream, rows: list[Record], asked: Asked) -> list[Record]:
@@ -288,7 +305,18 @@ def span(stream: Stream, asked: Asked) -> list[str]:
     if how.param:
         names = [how.param, *([how.window.param] if how.window else [])]
         return [str(asked.params[name]) for name in names]
-    return [found for mark in ("{start}", "{end}") for found in _placed(read.params, asked.params, mark)]
+    return [found for mark in ("{start}", "{end}") for found in _placed(_said(read), _told(asked), mark)]
+
+
+def _said(read: Read) -> Record:
+    """Wherever a read can say something: parameters, headers, path."""
+    headers = {f"header {name.lower()}": value for name, value in read.headers.items()}
+    return {**read.params, **headers, "the path": read.path}
+
+
+def _told(asked: Asked) -> Record:
+    headers = {f"header {name}": value for name, value in asked.headers.items()}
+    return {**asked.params, **headers, "the path": asked.path}
 
 
 def _placed(template: Any, given: Any, mark: str) -> list[str]:

@@ -13,6 +13,7 @@ from integrations.paging import (
     LinkHeader,
     Offset,
     PageNumber,
+    PageOrToken,
     Paginator,
 )
 from integrations.spec import (
@@ -70,14 +71,16 @@ MACHINE = OAuth2(
 )
 TELLING = replace(OAUTH, place="at", hosts=("*.acme.example",))
 BEHIND = BehindLast(" at {moment} from {id} on", "at", "id", size=3, done="all")
+PAGE_OR_TOKEN = PageOrToken("page", "token", "info.next", "info.more")
 QUERY = "query Things($first: Int!, $after: String, $since: String) { things { nodes { id at } } }"
 
 
-def _apart(connector: Connector, places: Each) -> Connector:
+def _apart(connector: Connector, places: Each, *, in_path: bool = False) -> Connector:
     """The same, its list kept apart for each place."""
     (things,) = connector.streams
     assert things.read is not None
-    listed = replace(things.read, params={"at_place": "{place}"}, sparse=True)
+    place = {"path": "/things{place}"} if in_path else {"params": {"at_place": "{place}"}}
+    listed = replace(things.read, sparse=True, decode="json_or_nothing", **place)
     return replace(connector, streams=(replace(things, each=places, read=listed),))
 
 
@@ -97,6 +100,11 @@ MADE_UP = (
     _apart(
         _connector("each_shelf", PageNumber("page", 3, "size"), NoAuth()),
         Each("place", values=("kept", "old")),
+    ),
+    _apart(
+        _connector("each_path", PAGE_OR_TOKEN, Bearer("key")),
+        Each("place", values=("", "/old")),
+        in_path=True,
     ),
     _connector("graphql", GraphQL("data.things", size=3), Bearer("key"), query=QUERY),
 )

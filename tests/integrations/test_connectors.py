@@ -248,8 +248,7 @@ def test_a_list_that_runs_in_circles_is_noticed(connector: Connector, stream: St
             pytest.skip("this way of paging counts to a known end")
         with pytest.raises(ConfigError, match="runs in circles"):
             read_all(client, stream)
-        lists = [asked for asked in setup.system.asked if stream.read and asked.path == stream.read.path]
-        assert len(lists) <= 4
+        assert len(setup.system.listed(stream)) <= 4
 
 
 @each_stream

@@ -12,7 +12,16 @@ import pytest
 
 from integrations import answers
 from integrations.answers import Moved, Reply, TooMany, decode_rows
-from integrations.paging import Answer, BehindLast, BodyToken, InPaths, InQueries, MarkedPages, Position
+from integrations.paging import (
+    Answer,
+    BehindLast,
+    BodyToken,
+    InPaths,
+    InQueries,
+    MarkedPages,
+    PageOrToken,
+    Position,
+)
 from integrations.reading import Answered, Cursor, Reader, first_state
 from integrations.requesting import Request, allowed_address, filled, with_body
 from integrations.spec import Bookmark, Children, Connector, Each, Incremental, Read, Said, Stream, Window
@@ -303,6 +312,31 @@ def test_several_lists_at_paths_of_their_own_are_read_as_one() -> None:
         ("/bills", {"page": 1}), ("/bills", {"page": 2}), ("/moves", {}), ("/notes", {"page": 1}),
         ("/notes", {"page": 2}),
     ]  # fmt: skip
+
+
+def test_pages_are_counted_until_there_is_a_token() -> None:
+    pages = PageOrToken("page", "token", "next", "more")
+    second = pages.after(None, Answer({"more": True}, {}, []), None)
+    third = pages.after(second, Answer({"more": True, "next": "b7"}, {}, []), None)
+    assert [pages.params(at, None) for at in (None, second, third)] == [{}, {"page": 2}, {"token": "b7"}]
+    assert pages.after(third, Answer({"more": False, "next": "x"}, {}, []), None) is None
+    assert pages.after(None, Answer({}, {}, []), None) is None
+    with pytest.raises(ConfigError, match="no token"):
+        pages.after(third, Answer({"more": True, "next": None}, {}, []), None)
+
+
+@pytest.mark.parametrize(("status", "content"), [(204, b""), (304, b""), (304, b" ")])
+def test_a_status_alone_can_say_that_there_is_nothing(status: int, content: bytes) -> None:
+    """Only where the connector says so; elsewhere an empty answer is a fault."""
+    connector = Connector("made_up", "Made Up", "other", "", ())
+    reply = Reply(status, {}, content)
+    assert answers.refusal(reply, connector, now=NOW) is None
+    found = answers.DECODERS["json_or_nothing"](reply, "Made Up")
+    assert (found, answers.records_in(found, Read("/x", records="data", sparse=True), "Made Up")) == ({}, [])
+    with pytest.raises(TransientError, match="empty"):
+        answers.DECODERS["json"](reply, "Made Up")
+    with pytest.raises(TransientError, match="empty"):
+        answers.DECODERS["json_or_nothing"](Reply(200, {}, b""), "Made Up")
 
 
 def test_several_query_texts_are_read_as_one() -> None:
