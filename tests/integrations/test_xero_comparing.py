@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from integrations.models import Counterpart, Delivery, Listed, Quarantine
+from integrations import redelivery
+from integrations.models import Counterpart, Delivery, Difference, Listed, Quarantine
 from ledgerhub.ledger.models import Document, Posting
 from tests.integrations.comparing_there import bring_in, compare, differences
 from tests.integrations.delivering import deliver, sell
@@ -54,6 +55,26 @@ def test_what_was_changed_and_voided_there_is_listed(there: There) -> None:
     changed, missing = differences(there.integration)
     assert "dated 2026-03-09 there, 2026-03-02 here" in changed[1]
     assert "was voided in Xero on " in missing[1]
+
+
+def test_what_was_keyed_anew_there_is_ours_from_then_on(there: There) -> None:
+    sell(there.integration)
+    deliver(there.integration)
+    compare(there.integration)
+    [ours] = there.books.standing("BankTransactions")
+    change(there, "BankTransactions", ours["BankTransactionID"], Status="DELETED")
+    kept = ("Type", "Date", "BankAccount", "CurrencyCode", "LineAmountTypes", "LineItems", "Contact")
+    put(there, "BankTransactions", **{name: ours[name] for name in kept})
+    row = compare(there.integration)
+    assert (row.missing, row.foreign, row.rekeyed) == (0, 0, 1)
+    made = redelivery.link(Difference.objects.get())
+    assert made is not None
+    assert compare(there.integration).changed == 0
+    sell(there.integration, 9900)
+    assert deliver(there.integration) == ["delivered"] * 3
+    [theirs] = there.books.standing("BankTransactions")
+    assert (f"BankTransaction:{theirs['BankTransactionID']}", theirs["Total"]) == (made.external_id, 99.0)
+    assert theirs["Reference"] == made.reference
 
 
 def test_what_people_posted_there_is_brought_in_changed_and_reversed(there: There) -> None:
