@@ -60,14 +60,15 @@ def ends_soon(integration: Integration) -> str:
 
 
 def choices(integration: Integration, accounts: Accounts, *, patience: float) -> list[Choice]:
-    """The accounts a consent is good for, as the system lists them."""
+    """The accounts a consent is good for, as the system lists them; some name the one there is."""
     client, calls = connect(integration, purpose="accounts", patience=patience)
     try:
         with client:
             found: Any = client.ask(accounts.read, purpose="accounts")
     finally:
         calls.save()
-    rows = dig(found, str(accounts.read.records))
+    there = dig(found, str(accounts.read.records))
+    rows = [there] if isinstance(there, dict) else there
     if not isinstance(rows, list):
         raise ConfigError("The system sent no list of accounts to choose from.")
     named = [Choice(str(dig(row, accounts.id) or ""), _name(row, accounts)) for row in rows]

@@ -47,6 +47,7 @@ DEFAULT_CHART: tuple[ChartAccount, ...] = (
         ("2400", "Wages payable", "wages_payable"),
         ("2410", "Payroll taxes payable", "payroll_taxes_payable"),
         ("2420", "Employee benefits payable", "benefits_payable"),
+        ("2430", "Payroll deductions payable", "deductions_payable"),
         ("2700", "Loans payable"),
     ),
     *_group(

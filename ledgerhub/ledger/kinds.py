@@ -12,6 +12,7 @@ __all__ = ["KINDS", "Draft", "Field", "FieldType", "Kind", "Section", "validate"
 
 DUE_DAYS_AHEAD = 60
 PAYOUT_DAYS_AHEAD = 60
+ENTRY_DAYS_AHEAD = 60  # a payroll is processed before it is paid
 
 
 def _id(label: str = "Id at the source") -> Field:
@@ -381,7 +382,13 @@ KINDS: dict[str, Kind] = {
         Kind(
             "journal_entry",
             "Journal entry",
-            (_id(), NUMBER, DATE, CURRENCY, MEMO),
+            (
+                _id(),
+                NUMBER,
+                Field("date", "date", "Date", required=True, help=DATE.help, days_ahead=ENTRY_DAYS_AHEAD),
+                CURRENCY,
+                MEMO,
+            ),
             (ENTRY_LINES,),
             describes="A manual entry: lines that sum to zero",
         ),

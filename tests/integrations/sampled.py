@@ -14,11 +14,12 @@ import pytest
 import yaml
 
 from integrations import answers
-from integrations.mapping import CompiledMapping, MappingContext, compile_mapping
+from integrations.mapping import CompiledMapping, MappingContext, NoLookups, compile_mapping
 from integrations.records import Record, unreadable
 from integrations.spec import Connector, Read, Stream
 from ledgerhub.core.errors import FieldError
 from ledgerhub.ledger.accounting import entries
+from ledgerhub.ledger.chart import DEFAULT_CHART
 from ledgerhub.ledger.entries import EntryDraft
 from ledgerhub.ledger.kinds import Draft, validate
 
@@ -26,11 +27,20 @@ TODAY = dt.date(2026, 4, 1)
 ASKED = "2026-03-03T12:00:00Z"
 
 
+class NewBooks(NoLookups):
+    """Those of a new organization: nobody is known, the chart of accounts is the one it starts with."""
+
+    def account(self, by: str, value: str) -> str | None:
+        return next((row.code for row in DEFAULT_CHART if getattr(row, by) == value), None)
+
+
 def mapping(connector: Connector, stream: Stream, case: Mapping[str, Any]) -> CompiledMapping:
     """The default mapping of a stream, under the settings and time zone of a case."""
     settings = connector.with_defaults(case.get("settings", {}))
     zone = case.get("timezone", "America/New_York")
-    return compile_mapping(stream.outputs, MappingContext(timezone=zone, settings=settings))
+    return compile_mapping(
+        stream.outputs, MappingContext(timezone=zone, settings=settings, lookups=NewBooks())
+    )
 
 
 def made_of(

@@ -125,6 +125,12 @@ def test_tomorrow_is_still_allowed_and_so_is_a_payout_in_two_months() -> None:
     assert errors(payout(date=dt.date(2026, 5, 10))) != []
 
 
+def test_a_journal_entry_may_be_known_two_months_before_its_day() -> None:
+    lines = (("6030", 100), ("1000", -100))
+    assert errors(journal(*lines, date=dt.date(2026, 5, 9))) == []
+    assert errors(journal(*lines, date=dt.date(2026, 5, 10))) != []
+
+
 def test_an_unknown_kind_is_an_error() -> None:
     assert validate({"kind": "wish"}, today=TODAY) == [
         FieldError("kind", "", "'wish' is not a kind of document we know")
