@@ -135,8 +135,6 @@ def _regular(rng: random.Random, days: list[dt.date]) -> Iterator[BankDraft]:
         if date.day == 1:
             yield _own(business_days(date - dt.timedelta(days=1), 1), -185_000, "RENT PIER 9 WAREHOUSE",
                        "Pier 9 Properties", "rent", "expenses:rent")  # fmt: skip
-        if date.weekday() == 4 and (date.toordinal() // 7) % 2 == 0:
-            yield from _payroll(rng, date)
         if last:
             yield _own(
                 date, -1500, "MONTHLY SERVICE FEE", "Harbor First Bank", "bank_fee", "expenses:bank_fees"
@@ -151,13 +149,6 @@ def _regular(rng: random.Random, days: list[dt.date]) -> Iterator[BankDraft]:
 
 def _own(date: dt.date, amount: int, text: str, party: str, kind: str, role: str) -> BankDraft:
     return BankDraft(CHECKING, date, amount, text, party, kind, role=role)
-
-
-def _payroll(rng: random.Random, date: dt.date) -> Iterator[BankDraft]:
-    net = rng.randint(238_000, 262_000)
-    yield _own(date, -net, "GUSTO DES:NET PAY", "Gusto", "payroll", "payroll:net")
-    yield _own(date, -net * 31 // 100, "GUSTO DES:TAX", "Gusto", "payroll", "payroll:tax")
-    yield _own(date, -5500, "GUSTO DES:FEE", "Gusto", "payroll", "expenses:payroll_fees")
 
 
 def _suppliers(rng: random.Random, days: list[dt.date]) -> Iterator[BankDraft]:
