@@ -128,7 +128,7 @@ connector = Connector(
             "choice",
             default="zoho.com",
             help="Where the data of your organization lies",
-            choices=tuple(Choice(one, f"accounts.{one}") for one in CENTRES),
+            choices=tuple(Choice(one, one) for one in CENTRES),
         ),
         Setting("amounts", "Deals are in", "choice", default="Amount", choices=CURRENCIES),
     ),
