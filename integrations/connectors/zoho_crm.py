@@ -59,8 +59,8 @@ def understand(status: int, headers: Headers, body: Any) -> Said | None:
     if not isinstance(code, str):
         return None
     words = str(dig(body, "error_description") or dig(body, "message") or "")[:200]
-    if "too many requests" in words.lower():  # of tokens: ten in ten minutes
-        return Said("busy", "it says we are asking too often.", 600 if dig(body, "error") else None)
+    if status != 429 and "too many requests" in words.lower():  # for tokens: ten are given in ten minutes
+        return Said("busy", "it says we are asking too often.", 600)
     return SAYS.get(code) or (Said("config", f"{words} ({code})".strip()) if status < 400 else None)
 
 
