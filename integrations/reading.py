@@ -86,9 +86,9 @@ def first_state(
     *,
     now: dt.datetime | None = None,
 ) -> State:
-    """Where a sync begins: behind the cursor less the overlap; without one at `since`; else everything. It is
-    read `until` now: what changes on the first pages while the others are read must not be hidden by what is
-    new on these."""
+    """Where a sync begins: behind the cursor less the overlap, never before `since`; without one at `since`;
+    else everything. It is read `until` now: what changes on the first pages while the others are read must
+    not be hidden by what is new on these."""
     cursor = cursor or {}
     now = now or dt.datetime.now(dt.UTC)
     state: State = {
@@ -108,14 +108,9 @@ def first_state(
         return state | {"position": cursor.get("mark")}
     if how is None:
         return state
-    last = parse_moment(cursor.get("at"))
+    last, start = parse_moment(cursor.get("at")), _first_instant(since)
     if last is not None:
-        start: dt.datetime | None = last - dt.timedelta(seconds=how.overlap)
-    elif since is not None:
-        moment = since if isinstance(since, dt.datetime) else dt.datetime.combine(since, dt.time(), dt.UTC)
-        start = moment
-    else:
-        start = None
+        start = max(last - dt.timedelta(seconds=how.overlap), min(start or BEGINNING, last))
     if how.window is not None:
         return _first_window(state, how, how.window, start, now)
     if start is None or (how.history and start < now - dt.timedelta(days=how.history)):
@@ -124,6 +119,12 @@ def first_state(
         "param": how.param if last is not None else how.backfill or how.param,
         "start": how.value(start),
     }
+
+
+def _first_instant(since: dt.date | None) -> dt.datetime | None:
+    if since is None or isinstance(since, dt.datetime):
+        return since
+    return dt.datetime.combine(since, dt.time(), dt.UTC)
 
 
 def _first_window(

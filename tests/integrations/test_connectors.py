@@ -226,6 +226,24 @@ def test_a_first_read_begins_at_the_chosen_date(connector: Connector, stream: St
 
 
 @each_stream
+def test_what_is_read_again_begins_no_earlier_than_the_chosen_date(
+    connector: Connector, stream: Stream
+) -> None:
+    """However far the overlap reaches; a date behind the cursor lets nothing be left out."""
+    how = stream.incremental
+    if not isinstance(how, Incremental):
+        pytest.skip("this list has no times")
+    last = NOW - dt.timedelta(days=20)
+    for since, begins in (
+        (last - dt.timedelta(seconds=how.overlap // 2), last - dt.timedelta(seconds=how.overlap // 2)),
+        (last + dt.timedelta(days=3), last),
+    ):
+        with talking(connector) as setup, setup.connect() as client:
+            list(client.pages(stream, cursor={"at": f"{last:%Y-%m-%dT%H:%M:%SZ}"}, since=since))
+            assert span(stream, setup.system.listed(stream)[0])[0] == how.value(begins)
+
+
+@each_stream
 def test_a_list_of_changes_goes_on_at_its_mark(connector: Connector, stream: Stream) -> None:
     if not isinstance(stream.incremental, Bookmark):
         pytest.skip("this list has no mark")
