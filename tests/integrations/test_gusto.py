@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import pytest
 import requests
 from django.contrib.messages import get_messages
 from django.test import Client as Browser
+from django.utils import timezone
 from pytest_django import Settings
 
 from integrations import connectors, oauth, register, sync
@@ -135,6 +137,17 @@ def test_a_payroll_that_is_cancelled_leaves_the_books(there: Wanted, organizatio
     assert balances(organization) == there.true()
 
 
+def test_what_was_paid_before_the_chosen_day_is_never_booked(there: Wanted) -> None:
+    """Nearly a year is read again each time, yet not beyond that day."""
+    start = dt.date(2026, 9, 7)
+    register.activate(there.integration, [Choice("payrolls", start)])
+    there.read()
+    there.read()
+    paid = set(Document.objects.values_list("date", flat=True))
+    end = there.server.state.clock
+    assert paid == {one.check for one in there.facts.payrolls if one.stands(end) and one.check >= start}
+
+
 def test_what_no_account_has_the_role_for_waits_for_a_person(
     there: Wanted, organization: Organization
 ) -> None:
@@ -202,6 +215,19 @@ def test_a_message_says_that_payrolls_are_to_be_read_again() -> None:
         verify(Message(headers, body.replace(b"p1", b"p2")), TRUST)
     with pytest.raises(WebhookRefused):
         verify(Message(headers, body), TRUST._replace(secrets=()))
+
+
+def test_a_message_that_arrives_makes_the_payrolls_due_at_once(there: Wanted) -> None:
+    """It is of our company; one of another is let go by."""
+    there.read()
+    stream, hook = there.integration.streams.get(), f"/hooks/{there.integration.webhook_token}/"
+    body = gusto.message(1, there.of("Bonus").id, "payroll.processed")
+    for sent, due in ((body.replace(COMPANY.encode(), b"another"), False), (body, True)):
+        headers = {name: value for name, value in gusto.signed(sent).items() if name != "Content-Type"}
+        answer = Browser().post(hook, sent, content_type="application/json", headers=headers)
+        drain()
+        stream.refresh_from_db()
+        assert (answer.status_code, stream.next_run_at <= timezone.now()) == (200, due)
 
 
 def test_the_first_message_brings_the_token_and_says_nothing() -> None:
