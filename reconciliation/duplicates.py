@@ -54,7 +54,8 @@ def look(account: Account, *, everything: bool = False) -> Looked:
     rows = _rows_like(account, fresh)
     same = twins.same_payments(rows, fresh=fresh, paired=known)
     copies = {pair.line for pair in same} | _copies(account)
-    twice = _unexplained(account, twins.charged_twice(rows, fresh=fresh), copies=copies, known=known)
+    charged = twins.charged_twice(_with_history(account, rows, fresh), fresh=fresh)
+    twice = _unexplained(account, charged, copies=copies, known=known)
     found = [
         *_suspicions(account, Suspicion.Kind.PENDING, waiting),
         *_suspicions(account, Suspicion.Kind.SAME_PAYMENT, same),
@@ -84,12 +85,24 @@ def _known(account: Account) -> set[tuple[int, int]]:
 
 
 def _rows_like(account: Account, fresh: Collection[int]) -> list[Row]:
-    """Lines that count whose amount, with either sign, a fresh one has."""
+    """Lines that count, whose amount, with either sign, a fresh one has, and of days near those of fresh ones;
+    all lines where too many are fresh to be asked for by name."""
     lines = StatementLine.objects.filter(COUNTS, account=account)
-    amounts = (
-        set(lines.filter(pk__in=list(fresh)).values_list("amount", flat=True)) if len(fresh) <= _FEW else ()
-    )
-    return _rows(lines.filter(amount__in={*amounts, *(-each for each in amounts)}) if amounts else lines)
+    if len(fresh) > _FEW:
+        return _rows(lines)
+    told = list(lines.filter(pk__in=list(fresh)).values_list("amount", "date"))
+    if not told:
+        return []
+    amounts, near = {amount for amount, _ in told}, dt.timedelta(days=twins.NEAR)
+    days = min(day for _, day in told) - near, max(day for _, day in told) + near
+    return _rows(lines.filter(amount__in={*amounts, *(-each for each in amounts)}, date__range=days))
+
+
+def _with_history(account: Account, rows: list[Row], fresh: Collection[int]) -> list[Row]:
+    """These rows with all others of the amounts that came twice: how usual it is, their past says."""
+    amounts = twins.repeated(rows, fresh=fresh) if len(fresh) <= _FEW else ()
+    lines = StatementLine.objects.filter(COUNTS, account=account)
+    return _rows(lines.filter(amount__in=amounts)) if amounts else rows
 
 
 _COLUMNS = (

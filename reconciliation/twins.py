@@ -240,13 +240,24 @@ def charged_twice(rows: Iterable[Row], *, fresh: Collection[int]) -> list[Twice]
     """Charges of one payee and amount within NEAR days by one way, and not a habit."""
     found: list[Twice] = []
     for bucket in _by_amount(rows, fresh):
-        groups: dict[tuple[int, str], list[Row]] = defaultdict(list)
-        for row in bucket:
-            groups[row.source, words(row.text)].append(row)
-        for (_, payee), group in groups.items():
-            if payee and len(group) > 1:
-                found += _twice(sorted(group, key=_in_order), fresh)
+        for group in _by_payee(bucket):
+            found += _twice(sorted(group, key=_in_order), fresh)
     return found
+
+
+def repeated(rows: Iterable[Row], *, fresh: Collection[int]) -> set[int]:
+    """Amounts of which one payee has two lines by one way within NEAR days of a fresh one."""
+    return {
+        bucket[0].amount for bucket in _by_amount(rows, fresh) if any(_by_payee(_near_fresh(bucket, fresh)))
+    }
+
+
+def _by_payee(bucket: Iterable[Row]) -> Iterator[list[Row]]:
+    """Several lines of one payee that came by one way; who is not named is nobody."""
+    groups: dict[tuple[int, str], list[Row]] = defaultdict(list)
+    for row in bucket:
+        groups[row.source, words(row.text)].append(row)
+    return (group for (_, payee), group in groups.items() if payee and len(group) > 1)
 
 
 def _twice(group: list[Row], fresh: Collection[int]) -> Iterator[Twice]:

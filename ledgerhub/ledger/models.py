@@ -411,7 +411,7 @@ class StatementLine(OrganizationOwned):
         ]
         indexes: ClassVar = [
             models.Index(fields=["account", "-date", "-position"], name="statement_line_date"),
-            models.Index(fields=["account", "amount"], name="statement_line_amount"),
+            models.Index(fields=["account", "amount", "date"], name="statement_line_amount_day"),
             # Few lines of many, asked for by every page and every pass.
             models.Index(fields=["account", "date"], name="line_pending", condition=Q(pending=True)),
             models.Index(fields=["account"], name="line_withdrawn", condition=Q(withdrawn_at__isnull=False)),

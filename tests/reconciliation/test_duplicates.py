@@ -364,6 +364,17 @@ def test_a_payee_of_every_week_may_be_paid_twice(bank: Account) -> None:
     assert duplicates.look(bank).suspicions == 0
 
 
+def test_what_is_usual_is_known_from_long_before(bank: Account) -> None:
+    for month in range(5):
+        make_line(bank, -2900, date=after(30 * month), description="HARBOR GYM")
+    for _ in range(2):
+        runs.execute(runs.request_run(bank).pk)
+    assert not Suspicion.objects.exists()
+    for day in (150, 151):
+        make_line(bank, -2900, date=after(day), description="HARBOR GYM")
+    assert "Otherwise this is charged every 30 days" in asked(bank).reasons
+
+
 def test_a_claim_stays_until_the_money_is_back(bank: Account, bookkeeper: User) -> None:
     _, second = charged(bank)
     found = asked(bank)
