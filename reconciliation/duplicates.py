@@ -85,8 +85,8 @@ def _known(account: Account) -> set[tuple[int, int]]:
 
 
 def _rows_like(account: Account, fresh: Collection[int]) -> list[Row]:
-    """Lines that count, whose amount, with either sign, a fresh one has, and of days near those of fresh ones;
-    all lines where too many are fresh to be asked for by name."""
+    """Lines that count, of an amount, with either sign, and near the days of fresh ones; all lines where too
+    many are fresh to be asked for by name."""
     lines = StatementLine.objects.filter(COUNTS, account=account)
     if len(fresh) > _FEW:
         return _rows(lines)
