@@ -142,8 +142,8 @@ connector = Connector(
         secret="webhook_token",
         tolerance=0,
         account="company",
-        setup="Subscribe to Payroll (POST /v1/webhook_subscriptions) with this address. The token comes here "
-        "first and is not kept: read it off a proxy before this server, confirm it there, save it here.",
+        setup="Optional: payrolls are read hourly anyway. Subscribe to Payroll (v1/webhook_subscriptions), "
+        "read the token that comes first off a proxy before this server, confirm it at Gusto, save it here.",
     ),
     advice={401: "Connect it again.", 403: "Give the application the scopes payrolls:read, companies:read."},
 )
