@@ -59,7 +59,7 @@ test-postgres: $(VENV)/dev.stamp ## The database tests again, on a PostgreSQL of
 	$(PY) -m tests.on_postgres -q -n 2
 
 test-browser: $(VENV)/dev.stamp ## The main flows in a real browser
-	$(VENV)/bin/pytest -q -m browser tests/browser -n 2
+	$(VENV)/bin/pytest -q -m browser tests/browser
 
 test-conformance: $(VENV)/dev.stamp ## Against third-party programs and vendors' specifications
 	$(VENV)/bin/pytest -q -m conformance -n 2

@@ -64,6 +64,12 @@ def open_workspace(visit: Visit, user: User, bank: Account) -> Page:
     return page
 
 
+def listening(page: Page, form: Locator) -> None:
+    """What came into the page is there, and hears what is done in it, which comes a moment later."""
+    expect(form).to_be_visible()
+    expect(page.locator(".htmx-added, .htmx-settling")).to_have_count(0)
+
+
 def pair(page: Page, line: StatementLine) -> Locator:
     return page.get_by_role("article", name=line.description)
 
@@ -157,7 +163,9 @@ def test_create_from_a_line(visit: Visit, bank: Account, approver: User) -> None
     page = open_workspace(visit, approver, bank)
     pair(page, line).focus()
     page.keyboard.press("c")
-    page.get_by_label("Account", exact=True).select_option(label=f"{rent.code} {rent.name}")
+    account = page.get_by_label("Account", exact=True)
+    listening(page, account)
+    account.select_option(label=f"{rent.code} {rent.name}")
     page.get_by_label("Contact").fill("Pier Nine Ltd")
     preview = page.locator("#panel .entry-preview")
     expect(preview.get_by_role("row", name=rent.name)).to_contain_text("1,850.00")
@@ -181,6 +189,7 @@ def test_split_a_line(visit: Visit, bank: Account, approver: User) -> None:
     page.keyboard.press("s")
     accounts = page.get_by_label("Account", exact=True)
     expect(accounts).to_have_count(2)
+    listening(page, accounts.nth(0))
     accounts.nth(0).select_option(label=f"{first.code} {first.name}")
     page.locator("#line-form").get_by_label("Amount", exact=True).nth(0).fill("25%")
     accounts.nth(1).select_option(label=f"{second.code} {second.name}")
