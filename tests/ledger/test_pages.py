@@ -570,6 +570,13 @@ def test_clearing_lists_what_no_payout_names(shop: Organization, viewer: User, s
 # Totals
 
 
+@pytest.fixture
+def unmerged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a day stay several, whichever number an entry gets."""
+    monkeypatch.setattr(totals, "MERGE_EVERY", 1 << 40)
+
+
+@pytest.mark.usefixtures("unmerged")
 def test_totals_are_the_sum_of_the_postings(shop: Organization) -> None:
     assert totals.wrong(shop) == []
     rows = DailyTotal.objects.filter(account=account(shop, "sales"))
