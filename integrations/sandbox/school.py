@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from integrations.sandbox.events import DAY, instant
 from integrations.sandbox.people import FIRST, LAST
-from integrations.sandbox.venture import Plan, Venture
-from integrations.sandbox.wholesale import Opportunity, Party
+from integrations.sandbox.team import Opportunity, Party, Team, stages
+from integrations.sandbox.venture import Plan
 
 PARTNERS = (
     *("Harbour School District", "Kitchen Start Foundation", "Grand Pier Resorts", "Second Shift Training"),
@@ -21,23 +20,8 @@ COUNTRIES = ("United States", "United States", "Canada", "Mexico")
 PUPILS = 70
 
 
-@dataclass(frozen=True, eq=False)
-class School(Venture):
-    """Nobody whom the shop, the sales team or the wholesale team knows."""
-
-    accounts: tuple[Party, ...]
-    people: tuple[Party, ...]
-    deals: tuple[Opportunity, ...]
-
-    def contacts(self, clock: int) -> dict[str, str]:
-        """Who was deleted before is not found any more; where one was merged into another nobody tells."""
-        found = (("accounts", self.accounts), ("contacts", self.people))
-        return {
-            f"{kind}/{one.id}": one.name
-            for kind, parties in found
-            for one in parties
-            if one.created <= clock and not one.is_gone(clock)
-        }
+class School(Team):
+    """Nobody whom the shop or the other teams know; who was merged into whom nobody tells."""
 
 
 def simulate_school(plan: Plan) -> School:
@@ -71,18 +55,15 @@ def _pupils(rng: random.Random, plan: Plan, accounts: tuple[Party, ...]) -> Iter
 
 
 def _deals(rng: random.Random, plan: Plan, accounts: tuple[Party, ...]) -> Iterator[Opportunity]:
-    span = (plan.horizon - plan.start).days
     for n, account in enumerate(accounts * 3):
-        begin = instant(plan.start, rng.randint(8, 17)) + rng.randint(0, span - 30) * DAY
-        moments = sorted(begin + rng.randint(1, 60) * DAY for _ in STAGES)
-        names = (*STAGES, "Closed Won" if rng.random() < 0.6 else "Closed Lost")
+        passed = stages(rng, plan, STAGES, within=60, won=0.6)
         yield Opportunity(
             id=identity(3, n),
             name=f"{account.name}: {rng.choice(COURSES)}",
             account=account.id,
             amount=rng.randint(20, 900) * 1250,
-            stages=tuple(zip((begin, *moments), names, strict=True)),
-            dropped=begin + 15 * DAY if n % 7 == 3 else 0,
+            stages=passed,
+            dropped=passed[0][0] + 15 * DAY if n % 7 == 3 else 0,
         )
 
 

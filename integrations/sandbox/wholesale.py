@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from integrations.sandbox.events import DAY, instant
 from integrations.sandbox.people import FIRST, LAST
-from integrations.sandbox.venture import Plan, Venture
+from integrations.sandbox.team import Opportunity, Party, Team, stages
+from integrations.sandbox.venture import Plan
 
 STAGES = ("Prospecting", "Proposal/Price Quote", "Negotiation/Review")
 CHAINS = (
@@ -22,57 +21,8 @@ _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _SIXTY_TWO = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-class Party(NamedTuple):
-    """An account, or somebody at `account`; `gone` is when it was deleted, or merged into `survivor`."""
-
-    id: str
-    name: str
-    created: int
-    phone: str = ""
-    email: str = ""
-    country: str = ""
-    account: str = ""
-    survivor: str = ""
-    gone: int = 0
-
-    def is_gone(self, clock: int) -> bool:
-        return 0 < self.gone <= clock
-
-
-class Opportunity(NamedTuple):
-    """Each stage begins at its moment; the last one closes it. `dropped`: when it was deleted."""
-
-    id: str
-    name: str
-    account: str
-    amount: int
-    stages: tuple[tuple[int, str], ...]
-    dropped: int = 0
-
-    @property
-    def created(self) -> int:
-        return self.stages[0][0]
-
-    def stage(self, clock: int) -> tuple[int, str]:
-        """The stage that it is in, and since when."""
-        return [stage for stage in self.stages if stage[0] <= clock][-1]
-
-
-@dataclass(frozen=True, eq=False)
-class Wholesale(Venture):
-    accounts: tuple[Party, ...]
-    people: tuple[Party, ...]
-    opportunities: tuple[Opportunity, ...]
-
-    def contacts(self, clock: int) -> dict[str, str]:
-        """Who was merged or deleted before is not found any more, but as an id of who stayed."""
-        found = (("accounts", self.accounts), ("contacts", self.people))
-        return {
-            f"{kind}/{one.id}": one.name
-            for kind, parties in found
-            for one in parties
-            if one.created <= clock and not one.is_gone(clock)
-        }
+class Wholesale(Team):
+    """Nobody the shop knows."""
 
 
 def simulate_wholesale(plan: Plan) -> Wholesale:
@@ -121,18 +71,15 @@ def _people(rng: random.Random, plan: Plan, accounts: tuple[Party, ...]) -> Iter
 
 
 def _opportunities(rng: random.Random, plan: Plan, accounts: tuple[Party, ...]) -> Iterator[Opportunity]:
-    span = (plan.horizon - plan.start).days
     for n, account in enumerate(accounts * 6):
-        begin = instant(plan.start, rng.randint(8, 17)) + rng.randint(0, span - 30) * DAY
-        moments = sorted(begin + rng.randint(1, 70) * DAY for _ in STAGES)
-        names = (*STAGES, "Closed Won" if rng.random() < 0.55 else "Closed Lost")
+        passed = stages(rng, plan, STAGES, within=70, won=0.55)
         yield Opportunity(
             id=identity("006", n),
             name=f"{account.name}: {rng.choice(('house blend', 'seasonal beans', 'machines on loan'))}",
             account=account.id,
             amount=rng.randint(50, 4000) * 2500,
-            stages=tuple(zip((begin, *moments), names, strict=True)),
-            dropped=begin + 20 * DAY if n % 17 == 5 else 0,
+            stages=passed,
+            dropped=passed[0][0] + 20 * DAY if n % 17 == 5 else 0,
         )
 
 

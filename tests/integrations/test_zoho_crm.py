@@ -102,7 +102,7 @@ def test_contacts_equal_the_truth_and_deals_are_kept(desk: Desk, counted: int) -
     clock = desk.server.state.clock
     assert desk.known() == desk.facts.contacts(clock)
     kept = RawRecord.objects.filter(stream__integration=desk.integration, stream__key="deals")
-    there = {one.id for one in desk.facts.deals if one.created <= clock}
+    there = {one.id for one in desk.facts.opportunities if one.created <= clock}
     assert set(kept.values_list("external_id", flat=True)) == there
     assert (Document.objects.exists(), Quarantine.objects.exists()) == (False, False)
     people = SyncRun.objects.get(stream__key="contacts")
@@ -130,7 +130,7 @@ def test_who_was_deleted_or_merged_remains_and_is_told(desk: Desk) -> None:
 
 def test_a_deal_is_kept_as_it_was_and_as_it_became(desk: Desk) -> None:
     end = desk.server.state.clock
-    won = next(one for one in desk.facts.deals if one.stages[-1][1] == "Closed Won"
+    won = next(one for one in desk.facts.opportunities if one.stages[-1][1] == "Closed Won"
                and one.stages[-1][0] <= end and not one.dropped)  # fmt: skip
     desk.server.state.move(won.created + 60)
     desk.read()

@@ -94,7 +94,7 @@ def test_every_request_and_answer_is_as_the_specification_says(prism: tuple[str,
     assert ids == {
         "accounts": {one.id for one in school.accounts if one.created <= clock},
         "contacts": {one.id for one in school.people if one.created <= clock},
-        "deals": {one.id for one in school.deals if one.created <= clock},
+        "deals": {one.id for one in school.opportunities if one.created <= clock},
     }
     assert {call.status for call in calls} == {200}
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 
 from integrations.sandbox.events import Business
 from integrations.sandbox.salesforce_soql import Query, Record, Wrong, parse
+from integrations.sandbox.team import Opportunity, Party
 from integrations.sandbox.web import Request, Response, State, System, json_response
-from integrations.sandbox.wholesale import Opportunity, Party, Wholesale, simulate_wholesale
+from integrations.sandbox.wholesale import Wholesale, simulate_wholesale
 
 CLIENT_ID, CLIENT_SECRET = "salesforce_sandbox", "salesforce_sandbox_secret"
 INSTANCE = "https://harbor-coffee.my.salesforce.com"

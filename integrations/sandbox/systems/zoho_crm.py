@@ -11,8 +11,8 @@ from typing import Any
 
 from integrations.sandbox.events import Business
 from integrations.sandbox.school import School, simulate_school
+from integrations.sandbox.team import Opportunity, Party
 from integrations.sandbox.web import Request, Response, State, System, json_response
-from integrations.sandbox.wholesale import Opportunity, Party
 
 CLIENT_ID, CLIENT_SECRET = "1000.ZOHOSANDBOX", "zoho-sandbox-secret-70"
 API = "/crm/v8"
@@ -180,7 +180,7 @@ def _rows(business: Business, module: str, clock: int) -> Iterator[Record]:
         names = {one.id: one.name for one in facts.accounts}
         yield from (
             _deal(one, names, clock)
-            for one in facts.deals
+            for one in facts.opportunities
             if one.created <= clock and not 0 < one.dropped <= clock
         )
         return
@@ -197,7 +197,9 @@ def _gone(business: Business, module: str, clock: int) -> Iterator[tuple[int, st
     """(when, id, name) of what was deleted, or merged into another."""
     facts = business.of(School)
     if module == "Deals":
-        yield from ((one.dropped, one.id, one.name) for one in facts.deals if 0 < one.dropped <= clock)
+        yield from (
+            (one.dropped, one.id, one.name) for one in facts.opportunities if 0 < one.dropped <= clock
+        )
     else:
         parties = facts.accounts if module == "Accounts" else facts.people
         yield from ((one.gone, one.id, one.name) for one in parties if one.is_gone(clock))
