@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from queue import Queue
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -278,13 +278,25 @@ def held_to(prism: tuple[str, str], *upstream: str) -> Iterator[str]:
         yield address
 
 
+def specified(reference: Path, path: str) -> tuple[str, str]:
+    """The program and the specification it is to hold us to; skips the test where either is not here."""
+    source = reference / path
+    if not source.exists():
+        pytest.skip(f"no specification at {source}")
+    return prism_command(), str(source)
+
+
+def refusal_of(address: str, **headers: str) -> int:
+    """The status with which a request is refused; fails where it is answered."""
+    with pytest.raises(HTTPError) as caught:
+        urlopen(Request(address, headers=headers), timeout=30)
+    with caught.value as answer:
+        return int(answer.status or 0)
+
+
 @pytest.fixture(scope="module")
 def prism(reference: Path) -> tuple[str, str]:
-    """The program and the specification it is to hold us to."""
-    specification = reference / "vendor/stripe/spec3.prism.json"
-    if not specification.exists():
-        pytest.skip(f"no specification at {specification}")
-    return prism_command(), str(specification)
+    return specified(reference, "vendor/stripe/spec3.prism.json")
 
 
 def test_requests_as_the_specification_wants_them(prism: tuple[str, str]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -18,7 +16,7 @@ from integrations.sandbox.business import simulate
 from integrations.sandbox.paypal_sales import LAG, PayPal
 from integrations.sandbox.server import running
 from integrations.sandbox.systems.paypal import TOKEN, system
-from tests.integrations.test_conformance import held_to, prism_command
+from tests.integrations.test_conformance import held_to, prism_command, refusal_of
 from tests.integrations.test_connectors import Unlimited
 
 pytestmark = pytest.mark.conformance
@@ -80,10 +78,5 @@ def test_every_request_and_answer_is_as_the_specification_says(prism: tuple[str,
 def test_prism_would_notice(prism: tuple[str, str]) -> None:
     """The proof of the proof: a request without its dates is refused before the sandbox hears of it."""
     with running(simulate(orders=60)) as server, held_to(prism, f"{server.address}{system.base}") as address:
-        request = Request(
-            f"{address}/v1/reporting/transactions", headers={"Authorization": f"Bearer {TOKEN}"}
-        )
-        with pytest.raises(HTTPError) as caught:
-            urlopen(request, timeout=30)
-        with caught.value as answer:
-            assert answer.status == 422
+        asked = f"{address}/v1/reporting/transactions"
+        assert refusal_of(asked, Authorization=f"Bearer {TOKEN}") == 422

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -16,7 +14,7 @@ from integrations.sandbox.business import simulate
 from integrations.sandbox.server import running
 from integrations.sandbox.square_sales import Square
 from integrations.sandbox.systems.square import TOKEN, system
-from tests.integrations.test_conformance import held_to, prism_command
+from tests.integrations.test_conformance import held_to, refusal_of, specified
 from tests.integrations.test_connectors import Unlimited
 
 pytestmark = pytest.mark.conformance
@@ -27,11 +25,7 @@ SPECIFICATION = "vendor/square/api.prism.json"
 
 @pytest.fixture(scope="module")
 def prism(reference: Path) -> tuple[str, str]:
-    """The program and the specification it is to hold us to."""
-    source = reference / SPECIFICATION
-    if not source.exists():
-        pytest.skip(f"no specification at {source}")
-    return prism_command(), str(source)
+    return specified(reference, SPECIFICATION)
 
 
 def client(address: str, calls: list[CallRecord]) -> Client:
@@ -75,8 +69,5 @@ def test_every_request_and_answer_is_as_the_specification_says(prism: tuple[str,
 def test_prism_would_notice(prism: tuple[str, str]) -> None:
     """The proof of the proof: a limit that is no number is refused before the sandbox hears of it."""
     with running(simulate(orders=60)) as server, held_to(prism, f"{server.address}{system.base}") as address:
-        request = Request(f"{address}/v2/payments?limit=few", headers={"Authorization": f"Bearer {TOKEN}"})
-        with pytest.raises(HTTPError) as caught:
-            urlopen(request, timeout=30)
-        with caught.value as answer:
-            assert answer.status == 422
+        asked = f"{address}/v2/payments?limit=few"
+        assert refusal_of(asked, Authorization=f"Bearer {TOKEN}") == 422

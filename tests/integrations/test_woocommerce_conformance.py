@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -16,7 +14,7 @@ from integrations.sandbox.business import simulate
 from integrations.sandbox.server import running
 from integrations.sandbox.systems.woocommerce import KEY, SECRET, system
 from integrations.sandbox.woocommerce_sales import Wholesale
-from tests.integrations.test_conformance import held_to, prism_command
+from tests.integrations.test_conformance import held_to, refusal_of, specified
 from tests.integrations.test_connectors import Unlimited
 
 pytestmark = pytest.mark.conformance
@@ -27,11 +25,7 @@ SPECIFICATION = "vendor/woocommerce/wc-v3.derived.openapi.json"
 
 @pytest.fixture(scope="module")
 def prism(reference: Path) -> tuple[str, str]:
-    """The program and the specification it is to hold us to."""
-    source = reference / SPECIFICATION
-    if not source.exists():
-        pytest.skip(f"no specification at {source}")
-    return prism_command(), str(source)
+    return specified(reference, SPECIFICATION)
 
 
 def client(address: str, calls: list[CallRecord]) -> Client:
@@ -69,9 +63,5 @@ def test_prism_would_notice(prism: tuple[str, str]) -> None:
     """The proof of the proof: a page that is too long is refused before the sandbox hears of it."""
     with running(simulate(orders=60)) as server, held_to(prism, f"{server.address}{system.base}") as address:
         pair = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
-        address += "/wp-json/wc/v3/orders?per_page=101"
-        request = Request(address, headers={"Authorization": f"Basic {pair}"})
-        with pytest.raises(HTTPError) as caught:
-            urlopen(request, timeout=30)
-        with caught.value as answer:
-            assert answer.status == 422
+        asked = f"{address}/wp-json/wc/v3/orders?per_page=101"
+        assert refusal_of(asked, Authorization=f"Basic {pair}") == 422
