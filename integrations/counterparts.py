@@ -11,10 +11,10 @@ from django.utils import timezone
 from integrations import registry
 from integrations.facing import minor
 from integrations.models import Counterpart, CounterpartLine, Delivery, Integration, Stream
+from integrations.moments import parse_moment
 from integrations.raw import Row
 from integrations.records import MISBUILT
 from integrations.spec import Stream as StreamSpec
-from integrations.spec import parse_moment
 from integrations.standing import UNKNOWN, At, Books, Standing
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import CURRENCIES

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from integrations.models import ApiCall, RawRecord, Stream, SyncRun
+from integrations.moments import parse_moment
 from integrations.payloads import canonical, digest_of
 from integrations.records import Record, dig
 from integrations.spec import Stream as StreamSpec
-from integrations.spec import parse_moment
 from ledgerhub.core import bulk
 
 UNIDENTIFIED = "unidentified:"

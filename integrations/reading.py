@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from integrations import answers
 from integrations.answers import Moved, TooDear, TooMany
+from integrations.moments import parse_moment, render_moment
 from integrations.paging import (
     MAX_PAGES,
     Answer,
@@ -33,8 +34,6 @@ from integrations.spec import (
     Read,
     Stream,
     Window,
-    parse_moment,
-    render_moment,
 )
 from ledgerhub.core.errors import ConfigError, TransientError
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from integrations.calls import Tested
 from integrations.destination import Destination
 from integrations.messages import Webhook
+from integrations.moments import TimeFormat, parse_moment, render_moment
 from integrations.paging import OnePage, Paginator
 from integrations.records import Record, dig, shaped
 from integrations.rules import Output
@@ -19,7 +20,6 @@ from ledgerhub.core.errors import FieldError
 Settings = Mapping[str, Any]
 Headers = Mapping[str, str]  # names in lower case
 SettingType = Literal["text", "secret", "choice", "url", "boolean", "account"]
-TimeFormat = Literal["epoch", "epoch_ms", "iso", "bare", "date"]  # bare: UTC without saying so
 Decode = Literal["json", "json_or_nothing", "tsv", "text"]
 Category = Literal["shop", "payments", "bank", "inventory", "crm", "payroll", "accounting", "other"]
 
@@ -305,29 +305,6 @@ class Incremental:
 
     def value(self, moment: dt.datetime) -> str:
         return self.template.replace("{value}", render_moment(moment, self.format))
-
-
-def parse_moment(value: Any) -> dt.datetime | None:
-    """Unix seconds, an ISO instant or an ISO date (midnight UTC) -> aware datetime."""
-    try:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return dt.datetime.fromtimestamp(value, dt.UTC)
-        moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else None
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.replace(tzinfo=dt.UTC) if moment is not None and moment.tzinfo is None else moment
-
-
-_ISO = {"iso": "%Y-%m-%dT%H:%M:%SZ", "bare": "%Y-%m-%dT%H:%M:%S", "date": "%Y-%m-%d"}
-
-
-def render_moment(moment: dt.datetime, form: TimeFormat) -> str:
-    utc = moment.astimezone(dt.UTC)
-    if form == "epoch":
-        return str(int(utc.timestamp()))
-    if form == "epoch_ms":
-        return str(int(utc.timestamp() * 1000))
-    return utc.strftime(_ISO[form])
 
 
 def always(record: Record) -> bool:

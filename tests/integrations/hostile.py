@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from integrations.moments import parse_moment
 from integrations.paging import (
     AfterLastId,
     BehindLast,
@@ -40,7 +41,6 @@ from integrations.spec import (
     OAuth2,
     Read,
     Stream,
-    parse_moment,
 )
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)

@@ -22,10 +22,11 @@ from integrations.connectors.amazon.money import (
     text,
 )
 from integrations.connectors.amazon.orders import THEIR_TAX
+from integrations.moments import parse_moment
 from integrations.paging import BodyToken
 from integrations.records import Record, dig
 from integrations.rules import Condition, Output, rule, step
-from integrations.spec import Incremental, Read, Stream, Window, parse_moment
+from integrations.spec import Incremental, Read, Stream, Window
 
 DAY = 86_400
 # What a breakdown is, by its type; what stands under one of these says the same more finely.

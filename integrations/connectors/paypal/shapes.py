@@ -6,8 +6,8 @@ import datetime as dt
 from decimal import Decimal, DecimalException
 from typing import Any
 
+from integrations.moments import parse_moment
 from integrations.records import Record, dig
-from integrations.spec import parse_moment
 
 # What a row is by its event code; the first two digits are the group, named where all of it is one thing.
 # Of groups that are not (T11, T12, T21: gift certificates stand among holds), each code that we know.

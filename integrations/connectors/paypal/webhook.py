@@ -21,7 +21,8 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from integrations.messages import Event, Message, Trust, WebhookRefused, parsed
-from integrations.spec import Headers, Read, Settings, parse_moment
+from integrations.moments import parse_moment
+from integrations.spec import Headers, Read, Settings
 from ledgerhub.core.errors import ConfigError
 
 TOLERANCE = 4 * 86_400  # seconds: PayPal repeats a message for three days
