@@ -144,7 +144,7 @@ def _in_window(state: State, how: Incremental, window: Window, begin: dt.datetim
         "position": None,
         "guard": list(Guard()),
         "param": how.param,
-        "start": how.value(begin),
+        "start": how.value(window.asked(begin, end)[0]),
         "begin": begin.isoformat(),
         "end": end.isoformat(),
         "last": end >= newest,
@@ -178,20 +178,21 @@ class Reader:
         for record in answer.records:
             if read.stamp:
                 put(record, read.stamp, render_moment(now.replace(minute=0, second=0, microsecond=0), "iso"))
-        calls += self._add_children(stream, answer.records)
+        records = _belonging(stream, state, answer.records)
+        calls += self._add_children(stream, records)
         following = read.paginator.after(state["position"], answer, size)
         after = _next_state(stream, state, following, answer.records, now=now)
         after["size"], after["cost"] = _next_size(read, size, answered.body)
         if following is None and len(state.get("left", ())) > 1:
             after |= {"left": state["left"][1:], "guard": list(Guard())}
-            return Page(answer.records, after, state["cursor"], _ids(calls))
+            return Page(records, after, state["cursor"], _ids(calls))
         if following is not None:
-            return Page(answer.records, after, state["cursor"], _ids(calls))
+            return Page(records, after, state["cursor"], _ids(calls))
         after |= _read_until(stream, after, answered.body)
         more = _next_window(stream, after, now)
         if more is not None:
-            return Page(answer.records, more, state["cursor"], _ids(calls))
-        return Page(answer.records, None, _cursor(stream, after, answered.body), _ids(calls))
+            return Page(records, more, state["cursor"], _ids(calls))
+        return Page(records, None, _cursor(stream, after, answered.body), _ids(calls))
 
     def _places(self, stream: Stream, each: Each, calls: list[int | None]) -> list[str]:
         """The places to be asked."""
@@ -376,9 +377,25 @@ def _span(stream: Stream, state: State) -> tuple[dict[str, str], dict[str, str]]
     asked = {state["param"]: state["start"]} if state["param"] else {}
     values["start"] = state["start"]
     if how.window is not None:
-        values["end"] = how.value(dt.datetime.fromisoformat(state["end"]))
+        values["end"] = how.value(how.window.asked(*_bounds(state))[1])
         asked |= {how.window.param: values["end"]} if how.window.param else {}
     return asked, values
+
+
+def _belonging(stream: Stream, state: State, records: list[Record]) -> list[Record]:
+    """What belongs to the days of the window, of a list that was asked for more; also what says no day."""
+    how = stream.incremental
+    if not isinstance(how, Incremental) or how.window is None or not any(how.window.margin):
+        return records
+    begin, end = (bound.date() for bound in _bounds(state))
+    last = end + dt.timedelta(days=1) if state["last"] else end
+    moments = [(record, how.moment(record)) for record in records]
+    return [record for record, at in moments if at is None or begin <= at.astimezone(dt.UTC).date() < last]
+
+
+def _bounds(state: State) -> tuple[dt.datetime, dt.datetime]:
+    """Where the window begins and ends."""
+    return dt.datetime.fromisoformat(state["begin"]), dt.datetime.fromisoformat(state["end"])
 
 
 def _read_until(stream: Stream, state: State, body: Any) -> State:
@@ -405,7 +422,7 @@ def _halved(stream: Stream, state: State) -> State:
     how = stream.incremental
     if not isinstance(how, Incremental) or how.window is None:
         raise ConfigError(f"'{stream.label}' holds more records than the system hands out at once.")
-    begin, end = (dt.datetime.fromisoformat(state[name]) for name in ("begin", "end"))
+    begin, end = _bounds(state)
     middle = begin + (end - begin) / 2
     if middle - begin < SHORTEST_WINDOW:
         raise ConfigError(f"'{stream.label}' has more records in a minute than the system hands out.")

@@ -261,13 +261,21 @@ class Read:
 class Window:
     """A system that answers for at most `days` at once, up to `lag` seconds before now, and as far back as
     `history` days. A window that holds too many records (answers.TooMany) is halved. `fresh`: path in the
-    answer of the moment up to which it is complete; what lies behind is left to the next sync."""
+    answer of the moment up to which it is complete; what lies behind is left to the next sync. `margin`:
+    days before and behind a window that are asked for as well, of a system that finds some records by other
+    dates than `field` (a bonus by its pay period); of what it lists the days of the window are taken."""
 
     param: str
     days: float
     lag: int = 0
     history: int = 3 * 365
     fresh: str = ""
+    margin: tuple[float, float] = (0, 0)
+
+    def asked(self, begin: dt.datetime, end: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+        """From when until when the system is asked for what belongs between the two."""
+        before, behind = (dt.timedelta(days=days) for days in self.margin)
+        return begin - before, end + behind
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,34 @@ def test_without_a_start_it_goes_as_far_back_as_there_is() -> None:
     ]  # fmt: skip
 
 
+def test_what_a_system_finds_by_another_date_is_asked_for_too_and_taken_by_its_own_day() -> None:
+    """A bonus is found by its pay period: one paid in the window for a period before it belongs to it, one
+    paid before does not; on the day a window ends it is the next one's, on the last day it is taken."""
+    window = Window("to", days=10, lag=7200, margin=(40, 5))
+    stream = replace(WINDOWED, incremental=Incremental("at", "from", format="date", window=window))
+    days = {"early": "2026-03-04", "first": "2026-03-05", "edge": "2026-03-15", "today": "2026-03-31"}
+    listed = {"rows": [{"id": name, "at": day} for name, day in days.items()] + [{"id": "dateless"}]}
+    script = Script(listed, listed, listed)
+    found, cursor = run(stream, script, since=dt.date(2026, 3, 5))
+    assert script.asked == [
+        {"from": "2026-01-24", "to": "2026-03-20"},
+        {"from": "2026-02-03", "to": "2026-03-30"},
+        {"from": "2026-02-13", "to": "2026-04-05"},
+    ]
+    assert found == ["first", "dateless", "edge", "dateless", "today", "dateless"]
+    assert cursor == {"at": "2026-03-31T10:00:00Z"}
+
+
+def test_what_belongs_to_a_record_of_other_days_is_not_asked_for() -> None:
+    window = Window("to", days=10, margin=(40, 0))
+    checks = Children("checks", Read("/checks/{id}", records="rows"))
+    stream = replace(WINDOWED, incremental=Incremental("at", "from", window=window), children=(checks,))
+    listed = {"rows": [{"id": "a", "at": "2026-03-01"}, {"id": "b", "at": "2026-03-30"}]}
+    script = Script(listed, {"rows": []})
+    assert run(stream, script, since=dt.date(2026, 3, 25))[0] == ["b"]
+    assert script.values[1] == {"id": "b"}
+
+
 def test_a_token_that_must_come_alone() -> None:
     alone = BodyToken("token", "next", alone=True)
     stream = replace(WINDOWED, read=Read("/sales", {"kind": "all"}, "rows", alone))
