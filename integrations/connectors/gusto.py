@@ -83,6 +83,8 @@ ASKED = {
     "include": "totals",
     "date_filter_by": "check_date",
 }
+# At most a year is asked for at once, three months of it ahead; off-cycle payrolls are found by their period.
+SPANS = Window("end_date", 60, margin=(270, 30))
 RULES = (
     *same("journal_entry", "", "external_id=payroll_uuid date=check_date memo"),
     rule("journal_entry.currency", "", step("constant", value="USD")),
@@ -94,7 +96,7 @@ PAYROLLS = Stream(
     label="Payrolls",
     help="Regular ones, off-cycle ones and reversals, once they are processed",
     read=Read(f"{COMPANY}/payrolls", ASKED, paginator=PageNumber("page", 100, "per")),
-    incremental=Incremental("check_date", "start_date", "date", 350 * 86_400, window=Window("end_date", 360)),
+    incremental=Incremental("check_date", "start_date", "date", 350 * 86_400, window=SPANS),
     id="payroll_uuid",
     shape=shape_payroll,
     outputs=(Output("journal", "journal_entry", RULES, when=(Condition("lines", "exists"),)),),

@@ -21,7 +21,7 @@ FORTNIGHT = dt.timedelta(days=13)
 
 class Payroll(NamedTuple):
     """In cents. `processed` and, where somebody took it back, `cancelled` are instants; `reason` is why it
-    is off-cycle; amounts of a reversal are negative."""
+    is off-cycle; amounts of a reversal are negative. Its period ended `late` days before it is paid."""
 
     id: str
     check: dt.date
@@ -36,6 +36,7 @@ class Payroll(NamedTuple):
     tips: int = 0
     reason: str = ""
     cancelled: int = 0
+    late: int = 5
 
     @property
     def gross(self) -> int:
@@ -47,7 +48,7 @@ class Payroll(NamedTuple):
 
     @property
     def period(self) -> tuple[dt.date, dt.date]:
-        until = self.check - dt.timedelta(days=5)
+        until = self.check - dt.timedelta(days=self.late)
         return until - FORTNIGHT, until
 
     def stands(self, clock: int) -> bool:
@@ -104,7 +105,7 @@ def _regular(rng: random.Random, check: dt.date) -> Payroll:
 def _others(rng: random.Random, start: dt.date) -> Iterator[Payroll]:
     """A bonus of which half is taken back, and a correction that is cancelled on the next day."""
     paid, back, never = (business_days(start, count) for count in (40, 46, 60))
-    yield Payroll(_id(rng), paid, instant(paid, 11) - 2 * DAY, 81_234, 20_318, 8127, reason="Bonus")
+    yield Payroll(_id(rng), paid, instant(paid, 11) - 2 * DAY, 81_234, 20_318, 8127, reason="Bonus", late=40)
     yield Payroll(_id(rng), back, instant(back, 11), -40_617, -10_159, -4063, reason="Reversal")
     at = instant(never, 10) - 3 * DAY
     yield Payroll(_id(rng), never, at, 12_000, 3000, 1200, reason="Correction", cancelled=at + DAY)

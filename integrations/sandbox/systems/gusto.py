@@ -23,6 +23,7 @@ VERSION = "2025-06-15"
 TOKEN_SECONDS = 7200
 LIMIT = 200  # calls in a minute; state.settings["gusto_limit"] changes it
 YEAR = dt.timedelta(days=366)
+AHEAD = dt.timedelta(days=92)
 MOST = 100
 Record = dict[str, Any]
 
@@ -129,6 +130,8 @@ def _span(request: Request, clock: int) -> tuple[dt.date, dt.date]:
     if until - since > YEAR:
         words = "start_date and end_date can't be more than 1 year apart"
         raise ApiError(422, "invalid_attribute_value", words, "end_date")
+    if until - day(clock) > AHEAD:
+        raise ApiError(422, "invalid_attribute_value", "can be at most 3 months in the future", "end_date")
     return since, until
 
 

@@ -91,6 +91,7 @@ def test_spans_pages_companies_and_versions_are_bounded(server: SandboxServer) -
     path = f"/v1/companies/{COMPANY}/payrolls"
     assert asked(server, path, token, start_date="2024-01-01", end_date="2026-01-01").status_code == 422
     assert asked(server, path, token, start_date="soon").status_code == 422
+    assert asked(server, path, token, start_date="2027-01-01", end_date="2027-05-01").status_code == 422
     assert asked(server, path, token, per="101").status_code == 422
     other = asked(server, "/v1/companies/another/payrolls", token)
     assert (other.status_code, other.json()["errors"][0]["category"]) == (404, "not_found")
