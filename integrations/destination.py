@@ -190,11 +190,13 @@ class Listing:
 
 
 class Need(NamedTuple):
-    """A name of theirs that deliveries ask for beside those of accounts: `names("tax", "taxed")`."""
+    """A name of theirs that deliveries ask for beside those of accounts: `names("tax", "taxed")`; `usual`:
+    what it mostly is there, by id or name, suggested where it is listed."""
 
     what: What
     key: str
     label: str
+    usual: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,13 @@ ALIKE, NEAR = 88, 75
 their words where the code is the same."""
 
 
+GROUPS: dict[str, str] = {
+    "account": "Accounts",
+    "item": "Products and services that the lines of sales are sold as",
+    "tax": "Tax codes",
+}
+
+
 class Wanted(NamedTuple):
     """Something of ours that needs a name over there: `theirs` is chosen, `suggested` may be it."""
 
@@ -34,6 +41,10 @@ class Wanted(NamedTuple):
     @property
     def field(self) -> str:
         return f"{self.what}:{self.key}"
+
+    @property
+    def group(self) -> str:
+        return GROUPS[self.what]
 
 
 def refresh(integration: Integration, *, patience: float) -> int:
@@ -95,9 +106,21 @@ def wanted(integration: Integration) -> list[Wanted]:
     items = takes.items if _any_alone(integration) else ()
     rows += [("item", each.code, str(each)) for each in accounts if each.role in items]
     rows += [(need.what, need.key, need.label) for need in takes.needs]
+    usual = {(need.what, need.key): {*need.usual} for need in takes.needs}
     listed = list(integration.listed.filter(active=True))
     return [
-        Wanted(what, key, label, chosen.get((what, key), ""), _suggested(what, key, label, listed))
+        Wanted(
+            what,
+            key,
+            label,
+            chosen.get((what, key), ""),
+            _suggested(
+                label.removeprefix(key),
+                key,
+                [row for row in listed if row.what == what],
+                usual.get((what, key), set()),
+            ),
+        )
         for what, key, label in rows
     ]
 
@@ -117,15 +140,15 @@ def _accounts(integration: Integration) -> list[Account]:
     return list((rows.filter(pk__in=used) | rows.filter(code__in=named)).distinct().order_by("code"))
 
 
-def _suggested(what: str, key: str, label: str, listed: list[Listed]) -> str:
-    """The one whose name is most like ours, else the one with our code if its name is not quite another:
-    codes alone mean different accounts in different charts. Empty where there is none."""
-    rows = [row for row in listed if row.what == what]
-    name = label.removeprefix(key).strip().casefold()
+def _suggested(label: str, key: str, rows: list[Listed], usual: set[str]) -> str:
+    """What it usually is, the one whose name is most like ours, else the one with our code if its name is not
+    quite another: codes alone mean different accounts in different charts. Empty where there is none."""
+    name = label.strip().casefold()
     choices = {row.external_id: row.name.casefold() for row in rows}
+    known = next((row.external_id for row in rows if {row.external_id, row.name} & usual), "")
     best = process.extractOne(name, choices, scorer=fuzz.token_sort_ratio, score_cutoff=ALIKE)
-    if best:
-        return str(best[2])
+    if known or best:
+        return known or str(best[2])
     coded = (row for row in rows if row.code and row.code == key)
     near = (row for row in coded if fuzz.token_set_ratio(name, row.name.casefold()) >= NEAR)
     return next((row.external_id for row in near), "")

@@ -27,11 +27,15 @@ def came_from(integration: Integration, source: Source) -> bool:
     return source.key.startswith(f"{scope(integration)}/")
 
 
+def source_key(integration: Integration, spec: StreamSpec) -> str:
+    return f"{scope(integration)}/{spec.key}"
+
+
 def source_for(integration: Integration, spec: StreamSpec) -> Source:
     """The ledger's name for where the documents of a stream come from."""
     source, _ = Source.objects.get_or_create(
         organization=integration.organization,
-        key=f"{scope(integration)}/{spec.key}",
+        key=source_key(integration, spec),
         defaults={"label": f"{integration.name} · {spec.label}"},
     )
     return source

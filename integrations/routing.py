@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import NamedTuple
 
+from django.db.models import Exists, OuterRef
+
+from integrations import outbox, registry
 from integrations.models import Integration, ModeSwitch, Route
 from ledgerhub.access.models import User
-from ledgerhub.ledger.models import Source
+from ledgerhub.ledger.models import Document, Source
 
 WORDS = {
     Route.Mode.EACH: "each by itself",
@@ -23,6 +26,37 @@ class Choice(NamedTuple):
     mode: str
     start: dt.date
     since: dt.date
+
+
+def sources(integration: Integration) -> list[Source]:
+    """Those whose documents may go there, by label: streams that bring a kind it takes, and whoever has such
+    documents. What came from the destination itself stays there; customers and bank lines are none."""
+    kinds = {one.kind for one in outbox.destination(integration).takes}
+    has = Document.objects.filter(source=OuterRef("pk"), kind__in=kinds)
+    rows = Source.objects.filter(organization=integration.organization_id).order_by("label", "pk")
+    brings, routed = _bringing(integration, kinds), set(integration.routes.values_list("source", flat=True))
+    return [
+        row
+        for row in rows.annotate(has=Exists(has))
+        if not registry.came_from(integration, row) and (row.has or row.key in brings or row.pk in routed)
+    ]
+
+
+def left_here(integration: Integration) -> list[Source]:
+    """Those whose documents could go there and do not: nobody ticked them, maybe because they came later."""
+    routed = set(integration.routes.filter(enabled=True).values_list("source", flat=True))
+    return [source for source in sources(integration) if source.pk not in routed] if routed else []
+
+
+def _bringing(integration: Integration, kinds: set[str]) -> set[str]:
+    """Keys of sources that are streams whose records become documents of these kinds, if not yet."""
+    kinds = kinds - {"bank_transaction"}  # from a stream these are a bank's lines, which are no documents
+    return {
+        registry.source_key(other, spec)
+        for other in Integration.objects.filter(organization=integration.organization_id)
+        for spec in registry.connector(other).streams
+        if any(output.kind in kinds for output in spec.outputs)
+    }
 
 
 def switch_on(integration: Integration, source: Source, choice: Choice, *, user: User) -> None:

@@ -14,7 +14,18 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import delivery, incoming, leases, links, naming, outbox, redelivery, register, registry
+from integrations import (
+    delivery,
+    incoming,
+    leases,
+    links,
+    naming,
+    outbox,
+    redelivery,
+    register,
+    registry,
+    routing,
+)
 from integrations.destination import Destination
 from integrations.models import Delivery, Integration
 from integrations.views.lookup import find_integration
@@ -105,6 +116,7 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
         "spec": registry.connector(integration),
         "rows": [(one, options.get(one.what, [])) for one in _missing_first(wanted)],
         "missing": sum(not one.theirs for one in wanted),
+        "suggested": sum(not one.theirs and bool(one.suggested) for one in wanted),
         "listed_at": max((row.listed_at for row in listed), default=None),
         "incoming": incoming.wanted(integration),
         "ours": incoming.accounts(integration).order_by("code"),
@@ -124,7 +136,9 @@ def _go_on(integration: Integration) -> int:
 
 
 def _missing_first(wanted: list[naming.Wanted]) -> list[naming.Wanted]:
-    return sorted(wanted, key=lambda one: bool(one.theirs))
+    """Group by group, what a person has to think about first, then what only has to be agreed to."""
+    groups = list(naming.GROUPS)
+    return sorted(wanted, key=lambda one: (groups.index(one.what), bool(one.theirs), bool(one.suggested)))
 
 
 def _saved_words(changed: int, again: int) -> str:
@@ -192,6 +206,7 @@ def deliveries(request: OrgRequest, pk: int) -> HttpResponseBase:
         "spec": registry.connector(integration),
         "table": listing,
         "counts": counts(integration),
+        "left_here": routing.left_here(integration),
         "missing": sum(not one.theirs for one in naming.wanted(integration)),
         "may_act": request.membership.may(Role.BOOKKEEPER),
         "may_leave_out": request.membership.may(Role.APPROVER),

@@ -11,11 +11,11 @@ from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from integrations import naming
+from integrations import naming, registry
 from integrations.models import Delivery, Integration, Listed, NameMap, Route
 from ledgerhub.access.models import AuditEvent, User
 from ledgerhub.ledger.models import Source
-from tests.integrations.delivering import deliver, sell
+from tests.integrations.delivering import deliver, sale, sell, store
 from tests.integrations.tiny_books import TinyBooks
 from tests.ledger.drafts import DAY
 
@@ -117,6 +117,7 @@ def test_what_goes_there_is_chosen_and_goes_at_once(
     signed_in: SignedIn,
 ) -> None:
     Route.objects.all().delete()
+    sell(destination)
     source = Source.objects.get(key="shop")
     client = signed_in(approver)
     refused = client.post(url("routes", destination.pk), {f"on-{source.pk}": "on", f"start-{source.pk}": "x"})
@@ -142,6 +143,58 @@ def test_what_goes_there_is_chosen_and_goes_at_once(
     assert not route.enabled
 
 
+def test_only_what_can_go_there_is_offered_under_its_integration(
+    destination: Integration, viewer: User, signed_in: SignedIn
+) -> None:
+    """Customers and bank lines are no documents, and fees are not taken there."""
+    organization = destination.organization
+    shop = Integration.objects.create(organization=organization, connector="shopify", name="Mugs")
+    bank = Integration.objects.create(organization=organization, connector="bank_file", name="Bank")
+    for integration in (shop, bank):
+        for spec in registry.connector(integration).streams:
+            registry.source_for(integration, spec)
+    shown = signed_in(viewer).get(url("routes", destination.pk))
+    offered = {group: [row.name for row in rows] for group, rows in shown.context["groups"].items()}
+    assert offered == {"Mugs": ["Orders", "Shopify Payments payouts"], "Without an integration": ["Shop"]}
+    assert "Mugs" in shown.content.decode()
+
+
+def test_all_rows_are_filled_in_alike_and_saved_only_by_saving(
+    destination: Integration, approver: User, viewer: User, signed_in: SignedIn
+) -> None:
+    Route.objects.all().delete()
+    sell(destination)
+    page, asked = url("routes", destination.pk), {"mode": "daily", "start": "2026-02-01"}
+    shown = signed_in(approver).get(page, asked)
+    [[row]] = shown.context["groups"].values()
+    assert (row.enabled, row.mode, row.start) == (True, "daily", "2026-02-01")
+    assert "Not saved yet" in shown.content.decode()
+    assert not Route.objects.exists()
+    assert "Tick all rows so" not in signed_in(viewer).get(page).content.decode()
+
+
+def test_a_refused_form_keeps_what_was_chosen(
+    destination: Integration, approver: User, signed_in: SignedIn
+) -> None:
+    Route.objects.all().delete()
+    sell(destination)
+    source = Source.objects.get(key="shop")
+    form = {f"on-{source.pk}": "on", f"start-{source.pk}": "", f"mode-{source.pk}": "payout"}
+    shown = signed_in(approver).post(url("routes", destination.pk), form)
+    [[row]] = shown.context["groups"].values()
+    assert (row.enabled, row.mode) == (True, "payout")
+    assert row.problem == "Choose the day from which documents go out."
+
+
+def test_sources_that_do_not_go_there_are_named(
+    destination: Integration, viewer: User, signed_in: SignedIn
+) -> None:
+    page, client = url("deliveries", destination.pk), signed_in(viewer)
+    assert "do not go there" not in client.get(page).content.decode()
+    store(destination.organization, sale(500, "77"), source="stall")
+    assert "Documents of Stall do not go there" in client.get(page).content.decode()
+
+
 def test_names_are_suggested_chosen_and_what_waited_for_them_goes(
     destination: Integration,
     tiny_books: TinyBooks,
@@ -162,9 +215,10 @@ def test_names_are_suggested_chosen_and_what_waited_for_them_goes(
     response = client.post(url("name_lists", destination.pk))
     assert words(response) == ["Their lists were read: 2 names."]
     page = client.get(url("names", destination.pk))
-    assert {one.key: (one.theirs, one.suggested) for one, _ in page.context["rows"]} == {
-        "1100": ("", ""), "4000": ("", "a1"),
-    }  # fmt: skip
+    assert [(one.key, one.theirs, one.suggested) for one, _ in page.context["rows"]] == [
+        ("1100", "", ""), ("4000", "", "a1"),
+    ]  # fmt: skip
+    assert "1 is suggested: save to agree" in page.content.decode()
     response = client.post(url("names", destination.pk), {"account:1100": "a2", "account:4000": "nonsense"})
     assert words(response) == ["1 name saved. 1 delivery is tried again."]
     assert list(NameMap.objects.filter(what="account").values_list("ours", "theirs", "set_by")) == [

@@ -205,7 +205,7 @@ def test_the_pages_of_a_destination_without_books(
     other = Source.objects.create(organization=crm.organization, key="bank", label="Bank")
     client = signed_in(approver)
     page = client.get(url("routes", crm.pk))
-    assert [row["source"].label for row in page.context["rows"]] == ["Shop"]
+    assert [row.name for rows in page.context["groups"].values() for row in rows] == ["Shop"]
     assert (page.context["modes"], [tab["label"] for tab in page.context["tabs"]]) == (
         [], ["Deliveries", "What goes there"],
     )  # fmt: skip

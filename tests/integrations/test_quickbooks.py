@@ -64,6 +64,13 @@ def test_lists_are_read_page_by_page(there: There) -> None:
     }  # fmt: skip
 
 
+def test_the_usual_tax_code_is_suggested(there: There) -> None:
+    NameMap.objects.filter(what="tax").delete()
+    naming.refresh(there.integration, patience=1)
+    wanted = {(each.what, each.key): each.suggested for each in naming.wanted(there.integration)}
+    assert wanted["tax", "none"] == "NON"
+
+
 def test_accounts_of_income_need_an_item(there: There) -> None:
     sell(there.integration)
     NameMap.objects.filter(what="item").delete()

@@ -105,7 +105,9 @@ connector = Connector(
         contact=CONTACT,
         nobody="Customer without a name",
         items=ITEMS,
-        needs=(Need("tax", "none", "Lines without tax: we state the tax ourselves (NON in the US)"),),
+        needs=(
+            Need("tax", "none", "Lines without tax: we state the tax ourselves (NON in the US)", ("NON",)),
+        ),
         key_param="requestid",
         at_once=4,
         batch=BATCH,

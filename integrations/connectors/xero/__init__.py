@@ -89,7 +89,11 @@ connector = Connector(
         ),
         contact=CONTACT,
         nobody="Contact without a name",
-        needs=(Need("tax", "none", "Lines without tax: we state the tax ourselves (Tax Exempt, No Tax)"),),
+        needs=(
+            Need(
+                "tax", "none", "Lines without tax: we state the tax ourselves (Tax Exempt, No Tax)", ("NONE",)
+            ),
+        ),
         key_header="Idempotency-Key",
         at_once=4,
         batch=BATCH,
