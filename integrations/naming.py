@@ -106,7 +106,7 @@ def wanted(integration: Integration) -> list[Wanted]:
     items = takes.items if _any_alone(integration) else ()
     rows += [("item", each.code, str(each)) for each in accounts if each.role in items]
     rows += [(need.what, need.key, need.label) for need in takes.needs]
-    usual = {(need.what, need.key): {*need.usual} for need in takes.needs}
+    usual: dict[tuple[str, str], set[str]] = {(need.what, need.key): {*need.usual} for need in takes.needs}
     listed = list(integration.listed.filter(active=True))
     return [
         Wanted(
@@ -145,10 +145,12 @@ def _suggested(label: str, key: str, rows: list[Listed], usual: set[str]) -> str
     quite another: codes alone mean different accounts in different charts. Empty where there is none."""
     name = label.strip().casefold()
     choices = {row.external_id: row.name.casefold() for row in rows}
-    known = next((row.external_id for row in rows if {row.external_id, row.name} & usual), "")
+    known = [row.external_id for row in rows if {row.external_id, row.name} & usual]
     best = process.extractOne(name, choices, scorer=fuzz.token_sort_ratio, score_cutoff=ALIKE)
-    if known or best:
-        return known or str(best[2])
+    if known:
+        return known[0]
+    if best:
+        return str(best[2])
     coded = (row for row in rows if row.code and row.code == key)
     near = (row for row in coded if fuzz.token_set_ratio(name, row.name.casefold()) >= NEAR)
     return next((row.external_id for row in near), "")
