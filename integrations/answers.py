@@ -12,7 +12,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from integrations.paging import BodyToken, OnePage
+from integrations.paging import BodyToken, Offset, OnePage
 from integrations.records import Record, dig
 from integrations.spec import Connector, Decode, Read, Said
 from ledgerhub.core.errors import ConfigError, TransientError
@@ -344,7 +344,9 @@ def _list_at(body: Any, path: str, read: Read, label: str) -> list[Record]:
 
 def _is_empty(beside: Any, path: str, read: Read) -> bool:
     """Whether a list that is missing was left out because it is empty: at the top of an answer another of
-    several lists must stand in its place, or nothing but the next page's token."""
+    several lists must stand in its place, or nothing but the next page's token, or a count of none."""
+    if isinstance(read.paginator, Offset) and read.paginator.total and dig(beside, read.paginator.total) == 0:
+        return True
     if isinstance(read.records, tuple) and any(isinstance(dig(beside, one), list) for one in read.records):
         return True
     known = {read.paginator.token} if isinstance(read.paginator, BodyToken) else set()

@@ -36,6 +36,7 @@ from integrations.requesting import (
     host_of,
     placed,
     same_host,
+    signed,
     turned,
     with_body,
     with_query,
@@ -215,21 +216,21 @@ class Client:
     ) -> Answered:
         """Send a read (`values` fill its `{id}`), trying again where that may help."""
         known = {**self._settings, **values}
-        asked = {**filled(read.params, known), **params}
-        address = self._address(read, url, known)
+        asked, now = {**filled(read.params, known), **params}, self._now()
         request = Request(
             read.method,
-            address,
+            self._address(read, url, known),
             {} if url or read.body or read.query else asked,
             b"",
-            headers_of(self.connector, read, known, self._now()),
+            headers_of(self.connector, read, known, now),
             purpose,
             read.cost if cost is None else cost,
             graphql=bool(read.query),
             bucket=read.bucket,
             decode=read.decode,
         )
-        return self._attempts(with_body(request, read, asked), authenticated=not read.public)
+        request = signed(with_body(request, read, asked), self.connector, read, self._settings, now)
+        return self._attempts(request, authenticated=not read.public)
 
     def _address(self, read: Read, url: str, known: Mapping[str, Any]) -> str:
         """Where a read goes; an address that came in a record may lead only where the read says it may."""
@@ -253,8 +254,7 @@ class Client:
 
     def _attempts(self, request: Request, *, authenticated: bool = True) -> Answered:
         patience = self._patience
-        renewed = False
-        attempt = 1
+        renewed, attempt = False, 1
         while True:
             patience -= self._wait_for_budget(request, patience)
             token = self._current_token() if authenticated else None

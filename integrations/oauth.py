@@ -86,6 +86,7 @@ class TokenRequest(NamedTuple):
 
 def begin(auth: OAuth2, settings: Settings, *, redirect_uri: str) -> Begun:
     """The first step of the authorization code grant."""
+    redirect_uri = _back(auth, settings, redirect_uri)
     state, verifier = generate_token(43), generate_token(64)
     extra = dict(auth.extra)
     if auth.pkce:
@@ -110,8 +111,14 @@ def begin(auth: OAuth2, settings: Settings, *, redirect_uri: str) -> Begun:
 def code_request(
     auth: OAuth2, settings: Settings, *, code: str, redirect_uri: str, verifier: str
 ) -> TokenRequest:
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+    back = _back(auth, settings, redirect_uri)
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
     return _request(auth, settings, form | ({"code_verifier": verifier} if verifier else {}))
+
+
+def _back(auth: OAuth2, settings: Settings, redirect_uri: str) -> str:
+    """Where a person comes back to, in the system's words."""
+    return str(settings[auth.redirect]) if auth.redirect else redirect_uri
 
 
 def given_token(auth: OAuth2, settings: Settings) -> Token | None:

@@ -128,6 +128,15 @@ def with_body(request: Request, read: Read, asked: Mapping[str, Any]) -> Request
     )
 
 
+def signed(
+    request: Request, connector: Connector, read: Read, settings: Settings, now: dt.datetime
+) -> Request:
+    """The request with its signature, where the system asks for one; a public address, which may be
+    somebody else's, gets none."""
+    signing = connector.signing
+    return signing.signed(request, settings, now) if signing and not read.public else request
+
+
 def with_query(request: Request) -> str:
     if not request.params:
         return request.url

@@ -15,6 +15,7 @@ from integrations.moments import TimeFormat, parse_moment, render_moment
 from integrations.paging import OnePage, Paginator
 from integrations.records import Record, dig, shaped
 from integrations.rules import Output
+from integrations.signing import Signing
 from ledgerhub.core.errors import FieldError
 
 Settings = Mapping[str, Any]
@@ -129,7 +130,8 @@ class OAuth2:
     for it; may hold `{setting}` and `{redirect_uri}`. `given`: the secret setting of a refresh token that a
     person was handed by the system itself, in place of coming back from that page. `place`: the field of the
     token's answer that says at which address the system is called with it, in place of the connector's
-    `base_url`; one of `hosts` (`*.acme.example`), or nothing is called.
+    `base_url`; one of `hosts` (`*.acme.example`), or nothing is called. `redirect`: the setting of the name
+    by which the system knows the address that a person comes back to, and that stands in its place.
     """
 
     authorize_url: str
@@ -153,6 +155,7 @@ class OAuth2:
     given: str = ""
     place: str = ""
     hosts: tuple[str, ...] = ()
+    redirect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +441,8 @@ def says_nothing(status: int, headers: Headers, body: Any) -> Said | None:
 class Connector:
     """One outside system. `advice` by HTTP status: what a person should do. `understand(status, headers,
     body)` reads the system's own error codes, also in answers of status 200; None where the status says it
-    all. A system without `base_url` is fed by files. `destination`: what it takes from us."""
+    all. A system without `base_url` is fed by files. `destination`: what it takes from us. `signing`: how
+    reads are signed, of a system that asks for it."""
 
     key: str
     label: str
@@ -455,6 +459,7 @@ class Connector:
     advice: Mapping[int, str] = field(default_factory=dict)
     understand: Callable[[int, Headers, Any], Said | None] = says_nothing
     destination: Destination | None = None
+    signing: Signing | None = None
     docs_url: str = ""
 
     @property

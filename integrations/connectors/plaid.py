@@ -13,7 +13,6 @@ import hmac
 from decimal import Decimal
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -22,6 +21,7 @@ from integrations.messages import Event, Message, Trust, Webhook, WebhookRefused
 from integrations.paging import MarkedPages
 from integrations.records import Record, dig
 from integrations.rules import Condition, Output, rule
+from integrations.signing import is_by
 from integrations.spec import (
     Accounts,
     Bookmark,
@@ -333,10 +333,8 @@ def _check_signature(key: ec.EllipticCurvePublicKey, signed: bytes, signature: b
     if len(signature) != 64:
         raise WebhookRefused("The signature is not Plaid's.")
     pair = encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
-    try:
-        key.verify(pair, signed, ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature:
-        raise WebhookRefused("The signature is not Plaid's.") from None
+    if not is_by(key, pair, signed, ec.ECDSA(hashes.SHA256())):
+        raise WebhookRefused("The signature is not Plaid's.")
 
 
 def _event(said: Record, identity: str) -> Event:

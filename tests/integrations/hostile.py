@@ -196,6 +196,8 @@ class Hostile:
                 str(asked.params.get(name)).startswith(_head(text)) for name, text in read.params.items()
             )
         head, _, tail = self._path(read).partition("{id}")
+        if not read.body and not _fits(read.params, asked.params):
+            return False
         if "{id}" not in read.path:
             return asked.path == head
         if not asked.path.startswith(head) or not asked.path.endswith(tail):
@@ -205,7 +207,8 @@ class Hostile:
 
     def _path(self, read: Read) -> str:
         """With the settings that stand in it, as far as the connector has defaults for them."""
-        return fill(read.path, _Named({**self.connector.with_defaults({}), "id": "{id}"}))
+        path = fill(read.path, _Named({**self.connector.with_defaults({}), "id": "{id}"}))
+        return urlsplit(path).path if "://" in path else path
 
     def _one(self, read: Read, stream: Stream, asked: Asked) -> tuple[int, dict[str, str], bytes]:
         wanted = str(asked.params.get("id") or asked.path.rpartition("/")[2]).rpartition("/")[2]
@@ -332,6 +335,15 @@ def _placed(template: Any, given: Any, mark: str) -> list[str]:
         pairs = zip(template, given, strict=False)
         return [found for one, there in pairs for found in _placed(one, there, mark)]
     return []
+
+
+def _fits(said: Record, told: Record) -> bool:
+    """Whether what is asked for begins as the spec says, where that has a text with something put in."""
+    return all(
+        str(told[name]).startswith(_head(text))
+        for name, text in said.items()
+        if isinstance(text, str) and "{" in text and name in told
+    )
 
 
 def _head(text: Any) -> str:

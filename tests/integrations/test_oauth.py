@@ -57,6 +57,17 @@ def test_a_page_of_consent_with_names_of_its_own() -> None:
     }
 
 
+def test_a_system_that_knows_our_address_by_a_name() -> None:
+    auth = OAuth2("https://x.example/a", "https://x.example/t", pkce=False, redirect="known_as")
+    settings = {**SETTINGS, "known_as": "Harbor-Books-abc"}
+    begun = oauth.begin(auth, settings, redirect_uri="https://y.example/back")
+    assert parse_qs(urlsplit(begun.url).query)["redirect_uri"] == ["Harbor-Books-abc"]
+    asked = oauth.code_request(
+        auth, settings, code="c", redirect_uri="https://y.example/back", verifier=begun.verifier
+    )
+    assert asked.form["redirect_uri"] == "Harbor-Books-abc"
+
+
 def test_a_refresh_token_that_a_person_was_handed() -> None:
     auth = OAuth2("", "https://x.example/t", given="handed")
     assert oauth.given_token(auth, SETTINGS) is None

@@ -19,6 +19,7 @@ from integrations.paging import (
     InPaths,
     InQueries,
     MarkedPages,
+    Offset,
     PageOrToken,
     Position,
 )
@@ -491,6 +492,15 @@ def test_a_system_without_places_says_so() -> None:
 def test_a_list_at_the_top_that_is_left_out_is_empty(body: Any, found: list[Any]) -> None:
     read = Read("/sales", records="rows", paginator=BodyToken("token", "next"), sparse=True)
     assert answers.records_in(body, read, "Made Up") == found
+
+
+def test_a_counted_list_that_is_left_out_is_empty_where_it_counts_none() -> None:
+    read = Read(
+        "/sales", records="rows", paginator=Offset("offset", 100, "limit", total="total"), sparse=True
+    )
+    assert answers.records_in({"href": "/sales", "total": 0}, read, "Made Up") == []
+    with pytest.raises(TransientError, match="sent no list of records at 'rows'"):
+        answers.records_in({"href": "/sales", "total": 3}, read, "Made Up")
 
 
 def test_another_answer_is_no_empty_list() -> None:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import certifi
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,6 +21,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from integrations.messages import Event, Message, Trust, WebhookRefused, parsed
 from integrations.moments import parse_moment
+from integrations.signing import is_by
 from integrations.spec import Headers, Read, Settings
 from ledgerhub.core.errors import ConfigError
 
@@ -58,11 +58,7 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
 def _is_signed(message: Message, webhook_id: str, key: RSAPublicKey) -> bool:
     numbers = (message.headers.get(f"paypal-transmission-{name}", "") for name in ("id", "time"))
     text = "|".join((*numbers, webhook_id, str(zlib.crc32(message.body))))
-    try:
-        key.verify(_signature(message.headers), text.encode(), PKCS1v15(), SHA256())
-    except InvalidSignature:
-        return False
-    return True
+    return is_by(key, _signature(message.headers), text.encode(), PKCS1v15(), SHA256())
 
 
 def _signature(given: Headers) -> bytes:
