@@ -266,7 +266,9 @@ class Window:
     `history` days. A window that holds too many records (answers.TooMany) is halved. `fresh`: path in the
     answer of the moment up to which it is complete; what lies behind is left to the next sync. `margin`:
     days before and behind a window that are asked for as well, of a system that finds some records by other
-    dates than `field` (a bonus by its pay period); of what it lists the days of the window are taken."""
+    dates than `field` (a bonus by its pay period); of what it lists the days of the window are taken.
+    `whole`: the list holds all there is, and what it told and holds no more is asked for by its id
+    (Stream.one, Stream.gone)."""
 
     param: str
     days: float
@@ -274,6 +276,7 @@ class Window:
     history: int = 3 * 365
     fresh: str = ""
     margin: tuple[float, float] = (0, 0)
+    whole: bool = False
 
     def asked(self, begin: dt.datetime, end: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
         """From when until when the system is asked for what belongs between the two."""

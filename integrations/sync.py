@@ -24,6 +24,7 @@ from integrations.connection import Calls, connect
 from integrations.models import Integration, RawRecord, Stream, SyncRun
 from integrations.normalize import Normalizer
 from integrations.reading import Page, first_state
+from integrations.spec import Stream as StreamSpec
 from ledgerhub.access.models import User
 from ledgerhub.core import schedules
 from ledgerhub.core.errors import ConfigError, LedgerHubError, TransientError
@@ -162,7 +163,11 @@ def _work(run: SyncRun) -> None:
     else:
         spec = registry.stream_spec(stream)
         first = run.checkpoint or first_state(spec, stream.cursor, _start(stream))
-        _fetch(piece, lambda client, state: client.fetch_page(spec, state), first)
+        _fetch(piece, lambda client, state: _page(run, spec, client, state), first)
+
+
+def _page(run: SyncRun, spec: StreamSpec, client: Client, state: dict[str, Any]) -> Page:
+    return vanished.with_gone(run, spec, client, state, client.fetch_page(spec, state))
 
 
 def _fetch(piece: Slice, fetch: Callable[[Client, dict[str, Any]], Page], state: dict[str, Any]) -> None:

@@ -1,15 +1,59 @@
 """Records that are there no more: those that a list of changes told and tells no more when it begins again,
-and those that a message speaks of and that cannot be found."""
+those that a list of all there is holds no more, and those that a message speaks of and that cannot be found.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
+from integrations.client import Client
 from integrations.models import RawRecord, Stream, SyncRun
 from integrations.reading import Page
 from integrations.records import Record
-from integrations.spec import Bookmark
+from integrations.spec import Bookmark, Incremental
 from integrations.spec import Stream as StreamSpec
+from ledgerhub.core.errors import ConfigError
+from ledgerhub.ledger.models import Document
 
 DOUBTFUL = "doubtful"  # in the checkpoint: ids of records told since the mark, and not again so far
+TOLD = "told"  # in the checkpoint: the ids that a list of all there is has told so far, and from which day on
+SEVERAL = 3  # so many gone at once, and none left, is another account rather than somebody's deed
+
+
+def with_gone(run: SyncRun, spec: StreamSpec, client: Client, state: dict[str, Any], page: Page) -> Page:
+    """The page that was read at `state`; at the end of a list of all there is with what it would say of
+    those that stand in the books, that it no longer holds, and that the system, asked by their ids, does
+    not know. Raises ConfigError where it holds none of several."""
+    how = spec.incremental
+    if not isinstance(how, Incremental) or how.window is None or not how.window.whole:
+        return page
+    before = state.get(TOLD) or {"since": state["begin"], "ids": []}
+    told = {*before["ids"], *(spec.identity(record) for record in page.records)}
+    if page.next is not None:
+        page.next[TOLD] = {**before, "ids": sorted(told)}
+        return page
+    since, until = (dt.datetime.fromisoformat(each).date() for each in (before["since"], state["end"]))
+    booked = _booked(run, since, until)
+    missing = sorted(booked - told)
+    if len(missing) >= SEVERAL and len(missing) == len(booked):
+        raise ConfigError(
+            f"None of the {len(booked)} booked records of '{spec.label}' between {since} and {until} is "
+            "listed any more. Nothing was changed here: see that it is still the same account."
+        )
+    unknown = [one for one in missing if client.fetch_one(spec, one) is None]
+    lost = [record for one in unknown for record in gone(run.stream, spec, one)]
+    return page._replace(records=[*page.records, *lost])
+
+
+def _booked(run: SyncRun, since: dt.date, until: dt.date) -> set[str]:
+    """Ids of the records whose documents stand in the books between two days (not on them: where a list is
+    cut off is for the system to say), but for what this very run brought."""
+    documents = Document.objects.filter(source=run.stream.source, date__gt=since, date__lt=until)
+    records = RawRecord.objects.filter(
+        stream=run.stream_id, pk__in=documents.exclude(status="void").values("raw_record_id")
+    )
+    return set(records.exclude(run=run).values_list("external_id", flat=True))
 
 
 def taken_back(run: SyncRun, spec: StreamSpec, page: Page) -> list[Record]:

@@ -15,7 +15,7 @@ from typing import Any
 from integrations.messages import Event, Message, Trust, Webhook, WebhookRefused, is_signed, parsed_object
 from integrations.paging import PageNumber
 from integrations.records import Record, dig
-from integrations.rules import Condition, Output, rule, same, step
+from integrations.rules import Condition, Output, journal
 from integrations.spec import (
     Accounts,
     Choice,
@@ -84,18 +84,15 @@ ASKED = {
     "date_filter_by": "check_date",
 }
 # At most a year is asked for at once, three months of it ahead; off-cycle payrolls are found by their period.
-SPANS = Window("end_date", 60, margin=(270, 30))
-RULES = (
-    *same("journal_entry", "", "external_id=payroll_uuid date=check_date memo"),
-    rule("journal_entry.currency", "", step("constant", value="USD")),
-    rule("lines[].account", "lines[].role", step("lookup_account", by="role")),
-    rule("lines[].amount", "lines[].amount"),
-)
+SPANS = Window("end_date", 60, margin=(270, 30), whole=True)
+RULES = journal("external_id=payroll_uuid date=check_date memo", "USD")
 PAYROLLS = Stream(
     key="payrolls",
     label="Payrolls",
     help="Regular ones, off-cycle ones and reversals, once they are processed",
     read=Read(f"{COMPANY}/payrolls", ASKED, paginator=PageNumber("page", 100, "per")),
+    one=Read(f"{COMPANY}/payrolls/{{id}}", {"per": "1"}),  # only whether it is there
+    gone=lambda payroll: {**payroll, "processed": False},
     incremental=Incremental("check_date", "start_date", "date", 350 * 86_400, window=SPANS),
     id="payroll_uuid",
     shape=shape_payroll,

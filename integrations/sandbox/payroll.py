@@ -20,8 +20,9 @@ FORTNIGHT = dt.timedelta(days=13)
 
 
 class Payroll(NamedTuple):
-    """In cents. `processed` and, where somebody took it back, `cancelled` are instants; `reason` is why it
-    is off-cycle; amounts of a reversal are negative. Its period ended `late` days before it is paid."""
+    """In cents. `processed` and, where somebody took it back, `cancelled` are instants; one that is `deleted`
+    then is listed no more. `reason` is why it is off-cycle; amounts of a reversal are negative. Its period
+    ended `late` days before it is paid."""
 
     id: str
     check: dt.date
@@ -36,6 +37,7 @@ class Payroll(NamedTuple):
     tips: int = 0
     reason: str = ""
     cancelled: int = 0
+    deleted: bool = False
     late: int = 5
 
     @property
@@ -103,12 +105,15 @@ def _regular(rng: random.Random, check: dt.date) -> Payroll:
 
 
 def _others(rng: random.Random, start: dt.date) -> Iterator[Payroll]:
-    """A bonus of which half is taken back, and a correction that is cancelled on the next day."""
+    """A bonus of which half is taken back, a correction that is cancelled on the next day, and one that is
+    deleted at that."""
     paid, back, never = (business_days(start, count) for count in (40, 46, 60))
     yield Payroll(_id(rng), paid, instant(paid, 11) - 2 * DAY, 81_234, 20_318, 8127, reason="Bonus", late=40)
     yield Payroll(_id(rng), back, instant(back, 11), -40_617, -10_159, -4063, reason="Reversal")
     at = instant(never, 10) - 3 * DAY
     yield Payroll(_id(rng), never, at, 12_000, 3000, 1200, reason="Correction", cancelled=at + DAY)
+    late = Payroll(_id(rng), never, at, 31_000, 8000, 2400, reason="Dismissed employee", cancelled=at + DAY)
+    yield late._replace(deleted=True)
 
 
 def _id(rng: random.Random) -> str:

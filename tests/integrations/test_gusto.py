@@ -136,6 +136,44 @@ def test_a_payroll_that_is_cancelled_leaves_the_books(there: Wanted, organizatio
     assert balances(organization) == there.true()
 
 
+def test_a_payroll_that_is_listed_no_more_is_asked_for_and_leaves_the_books(
+    there: Wanted, organization: Organization
+) -> None:
+    """Cancelled and deleted since it was read; one that is left out and still there by itself stays."""
+    deleted, end = there.of("Dismissed employee"), there.server.state.clock
+    there.server.state.move(deleted.processed + 60)
+    there.read()
+    assert Document.objects.get(external_id=deleted.id).status != "void"
+    there.server.state.move(end)
+    there.read()
+    assert Document.objects.get(external_id=deleted.id).status == "void"
+    assert balances(organization) == there.true()
+    asked = there.integration.calls.filter(purpose="payrolls: one").order_by("pk")
+    assert [call.status for call in asked] == [404]
+    there.read()
+    assert asked.count() == 1
+    assert balances(organization) == there.true()
+
+
+@pytest.mark.parametrize("listed", [0, 1])
+def test_a_list_that_holds_less_than_there_is_takes_nothing_back(
+    there: Wanted, organization: Organization, monkeypatch: pytest.MonkeyPatch, listed: int
+) -> None:
+    there.read()
+    before, whole = balances(organization), gusto._listed
+    monkeypatch.setattr(gusto, "_listed", lambda *asked: whole(*asked)[:listed])
+    there.read()
+    run = SyncRun.objects.latest("pk")
+    assert balances(organization) == before
+    if listed:
+        assert run.state == "succeeded"
+        statuses = there.integration.calls.filter(purpose="payrolls: one").values_list("status", flat=True)
+        assert {*statuses} == {200}
+        assert not RawRecord.objects.filter(payload__has_key="employee_compensations").exists()
+    else:
+        assert (run.state, "is listed any more" in run.error) == ("failed", True)
+
+
 def test_what_was_paid_before_the_chosen_day_is_never_booked(there: Wanted) -> None:
     """Nearly a year is read again each time, yet not beyond that day; the bonus of that very day is for a
     period that ended before it."""

@@ -92,6 +92,10 @@ def _answer(business: Business, state: State, request: Request) -> Any:
             return {"uuid": COMPANY, "name": business.name, "company_status": "Approved"}
         case ["GET", "v1", "companies", identity, "payrolls"] if identity == COMPANY:
             return _listed(business.of(Wages), state.clock, request)
+        case ["GET", "v1", "companies", identity, "payrolls", wanted] if identity == COMPANY:
+            for one in business.of(Wages).payrolls:
+                if one.id == wanted and _known(one, state.clock):
+                    return payroll(one, state.clock, totals=True) | {"employee_compensations": []}
     raise ApiError(404, "not_found", "The requested resource was not found.", "request")
 
 
@@ -107,9 +111,8 @@ def _listed(wages: Wages, clock: int, request: Request) -> list[Record]:
     for one in wages.payrolls:
         stands = one.stands(clock)
         by_check = request.get("date_filter_by") == "check_date" and stands and not one.reason
-        known = one.processed <= clock if one.reason else one.period[1] <= day(clock)
         if (
-            known
+            _known(one, clock)
             and ("processed" if stands else "unprocessed") in statuses
             and ("off_cycle" if one.reason else "regular") in types
             and since <= (one.check if by_check else one.period[1]) <= until
@@ -119,6 +122,13 @@ def _listed(wages: Wages, clock: int, request: Request) -> list[Record]:
     if not 0 < size <= MOST or page < 1:
         raise ApiError(422, "invalid_attribute_value", "must be between 1 and 100", "per")
     return found[(page - 1) * size : page * size]
+
+
+def _known(one: Payroll, clock: int) -> bool:
+    """Regular ones are there from the end of their period on, others once they are run, until deleted."""
+    if one.deleted and one.cancelled <= clock:
+        return False
+    return one.processed <= clock if one.reason else one.period[1] <= day(clock)
 
 
 def _span(request: Request, clock: int) -> tuple[dt.date, dt.date]:
