@@ -73,6 +73,7 @@ def record(stream: Stream, number: int, *, minutes: int | None = None) -> Record
     read = stream.read
     assert read is not None
     made: Record = {"id": f"gid://fake/Thing/{number}" if read.query else f"r{number}"}
+    put(made, stream.id, made["id"])
     if isinstance(read.paginator, BehindLast):
         put(made, read.paginator.id, made["id"])
     if isinstance(stream.incremental, Incremental):
