@@ -26,6 +26,7 @@ MARKETPLACE_TAX = AccountRef("marketplace_tax")
 MERCHANT_FEES = AccountRef("merchant_fees")
 OTHER_INCOME = AccountRef("other_income")
 PAYABLE = AccountRef("payable")
+POSTAGE = AccountRef("postage")
 RECEIVABLE = AccountRef("receivable")
 RESERVE = AccountRef("reserve")
 RETURNS = AccountRef("returns")
@@ -50,6 +51,7 @@ FEE_ACCOUNTS = {
     "advertising": ADVERTISING,
     "marketplace_tax": MARKETPLACE_TAX,
     "reimbursement": OTHER_INCOME,
+    "postage": POSTAGE,
 }
 _LINE_KINDS = {
     "gift_card": GIFT_CARDS,

@@ -83,7 +83,7 @@ DEFAULT_CHART: tuple[ChartAccount, ...] = (
         ("6220", "Telephone and internet"),
         ("6300", "Software and subscriptions", "software"),
         ("6310", "Office supplies", "supplies"),
-        ("6320", "Postage and freight out"),
+        ("6320", "Postage and freight out", "postage"),
         ("6400", "Advertising and marketing", "advertising"),
         ("6500", "Travel", "travel"),
         ("6510", "Meals", "meals"),

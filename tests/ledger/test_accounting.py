@@ -277,6 +277,7 @@ def test_a_debt_settled_in_another_currency_is_booked_in_both() -> None:
         ("advertising", "advertising"),
         ("marketplace_tax", "marketplace_tax"),
         ("reimbursement", "other_income"),
+        ("postage", "postage"),
     ],
 )
 def test_fees_go_by_category(category: str, account: str) -> None:
