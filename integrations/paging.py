@@ -148,7 +148,8 @@ class PageOrToken:
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Records are counted; a page shorter than `size`, or reaching the total, is the last."""
+    """Records are counted; the last page is the one that reaches the total or, where the answer tells none,
+    the first one shorter than `size`."""
 
     param: str
     size: int
@@ -162,9 +163,9 @@ class Offset:
     def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
         start = self.first if position is None else int(position)
         end = start + len(answer.records)
-        if self.total:
-            total = dig(answer.body, self.total)
-            return end if answer.records and isinstance(total, int) and end - self.first < total else None
+        total = dig(answer.body, self.total) if self.total else None
+        if isinstance(total, int):
+            return end if answer.records and end - self.first < total else None
         return end if len(answer.records) >= self.size else None
 
 

@@ -179,7 +179,7 @@ class Reader:
             if read.stamp:
                 put(record, read.stamp, render_moment(now.replace(minute=0, second=0, microsecond=0), "iso"))
         records = _belonging(stream, state, answer.records)
-        calls += self._add_children(stream, records)
+        calls += self._add_children(stream, records, _place(stream, state))
         following = read.paginator.after(state["position"], answer, size)
         after = _next_state(stream, state, following, answer.records, now=now)
         after["size"], after["cost"] = _next_size(read, size, answered.body)
@@ -207,21 +207,33 @@ class Reader:
             calls.append(call)
         if not found:
             raise ConfigError(f"{self._label} lists no {each.name}, so '{stream.label}' cannot be read.")
+        if each.single and len(found) > 1:
+            raise ConfigError(f"{self._label} lists {len(found)} of {each.name}, where one is to be read.")
         return found
 
     def fetch_one(self, stream: Stream, record_id: str) -> Record | None:
         if stream.one is None:
             raise ConfigError(f"{self._label}: one record of '{stream.label}' cannot be read on its own.")
+        each = stream.each if stream.each and f"{{{stream.each.name}}}" in stream.one.path else None
+        places = [{each.name: one} for one in self._places(stream, each, [])] if each else [{}]
+        for place in places:
+            record = self._one(stream, stream.one, {**place, "id": record_id})
+            if record is not None:
+                self._add_children(stream, [record], place)
+                return record
+        return None
+
+    def _one(self, stream: Stream, read: Read, values: Mapping[str, str]) -> Record | None:
+        """The record an answer holds, also as a list of one."""
         try:
-            answered = self._ask(stream.one, {"id": record_id}, {}, purpose=f"{stream.key}: one")
+            answered = self._ask(read, values, {}, purpose=f"{stream.key}: one")
         except answers.NotFound:
             return None
-        record = dig(answered.body, str(stream.one.records))
-        if record is None:
-            return None
-        if not isinstance(record, dict):
-            raise TransientError(f"{self._label} sent no record for {record_id}.")
-        self._add_children(stream, [record])
+        record = dig(answered.body, str(read.records))
+        if isinstance(record, list) and len(record) < 2:
+            record = record[0] if record else None
+        if not isinstance(record, dict | None):
+            raise TransientError(f"{self._label} sent no record for {values['id']}.")
         return record
 
     def _list(self, stream: Stream, read: Read, state: State) -> tuple[Answered, int | None]:
@@ -251,8 +263,11 @@ class Reader:
         records = answers.records_in(answered.body, read, self._label)
         return Answer(answered.body, answered.headers, records)
 
-    def _add_children(self, stream: Stream, records: list[Record]) -> list[int | None]:
-        """Read what belongs to each record, all pages of it, into the record; gives the calls made."""
+    def _add_children(
+        self, stream: Stream, records: list[Record], place: Mapping[str, str]
+    ) -> list[int | None]:
+        """Read what belongs to each record of the place, all pages of it, into the record; gives the calls
+        made."""
         calls: list[int | None] = []
         for children in stream.children:
             named = [(record, _named(stream, children, record)) for record in records]
@@ -264,7 +279,7 @@ class Reader:
                 held = dig(record, children.into)
                 # A copy: a page fetched again must not find the first try's children.
                 found = [*held] if isinstance(held, list) else []
-                for answer, call in self._child_pages(stream, children, record, values):
+                for answer, call in self._child_pages(stream, children, record, {**place, **values}):
                     found += answer.records
                     calls.append(call)
                 put(record, children.into, found)
@@ -368,10 +383,14 @@ def _counted(stream: Stream, state: State) -> State:
     return state
 
 
+def _place(stream: Stream, state: State) -> dict[str, str]:
+    """The place that is read, by the name it has in requests; nothing where there is one alone."""
+    return {stream.each.name: state["left"][0]} if stream.each else {}
+
+
 def _span(stream: Stream, state: State) -> tuple[dict[str, str], dict[str, str]]:
     """The parameters that say since when (and until when); the same, and the place, by name."""
-    how = stream.incremental
-    values: dict[str, str] = {stream.each.name: state["left"][0]} if stream.each else {}
+    how, values = stream.incremental, _place(stream, state)
     if not isinstance(how, Incremental) or not state["start"]:
         return {}, values
     asked = {state["param"]: state["start"]} if state["param"] else {}

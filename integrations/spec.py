@@ -351,12 +351,14 @@ class Children:
 class Each:
     """A system that keeps its records apart for each of several places (Square's locations): `read` lists the
     places, or `values` names them; the stream's list is asked for once for each, one after the other, its id
-    as `{name}`; one of `values` may also be more of the list's path (`/deleted`)."""
+    as `{name}` (for what belongs to a record and for one record by its id, too); one of `values` may also be
+    more of the list's path (`/deleted`). `single`: the settings name one place; of several none is read."""
 
     name: str
     read: Read | None = None
     id: str = "id"
     values: tuple[str, ...] = ()
+    single: bool = False
 
 
 def as_sent(record: Record) -> Record:

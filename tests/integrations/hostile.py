@@ -289,7 +289,8 @@ def _apart(read: Read, each: Each | None) -> list[Read]:
     """The read at each path it is asked at."""
     if each is None or f"{{{each.name}}}" not in read.path:
         return [read]
-    return [replace(read, path=read.path.replace(f"{{{each.name}}}", value)) for value in each.values]
+    places = each.values or PLACES
+    return [replace(read, path=read.path.replace(f"{{{each.name}}}", place)) for place in places]
 
 
 def _in_window(stream: Stream, rows: list[Record], asked: Asked) -> list[Record]:

@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -480,6 +481,42 @@ def test_windows_are_read_in_every_place() -> None:
     stream = replace(APART, incremental=WINDOWED.incremental)
     script = Script(SHOPS, rows("a1"), rows("b1"), SHOPS, rows("a2"), rows("b2"))
     assert run(stream, script, since=dt.date(2026, 3, 15))[0] == ["a1", "b1", "a2", "b2"]
+
+
+def test_what_belongs_to_a_record_is_asked_for_at_its_place() -> None:
+    checks = Children("checks", Read("/{shop}/checks/{id}", records="rows"))
+    stream = replace(APART, children=(checks,))
+    script = Script(SHOPS, rows("a1"), rows("x"), rows("b1"), rows("y"))
+    assert run(stream, script)[0] == ["a1", "b1"]
+    assert script.values[2::2] == [{"shop": "A", "id": "a1"}, {"shop": "B", "id": "b1"}]
+
+
+def test_one_record_is_looked_for_at_each_place() -> None:
+    stream = replace(APART, one=Read("/{shop}/sales/{id}", records="rows"))
+    reader = partial(Reader, Connector("made_up", "Made Up", "other", "", (stream,)))
+    script = Script(SHOPS, answers.NotFound("no"), rows("b1"))
+    assert reader(script).fetch_one(stream, "b1") == {"id": "b1"}
+    assert script.values[1:] == [{"shop": "A", "id": "b1"}, {"shop": "B", "id": "b1"}]
+    assert reader(Script(SHOPS, rows(), rows())).fetch_one(stream, "c") is None
+    with pytest.raises(TransientError, match="sent no record for c"):
+        reader(Script(SHOPS, rows("c", "d"))).fetch_one(stream, "c")
+
+
+def test_where_one_place_is_meant_several_are_not_read() -> None:
+    stream = replace(APART, each=Each("shop", Read("/shops", records="shops"), id="code", single=True))
+    with pytest.raises(ConfigError, match="lists 2 of shop, where one is to be read"):
+        run(stream, Script(SHOPS))
+
+
+@pytest.mark.parametrize(
+    ("told", "size", "following"), [({"total": 5}, 2, 2), ({"total": 2}, 3, None), ({}, 3, 3), ({}, 2, None)]
+)
+def test_records_are_counted_up_to_the_total_or_a_short_page(
+    told: dict[str, Any], size: int, following: int | None
+) -> None:
+    """A system may hand out fewer at once than asked for, and leave the total out."""
+    pages = Offset("offset", 3, "limit", total="total")
+    assert pages.after(None, Answer(told, {}, [{"id": "x"}] * size), None) == following
 
 
 def test_a_system_without_places_says_so() -> None:
