@@ -9,7 +9,7 @@ from ledgerhub import founding, views
 from ledgerhub.core.views import health
 from ledgerhub.ledger import urls as ledger
 from ledgerhub.ledger.views import reports
-from reconciliation.views import clearing
+from reconciliation.views import clearing, clearing_pairs
 
 _ORGANIZATION = "o/<slug:organization>/"
 
@@ -23,6 +23,9 @@ _books = [
     path("reports/clearing/<int:pk>/", clearing.clearing_account, name="clearing_account"),
     path("reports/clearing/<int:pk>/payouts/", clearing.payouts, name="clearing_payouts"),
     path("reports/clearing/<int:pk>/payouts/<int:payout_pk>/", clearing.payout, name="clearing_payout"),
+    path("reports/clearing/<int:pk>/opposites/", clearing_pairs.opposites, name="clearing_opposites"),
+    path("reports/clearing/<int:pk>/pairs/", clearing_pairs.pairs, name="clearing_pairs"),
+    path("reports/clearing/<int:pk>/pairs/parting/", clearing_pairs.parting, name="clearing_parting"),
     path("reports/clearing/<int:pk>/sign-offs/", clearing.sign_offs, name="clearing_sign_offs"),
 ]
 

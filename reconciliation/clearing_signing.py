@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -15,8 +15,8 @@ from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.core.templatetags.formats import format_money
 from ledgerhub.ledger import clearing
 from ledgerhub.ledger.clearing import Held
-from ledgerhub.ledger.models import Account, DailyTotal, Document
-from reconciliation import signed
+from ledgerhub.ledger.models import Account, DailyTotal
+from reconciliation import clearing_pairs, signed
 from reconciliation.decisions import lock
 from reconciliation.models import SignOff
 from reconciliation.report import Item, Report, counted
@@ -35,7 +35,7 @@ def _hindrances(account: Account, on: dt.date, held: Held) -> Iterable[str]:
         amount = format_money(held.difference, held.currency, locale=account.organization.locale, code=True)
         yield f"{amount} of the balance is not explained by what is unsettled. See the differences."
     elif held.differences or held.unbooked:
-        yield "Differences cancel each other out, but each of them is one. See the differences."
+        yield "Differences cancel each other out, but each of them is one. Pair those that belong together."
     last = signed.standing(account).filter(currency=held.currency).first()
     if last is not None and on <= last.end:
         yield f"The account is signed off up to {day_text(account, last.end)} already."
@@ -53,13 +53,12 @@ def sign(
 ) -> SignOff:
     """Keep what one currency of the account holds at the end of a day; raises RecordError in words."""
     lock(account)
-    held = next((one for one in clearing.held(account, on=on) if one.currency == currency), None)
+    held = next((one for one in clearing_pairs.held(account, on=on) if one.currency == currency), None)
     if held is None:
         raise RecordError(f"The account holds nothing in {currency}.")
     if found := hindrances(account, on, held):
         raise RecordError([FieldError("", "", text) for text in found])
     start, opening = _opening(account, currency, on)
-    documents = clearing.documents_of(rest.document_id for rest in held.unsettled)
     made = SignOff.objects.create(
         organization_id=account.organization_id,
         account=account,
@@ -71,7 +70,7 @@ def sign(
         closing=held.balance,
         books=held.balance,
         outstanding=held.unsettled_sum,
-        report=_report(held, on, documents).kept(),
+        report=_report(account, held, on).kept(),
         note=note[:500],
         signed_by=user,
     )
@@ -89,7 +88,8 @@ def _opening(account: Account, currency: str, on: dt.date) -> tuple[dt.date, int
     return (first.date if first is not None else on), 0
 
 
-def _report(held: Held, on: dt.date, documents: Mapping[int, Document]) -> Report:
+def _report(account: Account, held: Held, on: dt.date) -> Report:
+    documents = clearing.documents_of(rest.document_id for rest in held.unsettled)
     items = []
     for rest in held.unsettled:
         document = documents[rest.document_id]
@@ -99,5 +99,14 @@ def _report(held: Held, on: dt.date, documents: Mapping[int, Document]) -> Repor
     found = Report(
         payments=[item for item in items if item.amount < 0],
         receipts=[item for item in items if item.amount >= 0],
+        cancelling=list(_cancelling(account, held, on)),
     )
     return counted(found)
+
+
+def _cancelling(account: Account, held: Held, on: dt.date) -> Iterable[Item]:
+    """Both rows of each pair, with why."""
+    for named in clearing_pairs.named(account, held.pairs):
+        for row, title in zip(named.pair.rows, named.titles, strict=True):
+            day = row.day or on
+            yield Item(day, title, named.why, "", row.amount, (on - day).days)

@@ -385,3 +385,41 @@ class SignOff(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} up to {self.end}"
+
+
+class ClearingVerdict(models.Model):
+    """What a person said of two rows of a clearing account, a debit and a credit of `amount` (minor units):
+    that they cancel, or that they do not belong together. The row is the state: deleting it (audited) undoes.
+
+    `debit_item` and `credit_item` name an item of the payout (`pairing.item_key`); empty: the document.
+    """
+
+    account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="clearing_verdicts")
+    currency = models.CharField(max_length=3)
+    amount = models.BigIntegerField()
+    debit = models.ForeignKey("ledger.Document", on_delete=models.PROTECT, related_name="+")
+    debit_item = models.CharField(max_length=250, blank=True)
+    credit = models.ForeignKey("ledger.Document", on_delete=models.PROTECT, related_name="+")
+    credit_item = models.CharField(max_length=250, blank=True)
+    together = models.BooleanField()
+    note = models.CharField(max_length=300, blank=True)
+    by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account", "currency", "debit", "debit_item"],
+                condition=Q(together=True),
+                name="one_clearing_pair_a_debit",
+            ),
+            models.UniqueConstraint(
+                fields=["account", "currency", "credit", "credit_item"],
+                condition=Q(together=True),
+                name="one_clearing_pair_a_credit",
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="clearing_pair_is_of_something"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.debit} and {self.credit}"

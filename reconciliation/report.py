@@ -76,13 +76,15 @@ class Section(NamedTuple):
 @dataclass
 class Report:
     """What is printed. `payments` and `receipts` are in the books and not at the bank, `later` bank lines
-    whose entry is dated after the day, `unbooked` bank lines nobody has explained; `totals` what each of
-    these comes to, `ages` how old what is outstanding is."""
+    whose entry is dated after the day, `unbooked` bank lines nobody has explained, `cancelling` rows of a
+    clearing account that come to nothing, two by two; `totals` what each of these comes to, `ages` how old
+    what is outstanding is."""
 
     payments: list[Item] = field(default_factory=list)
     receipts: list[Item] = field(default_factory=list)
     later: list[Item] = field(default_factory=list)
     unbooked: list[Item] = field(default_factory=list)
+    cancelling: list[Item] = field(default_factory=list)
     adjustments: list[Adjustment] = field(default_factory=list)
     methods: list[Tally] = field(default_factory=list)
     people: list[Tally] = field(default_factory=list)
@@ -100,7 +102,7 @@ class Report:
     def kept(self) -> dict[str, Any]:
         """As JSON, for a sign-off."""
         return {
-            **{name: [_plain(item) for item in getattr(self, name)] for name in _SECTIONS},
+            **{name: [_plain(item) for item in getattr(self, name)] for name in _LISTS},
             "totals": self.totals,
             "ages": [list(row) for row in self.ages],
             "adjustments": [list(row) for row in self.adjustments],
@@ -120,12 +122,14 @@ _SECTIONS = {
 _CLEARING_SECTIONS = {
     "receipts": ("Owed by the processor, not in a payout yet", "Nothing waits for a payout."),
     "payments": ("Owed to the processor, not taken from a payout yet", "Nothing is owed."),
+    "cancelling": ("Pairs that cancel each other", "None: nothing had to be paired."),
 }
+_LISTS = (*_SECTIONS, "cancelling")
 
 
 def counted(found: Report) -> Report:
     """Totals and ages, which a sign-off keeps as they were."""
-    found.totals = {name: sum(item.amount for item in getattr(found, name)) for name in _SECTIONS}
+    found.totals = {name: sum(item.amount for item in getattr(found, name)) for name in _LISTS}
     waiting = [*found.payments, *found.receipts]
     for label in [*(label for _, label in AGES), _OLDER]:
         if rows := [item.amount for item in waiting if item.bucket == label]:
@@ -135,7 +139,7 @@ def counted(found: Report) -> Report:
 
 def read(kept: dict[str, Any]) -> Report:
     """The report as it was signed."""
-    lists = {name: [_item(row) for row in kept.get(name, ())] for name in _SECTIONS}
+    lists = {name: [_item(row) for row in kept.get(name, ())] for name in _LISTS}
     return Report(
         **lists,
         adjustments=[Adjustment(*row) for row in kept.get("adjustments", ())],

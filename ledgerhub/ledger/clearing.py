@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db.models import BigIntegerField, Case, Count, F, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
-from ledgerhub.ledger import queries, settlement
+from ledgerhub.ledger import pairing, queries, settlement
 from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, Entry, Posting, Source
+from ledgerhub.ledger.pairing import Decided, Pair, Row
 from ledgerhub.ledger.settlement import WAITS, Booked, Item, Part, Rest, Settlement, Tender
 
 _CHUNK = 5_000
+NOTHING_DECIDED = Decided()
 
 
 @dataclass
@@ -24,8 +26,9 @@ class Held:
     """A clearing account at the end of a day in one currency; minor units, oldest first.
 
     balance = unsettled + difference: `unsettled_sum` is what waits for a payout, `differences` and
-    `unbooked` (items nothing is booked for, which count against) make the rest. `oldest_first`: no payout
-    says what it is made of, so what came first is taken as paid out first, and nothing is proved by it.
+    `unbooked` (items nothing is booked for, which count against) make the rest. What cancels is in `pairs`
+    and nowhere else; `rows` is all else that may be paired by hand. `oldest_first`: no payout says what it
+    is made of, so what came first is taken as paid out first, and nothing is proved by it.
     """
 
     currency: str
@@ -33,6 +36,8 @@ class Held:
     unsettled: list[Rest] = field(default_factory=list)
     differences: list[Rest] = field(default_factory=list)
     unbooked: list[Part] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     oldest_first: bool = False
 
     @property
@@ -62,12 +67,14 @@ class Cause(NamedTuple):
     amount: int
 
 
-def held(clearing: Account, *, on: dt.date) -> list[Held]:
-    """The account at the end of a day, one row a currency; six queries."""
+def held(clearing: Account, *, on: dt.date, decided: Decided = NOTHING_DECIDED) -> list[Held]:
+    """The account at the end of a day, one row a currency; six queries. `decided` is what people said of
+    rows that cancel."""
     booked = list(_booked(clearing, Posting.objects.filter(account=clearing), on))
     payouts = _payouts(booked)
     items = _items(payouts)
     found = settlement.settle(booked, items, _tenders(clearing))
+    pairs, open_rows = _take_pairs(found, booked, decided) if items else ([], [])
     by_currency: dict[str, Held] = {}
     for row in booked:
         by_currency.setdefault(row.currency, Held(row.currency))
@@ -79,12 +86,29 @@ def held(clearing: Account, *, on: dt.date) -> list[Held]:
         (one.unsettled if rest.reason in WAITS else one.differences).append(rest)
     for part in found.unbooked:
         by_currency.setdefault(part.item.currency, Held(part.item.currency)).unbooked.append(part)
+    for pair in pairs:
+        by_currency.setdefault(pair.debit.currency, Held(pair.debit.currency)).pairs.append(pair)
+    for left in open_rows:
+        by_currency[left.currency].rows.append(left)
     for one in by_currency.values():
         one.unsettled.sort(key=lambda rest: (rest.day, rest.document_id))
         one.differences.sort(key=lambda rest: (rest.day, rest.document_id))
         if payouts and not items:
             _take_oldest(one)
     return [by_currency[currency] for currency in sorted(by_currency)]
+
+
+def _take_pairs(
+    found: Settlement, booked: Iterable[Booked], decided: Decided
+) -> tuple[list[Pair], list[Row]]:
+    """The pairs that cancel, taken off what is found, and all that is left."""
+    paid = {row.document_id: row.first for row in booked if row.kind == "payout"}
+    rows = pairing.rows(found, paid)
+    pairs = pairing.pairs(rows, decided)
+    gone = {row.left for pair in pairs for row in pair.rows}
+    found.rests = {key: rest for key, rest in found.rests.items() if rest not in gone}
+    found.unbooked = [part for part in found.unbooked if part not in gone]
+    return pairs, [row for row in rows if row.left not in gone]
 
 
 def _take_oldest(one: Held) -> None:
@@ -134,7 +158,10 @@ def _allocated(clearing: Account, on: dt.date) -> dict[int, int]:
     return found
 
 
-_ITEM = ("pk", "document", "document__currency", "external_id", "source_ref", "amount", "fee", "net")
+_ITEM = (
+    *("pk", "document", "document__currency", "external_id", "source_ref", "amount", "fee", "net"),
+    *("category", "date"),
+)
 
 
 def _items(payouts: Sequence[int]) -> list[Item]:
@@ -178,6 +205,7 @@ class PayoutCheck:
     items: list[Item] = field(default_factory=list)
     faults: dict[int, list[Fault]] = field(default_factory=dict)
     documents: dict[int, list[int]] = field(default_factory=dict)
+    cancelled: dict[int, Pair] = field(default_factory=dict)
     silent: bool = False
 
     @property
@@ -228,6 +256,17 @@ def check_payouts(clearing: Account, payouts: Sequence[Document]) -> dict[int, P
         for check in found.values():
             check.silent, check.rest = True, None
     return found
+
+
+def explain(checks: Mapping[int, PayoutCheck], pairs: Iterable[Pair]) -> None:
+    """Take the faults off items that cancel with something else; `cancelled` then names the pair."""
+    by_key = {row.key: pair for pair in pairs for row in pair.rows if row.item}
+    for check in checks.values():
+        for item in check.items:
+            pair = by_key.get((item.payout_id, pairing.item_key(item)))
+            if pair is not None and item.line_id in check.faults:
+                del check.faults[item.line_id]
+                check.cancelled[item.line_id] = pair
 
 
 def _never_says(clearing: Account) -> bool:

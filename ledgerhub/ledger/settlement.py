@@ -31,7 +31,7 @@ class Booked(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One row of a payout's composition, in the payout's currency; minor units."""
+    """One row of a payout's composition, in the payout's currency; minor units. `day` None: not told."""
 
     line_id: int
     payout_id: int
@@ -41,6 +41,8 @@ class Item(NamedTuple):
     amount: int
     fee: int
     net: int
+    category: str = ""
+    day: dt.date | None = None
 
 
 class Tender(NamedTuple):
@@ -70,6 +72,7 @@ class Rest(NamedTuple):
     amount: int
     day: dt.date
     reason: str
+    kind: str = ""
 
 
 @dataclass
@@ -229,7 +232,7 @@ def _rest(
         reason = LATER
     else:
         reason = _claimed_reason(row, amount, claims, owed.get(row.document_id, {}))
-    return Rest(row.document_id, row.currency, amount, row.first, reason)
+    return Rest(row.document_id, row.currency, amount, row.first, reason, row.kind)
 
 
 def _payout_reason(row: Booked, sums: Mapping[int, int]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -13,6 +14,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from ledgerhub.access.models import Role
@@ -21,13 +23,14 @@ from ledgerhub.core.errors import RecordError
 from ledgerhub.core.exports import csv_response
 from ledgerhub.core.money import from_minor
 from ledgerhub.core.tables import Column, Filter, money_column, table
-from ledgerhub.ledger import clearing, reports
+from ledgerhub.ledger import clearing, pairing, reports, settlement
 from ledgerhub.ledger.clearing import Fault, Held, PayoutCheck
 from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Document, Posting
+from ledgerhub.ledger.pairing import Row
 from ledgerhub.ledger.settlement import Item, Part, Rest
 from ledgerhub.ledger.views.periods import chosen_day, read_day
-from reconciliation import clearing_signing
+from reconciliation import clearing_pairs, clearing_signing
 from reconciliation.models import MatchLine, SignOff
 
 _PAGE = 50
@@ -66,7 +69,8 @@ STATES = {
 
 
 class Left(NamedTuple):
-    """A row of the unsettled or the differing: the document, or the item that has none; minor units."""
+    """A row of the unsettled or the differing: the document, or the item that has none; minor units. `key`
+    names it in an address, `fits` is how many open rows cancel it."""
 
     document: Document | None
     title: str
@@ -76,7 +80,9 @@ class Left(NamedTuple):
     reason: str
     words: str
     age: int | None
+    key: str
     payout_id: int | None = None
+    fits: int = 0
 
 
 class Bank(NamedTuple):
@@ -87,37 +93,52 @@ class Bank(NamedTuple):
     match_id: int | None = None
 
 
+# What a tab of the account lists.
+SHOWN: dict[str, Callable[[Held], list[Any]]] = {
+    "unsettled": lambda one: [*one.unsettled],
+    "differences": lambda one: [*one.differences, *one.unbooked],
+    "pairs": lambda one: [*one.pairs],
+}
+_TITLES = {
+    "unsettled": "Not settled yet",
+    "differences": "Differences",
+    "pairs": "Pairs that cancel each other",
+}
+
+
 @require_safe
 @member("viewer")
 def clearing_account(request: OrgRequest, pk: int) -> HttpResponseBase:
     """What the account holds at a day, and what that is made of."""
-    account = _account(request, pk)
+    account = find_account(request, pk)
     on, problem = chosen_day(request)
-    found = clearing.held(account, on=on)
+    found = clearing_pairs.held(account, on=on)
     asked, empty = request.GET.get("currency", ""), Held(request.organization.base_currency)
     one = next((each for each in found if each.currency == asked), found[0] if found else empty)
-    differs = request.GET.get("show") == "differences"
+    shown = request.GET.get("show", "")
+    shown = shown if shown in SHOWN else "unsettled"
     if request.GET.get("export") == "csv":
-        return _export(account, on, [each for each in found if not asked or each.currency == asked], differs)
-    rows: list[Rest | Part] = [*one.differences, *one.unbooked] if differs else [*one.unsettled]
-    page: Page[Any] = Paginator(rows, _PAGE).get_page(request.GET.get("page"))
-    page.object_list = _left(list(page.object_list), on)
-    may_sign = request.membership.may(Role.APPROVER)
+        return _export(account, on, [each for each in found if not asked or each.currency == asked], shown)
+    page: Page[Any] = Paginator(SHOWN[shown](one), _PAGE).get_page(request.GET.get("page"))
+    listed = list(page.object_list)
+    page.object_list = (
+        clearing_pairs.named(account, listed) if shown == "pairs" else left(listed, on, one.rows)
+    )
+    may_decide = request.membership.may(Role.APPROVER)
     context = {
         "account": account,
         "on": on,
         "problem": problem,
         "held": found,
         "one": one,
-        "differs": differs,
+        "shown": shown,
+        "title": _TITLES[shown],
         "page": page,
         "causes": [(REASONS[cause.reason], cause) for cause in one.causes],
-        "tabs": _tabs(request, account, "differences" if differs else "unsettled", one),
-        "may_sign": may_sign,
+        "tabs": _tabs(request, account, shown, one),
+        "may_decide": may_decide,
         "hindrances": clearing_signing.hindrances(account, on, one) if one.currency and found else ["-"],
-        "history": SignOff.objects.filter(account=account)
-        .select_related("signed_by")
-        .order_by("-end", "-pk")[:50],
+        "history": _history(account),
     }
     return render(request, "reports/clearing_account.html", context)
 
@@ -127,7 +148,7 @@ def _history(account: Account) -> QuerySet[SignOff]:
     return rows.order_by("-end", "-pk")[:50]
 
 
-def _account(request: OrgRequest, pk: int) -> Account:
+def find_account(request: OrgRequest, pk: int) -> Account:
     account = get_object_or_404(Account, organization=request.organization, role="clearing", pk=pk)
     account.organization = request.organization
     return account
@@ -143,41 +164,48 @@ def _tabs(request: OrgRequest, account: Account, current: str, one: Held | None)
     found: list[dict[str, Any]] = [
         {"key": "unsettled", "label": "Unsettled", "url": f"{base}?{kept}"},
         {"key": "differences", "label": "Differences", "url": f"{base}?{kept}&show=differences"},
+        {"key": "pairs", "label": "Pairs", "url": f"{base}?{kept}&show=pairs"},
         {"key": "payouts", "label": "Payouts", "url": payouts},
     ]
     if one is not None:
-        found[0]["count"] = len(one.unsettled)
-        found[1]["count"] = len(one.differences) + len(one.unbooked)
+        for tab in found[:3]:
+            tab["count"] = len(SHOWN[tab["key"]](one))
     return [{**tab, "active": tab["key"] == current} for tab in found]
 
 
-def _left(rows: Sequence[Rest | Part], on: dt.date) -> list[Left]:
-    """Rows in words, with their documents read at once."""
-    documents = clearing.documents_of(
-        row.document_id if isinstance(row, Rest) else row.item.payout_id for row in rows
-    )
-    return [_left_row(row, documents, on) for row in rows]
+def left(rows: Sequence[Rest | Part], on: dt.date, others: Sequence[Row] = ()) -> list[Left]:
+    """Rows in words, with their documents read at once; `others` may cancel them."""
+    documents = clearing.documents_of(pairing.key_of(row)[0] for row in rows)
+    opposite = Counter(-row.amount for row in others)
+    return [_left_row(row, documents, on, opposite) for row in rows]
 
 
-def _left_row(row: Rest | Part, documents: dict[int, Document], on: dt.date) -> Left:
+def _left_row(
+    row: Rest | Part, documents: dict[int, Document], on: dt.date, opposite: Mapping[int, int]
+) -> Left:
+    key = pairing.key_of(row)
+    text, title = clearing_pairs.written(key), clearing_pairs.title(key, documents)
     if isinstance(row, Rest):
-        found, words = documents[row.document_id], REASONS[row.reason][0]
-        age = (on - row.day).days
-        return Left(found, str(found), row.day, row.amount, row.currency, row.reason, words, age)
-    item, reason = row.item, row.reason or "never"
-    title = f"Item {item.source or item.external_id} of {documents[item.payout_id]}"
-    words = REASONS[reason][0]
-    return Left(None, title, None, -row.amount, item.currency, reason, words, None, item.payout_id)
+        found, fits = documents[row.document_id], opposite.get(row.amount, 0)
+        words, age = REASONS[row.reason][0], (on - row.day).days
+        return Left(found, title, row.day, row.amount, row.currency, row.reason, words, age, text, fits=fits)
+    item, reason, fits = row.item, row.reason or "never", opposite.get(-row.amount, 0)
+    since, words = (on - item.day).days if item.day else None, REASONS[reason][0]
+    return Left(
+        None, title, item.day, -row.amount, item.currency, reason, words, since, text, item.payout_id, fits
+    )
 
 
-def _export(account: Account, on: dt.date, found: Sequence[Held], differs: bool) -> HttpResponseBase:
+def _export(account: Account, on: dt.date, found: Sequence[Held], shown: str) -> HttpResponseBase:
+    if shown == "pairs":
+        return _export_pairs(account, on, found)
+
     def rows() -> Iterator[Left]:
         for one in found:
-            yield from _left([*one.differences, *one.unbooked] if differs else one.unsettled, on)
+            yield from left(SHOWN[shown](one), on)
 
-    name = "differences" if differs else "unsettled"
     return csv_response(
-        f"{name}-{account.qualifier}-{on}",
+        f"{shown}-{account.qualifier}-{on}",
         ["Date", "Document", "Contact", "Reason", "Days old", "Amount", "Currency"],
         rows(),
         lambda row: [
@@ -192,11 +220,29 @@ def _export(account: Account, on: dt.date, found: Sequence[Held], differs: bool)
     )
 
 
+def _export_pairs(account: Account, on: dt.date, found: Sequence[Held]) -> HttpResponseBase:
+    made = clearing_pairs.named(account, [pair for one in found for pair in one.pairs])
+    return csv_response(
+        f"pairs-{account.qualifier}-{on}",
+        ["Date", "Debit", "Date of credit", "Credit", "Why", "Amount", "Currency"],
+        made,
+        lambda row: [
+            row.pair.debit.day,
+            row.titles[0],
+            row.pair.credit.day,
+            row.titles[1],
+            row.why,
+            from_minor(row.pair.debit.amount, row.pair.debit.currency),
+            row.pair.debit.currency,
+        ],
+    )
+
+
 @require_POST
 @member("approver")
 def sign_offs(request: OrgRequest, pk: int) -> HttpResponse:
     """Sign one currency of the account off at a day."""
-    account = _account(request, pk)
+    account = find_account(request, pk)
     on, currency = read_day(request.POST.get("on", "")), request.POST.get("currency", "")
     note = request.POST.get("note", "").replace("\0", "").strip()
     back = reverse("ledger:clearing_account", args=[request.organization.slug, account.pk])
@@ -229,7 +275,7 @@ _COLUMNS = (
 @member("viewer")
 def payouts(request: OrgRequest, pk: int) -> HttpResponseBase:
     """Every payout with its state: complete, items missing, differs; waits for the bank, paid."""
-    account = _account(request, pk)
+    account = find_account(request, pk)
     listing = table(
         request,
         _with_bank(account),
@@ -245,7 +291,7 @@ def payouts(request: OrgRequest, pk: int) -> HttpResponseBase:
     )
     if listing.export:
         return listing.export
-    checks, banks = clearing.check_payouts(account, listing.rows), _banks(listing.rows)
+    checks, banks = _checked(account, listing.rows), _banks(listing.rows)
     context = {
         "account": account,
         "table": listing,
@@ -253,6 +299,16 @@ def payouts(request: OrgRequest, pk: int) -> HttpResponseBase:
         "tabs": _tabs(request, account, "payouts", None),
     }
     return render(request, "reports/clearing_payouts.html", context)
+
+
+def _checked(account: Account, found: Sequence[Document]) -> dict[int, PayoutCheck]:
+    """Payouts against the books; where items are not booked, what cancels them is looked for as well."""
+    checks = clearing.check_payouts(account, found)
+    faults = (fault for check in checks.values() for each in check.faults.values() for fault in each)
+    if any(fault.reason == settlement.NEVER_BOOKED for fault in faults):
+        whole = clearing_pairs.held(account, on=timezone.localdate())
+        clearing.explain(checks, [pair for one in whole for pair in one.pairs])
+    return checks
 
 
 def _with_bank(account: Account) -> QuerySet[Document]:
@@ -287,44 +343,35 @@ def _bank(row: Document, standing: int | None, match_id: int | None) -> Bank:
     return Bank("waits") if standing else Bank("returned")
 
 
-class Row(NamedTuple):
-    """An item with what it stands for in the books and what is wrong with it, in words."""
+class ItemRow(NamedTuple):
+    """An item with what it stands for in the books and what is wrong with it, in words; `cancels` names what
+    it comes to nothing with, and why."""
 
     item: Item
     line: Any
     documents: list[Document]
     faults: list[tuple[str, Fault]]
+    cancels: tuple[str, str] | None = None
 
 
 class Group(NamedTuple):
     """Items of a kind, with their sums in minor units."""
 
     title: str
-    rows: list[Row]
+    rows: list[ItemRow]
     amount: int
     fee: int
     net: int
-
-
-_GROUPS = (
-    ("Refunds", ("refund",)),
-    ("Disputes", ("dispute", "chargeback")),
-    ("Reserves", ("reserve", "risk", "hold", "minimum_balance")),
-    ("Payouts", ("payout", "topup", "transfer")),
-    ("Fees", ("fee", "billing", "tax", "shipping_label")),
-    ("Charges", ("charge", "payment")),
-)
-_OTHER = "Adjustments"
 
 
 @require_safe
 @member("viewer")
 def payout(request: OrgRequest, pk: int, payout_pk: int) -> HttpResponseBase:
     """One payout to the cent: its items in groups, each with its documents, and its bank line."""
-    account = _account(request, pk)
+    account = find_account(request, pk)
     found = get_object_or_404(_with_bank(account), pk=payout_pk)
-    check = clearing.check_payouts(account, [found])[found.pk]
-    groups = _groups(found, check)
+    check = _checked(account, [found])[found.pk]
+    groups = _groups(account, found, check)
     if request.GET.get("export") == "csv":
         return _export_items(found, groups)
     context = {
@@ -340,25 +387,32 @@ def payout(request: OrgRequest, pk: int, payout_pk: int) -> HttpResponseBase:
     return render(request, "reports/clearing_payout.html", context)
 
 
-def _groups(found: Document, check: PayoutCheck) -> list[Group]:
+def _groups(account: Account, found: Document, check: PayoutCheck) -> list[Group]:
     lines = {line.pk: line for line in found.lines.filter(section="items")}
     ids = {pk for pks in check.documents.values() for pk in pks}
     documents = clearing.documents_of(ids)
-    sorted_rows: dict[str, list[Row]] = {}
+    cancels = _cancels(account, check)
+    sorted_rows: dict[str, list[ItemRow]] = {}
     for item in check.items:
         line = lines[item.line_id]
         mine = [documents[pk] for pk in dict.fromkeys(check.documents.get(item.line_id, ()))]
         faults = [(REASONS[fault.reason][0], fault) for fault in check.faults.get(item.line_id, ())]
-        sorted_rows.setdefault(_group_of(line.category), []).append(Row(item, line, mine, faults))
-    order = ["Charges", "Refunds", "Fees", "Disputes", "Reserves", "Payouts", _OTHER]
-    return [_group(title, sorted_rows[title]) for title in order if title in sorted_rows]
+        row = ItemRow(item, line, mine, faults, cancels.get(item.line_id))
+        sorted_rows.setdefault(pairing.about(line.category), []).append(row)
+    return [_group(title, sorted_rows[title]) for title in pairing.ABOUTS if title in sorted_rows]
 
 
-def _group_of(category: str) -> str:
-    return next((title for title, words in _GROUPS if any(word in category for word in words)), _OTHER)
+def _cancels(account: Account, check: PayoutCheck) -> dict[int, tuple[str, str]]:
+    """Item (line id) -> the name of what it comes to nothing with, and why."""
+    named = clearing_pairs.named(account, list(check.cancelled.values()))
+    keys = {item.line_id: (item.payout_id, pairing.item_key(item)) for item in check.items}
+    return {
+        line_id: (made.titles[1 if made.pair.debit.key == keys[line_id] else 0], made.why)
+        for line_id, made in zip(check.cancelled, named, strict=True)
+    }
 
 
-def _group(title: str, rows: list[Row]) -> Group:
+def _group(title: str, rows: list[ItemRow]) -> Group:
     rows.sort(key=lambda row: row.line.position)
     items = [row.item for row in rows]
     sums = (
@@ -384,6 +438,11 @@ def _export_items(found: Document, groups: Sequence[Group]) -> HttpResponseBase:
             *(from_minor(value, found.currency) for value in (pair[1].item.amount, pair[1].item.fee)),
             from_minor(pair[1].item.net, found.currency),
             found.currency,
-            "; ".join(words for words, _ in pair[1].faults),
+            "; ".join(_remarks(pair[1])),
         ],
     )
+
+
+def _remarks(row: ItemRow) -> list[str]:
+    found = [words for words, _ in row.faults]
+    return [*found, f"Cancels with {row.cancels[0]}. {row.cancels[1]}"] if row.cancels else found

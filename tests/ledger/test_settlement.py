@@ -129,7 +129,7 @@ def test_what_is_left_and_why(name: str) -> None:
 def test_the_currencies_do_not_mix() -> None:
     euro = booked(3, "payment", "ch_3", 700, currency="EUR")
     found = settle([CHARGE, euro], [], [])
-    assert found.rests[3, "EUR"] == Rest(3, "EUR", 700, DAY, "unsettled")
+    assert found.rests[3, "EUR"] == Rest(3, "EUR", 700, DAY, "unsettled", "payment")
     assert (found.balance("USD"), found.balance("EUR")) == (10_000, 700)
 
 

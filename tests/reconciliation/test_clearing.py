@@ -271,5 +271,8 @@ def test_everything_can_be_exported(stripe: Account, viewer: User, signed_in: Si
         "2026-03-03,Fee txn_2,,Not in a payout yet,0,-0.90,USD",
     ]
     assert rows(url("ledger:clearing_account", stripe.pk) + f"?on={on}&show=differences&export=csv") == []
+    assert rows(url("ledger:clearing") + f"?on={on}&export=csv") == [
+        f"{stripe.code},{stripe.name},USD,19.10,19.10"
+    ]
     assert len(rows(url("ledger:clearing_payouts", stripe.pk) + "?export=csv")) == 1
     assert len(rows(url("ledger:clearing_payout", stripe.pk, po.pk) + "?export=csv")) == 2

@@ -96,5 +96,19 @@ def _export(request: OrgRequest, name: str, report: Report) -> HttpResponseBase:
 def clearing(request: OrgRequest) -> HttpResponseBase:
     on, problem = chosen_day(request)
     found = reports.gateways(request.organization, on=on)
+    if request.GET.get("export") == "csv":
+        base = request.organization.base_currency
+        return csv_response(
+            f"clearing-accounts-{on}",
+            ["Code", "Account", "Currency", "Holds", f"In {base}"],
+            [row for gateway in found for row in gateway.currencies],
+            lambda row: [
+                row.account.code,
+                row.account.name,
+                row.currency,
+                from_minor(row.amount, row.currency),
+                from_minor(row.base, base),
+            ],
+        )
     context = {"on": on, "problem": problem, "gateways": found, "total": sum(row.base for row in found)}
     return render(request, "reports/clearing.html", context)
