@@ -179,14 +179,34 @@ class Refused(NamedTuple):
     words: str
 
 
+class Ours(NamedTuple):
+    """An account of ours as it may be made over there: its type and role in our chart, its currency where it
+    is not that of the books; `account`: their id of the account, where a product for it is to be made."""
+
+    name: str
+    type: str
+    role: str = ""
+    currency: str = ""
+    account: str = ""
+
+
+class Makes(NamedTuple):
+    """How what is missing from a list of theirs is made there: the request, and the row in its answer."""
+
+    create: Callable[[Ours], Write]
+    made: Callable[[Any], Mapping[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list of theirs (chart of accounts, tax codes, contacts) that ours are mapped to in a form."""
+    """A list of theirs (chart of accounts, tax codes, contacts) that ours are mapped to in a form; `makes`
+    where we may add to it what a person asks for."""
 
     what: What
     label: str
     read: Read
     pick: Callable[[Mapping[str, Any]], Named]
+    makes: Makes | None = None
 
 
 class Need(NamedTuple):
@@ -258,6 +278,11 @@ class Destination:
 
     def may_make_contacts(self, settings: Mapping[str, Any]) -> bool:
         return not self.makes_contacts or bool(settings.get(self.makes_contacts))
+
+    @property
+    def makes(self) -> Mapping[str, Listing]:
+        """Lists that we may add to, by what is in them."""
+        return {one.what: one for one in self.listings if one.makes}
 
     def of(self, kind: str) -> Takes | None:
         return next((one for one in self.takes if one.kind == kind), None)

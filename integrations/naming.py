@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -9,12 +11,15 @@ from django.db import transaction
 from django.utils import timezone
 from rapidfuzz import fuzz, process
 
-from integrations import outbox
+from integrations import outbox, revisions
+from integrations.answers import Invalid, Taken
+from integrations.client import Client
 from integrations.connection import connect
-from integrations.destination import Listing, Named
+from integrations.destination import Listing, Named, Ours
 from integrations.models import Integration, Listed, NameMap, Route
 from integrations.spec import Stream
 from ledgerhub.access.models import User
+from ledgerhub.core.errors import LedgerHubError, RecordError
 from ledgerhub.ledger.models import Account, Posting
 
 ALIKE, NEAR = 88, 75
@@ -30,13 +35,15 @@ GROUPS: dict[str, str] = {
 
 
 class Wanted(NamedTuple):
-    """Something of ours that needs a name over there: `theirs` is chosen, `suggested` may be it."""
+    """Something of ours that needs a name over there: `theirs` is chosen, `suggested` may be it, and where it
+    `may_be_made` it need not be there yet."""
 
     what: str
     key: str
     label: str
     theirs: str
     suggested: str
+    may_be_made: bool = False
 
     @property
     def field(self) -> str:
@@ -72,20 +79,7 @@ def as_stream(listing: Listing) -> Stream:
 @transaction.atomic
 def _keep(integration: Integration, found: Mapping[tuple[str, str], Named], kinds: Iterable[str]) -> None:
     now = timezone.now()
-    rows = [
-        Listed(
-            integration=integration,
-            what=what,
-            external_id=one.id[:120],
-            name=one.name[:240],
-            group=one.group[:120],
-            code=one.code[:60],
-            account=one.account[:120],
-            active=one.active,
-            listed_at=now,
-        )
-        for (what, _), one in found.items()
-    ]
+    rows = [_listed(integration, what, one, now) for (what, _), one in found.items()]
     Listed.objects.bulk_create(
         rows,
         update_conflicts=True,
@@ -95,6 +89,20 @@ def _keep(integration: Integration, found: Mapping[tuple[str, str], Named], kind
     )
     gone = Listed.objects.filter(integration=integration, what__in=list(kinds), listed_at__lt=now)
     gone.update(active=False)
+
+
+def _listed(integration: Integration, what: str, one: Named, at: dt.datetime) -> Listed:
+    return Listed(
+        integration=integration,
+        what=what,
+        external_id=one.id[:120],
+        name=one.name[:240],
+        group=one.group[:120],
+        code=one.code[:60],
+        account=one.account[:120],
+        active=one.active,
+        listed_at=at,
+    )
 
 
 def wanted(integration: Integration) -> list[Wanted]:
@@ -120,6 +128,7 @@ def wanted(integration: Integration) -> list[Wanted]:
                 [row for row in listed if row.what == what],
                 usual.get((what, key), set()),
             ),
+            what in takes.makes,
         )
         for what, key, label in rows
     ]
@@ -154,6 +163,59 @@ def _suggested(label: str, key: str, rows: list[Listed], usual: set[str]) -> str
     coded = (row for row in rows if row.code and row.code == key)
     near = (row for row in coded if fuzz.token_set_ratio(name, row.name.casefold()) >= NEAR)
     return next((row.external_id for row in near), "")
+
+
+# ── made over there ─────────────────────────────────────────────────────────────────────────────────
+
+
+def make(
+    integration: Integration, asked: Iterable[Wanted], *, user: User, patience: float
+) -> tuple[dict[str, str], list[str]]:
+    """Make these over there, accounts before what is booked to them, and choose each as soon as it is made.
+    What is chosen now, and what could not be made in words. Killed in between, or asked twice: each is made
+    once (the same key)."""
+    takes, changed, problems = outbox.destination(integration), dict[str, str](), list[str]()
+    client, calls = connect(integration, purpose="names", patience=patience)
+    try:
+        with client:
+            for one in sorted(asked, key=lambda one: list(GROUPS).index(one.what)):
+                try:
+                    changed |= _make(integration, client, takes.makes[one.what], one, user)
+                except LedgerHubError as error:
+                    problems.append(f"{one.label}: {error}")
+                    if not isinstance(error, RecordError | Invalid):
+                        break  # it would go no better with the others
+    finally:
+        calls.save()
+    return changed, problems
+
+
+def _make(
+    integration: Integration, client: Client, listing: Listing, one: Wanted, user: User
+) -> dict[str, str]:
+    ours = _ours(integration, one)
+    if listing.makes is None or (one.what == "item" and not ours.account):
+        raise RecordError("Choose its account first: what is sold is booked to it.")
+    key = uuid.uuid5(revisions.SPACE, f"{integration.pk}:{one.field}:{ours}")
+    try:
+        named = listing.pick(listing.makes.made(client.write(listing.makes.create(ours), key=str(key))))
+    except Taken:
+        raise RecordError(f"There is one called {ours.name} already: choose it, or rename one.") from None
+    with transaction.atomic():
+        Listed.objects.bulk_create(
+            [_listed(integration, listing.what, named, timezone.now())],
+            update_conflicts=True,
+            unique_fields=["integration", "what", "external_id"],
+            update_fields=["name", "active"],
+        )
+        return choose(integration, {(one.what, one.key): named.id}, user=user)
+
+
+def _ours(integration: Integration, one: Wanted) -> Ours:
+    account = Account.objects.get(organization=integration.organization, code=one.key)
+    there = integration.names.filter(what="account", ours=one.key).values_list("theirs", flat=True).first()
+    foreign = account.currency not in ("", integration.organization.base_currency)
+    return Ours(account.name, account.type, account.role, account.currency if foreign else "", there or "")
 
 
 @transaction.atomic

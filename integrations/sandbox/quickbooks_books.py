@@ -45,6 +45,8 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "JournalEntry": ("Line",),
     "Customer": ("DisplayName",),
     "Vendor": ("DisplayName",),
+    "Account": ("Name", "AccountType"),
+    "Item": ("Name", "Type", "IncomeAccountRef"),
 }
 # A reference of theirs -> what it must be.
 REFERENCES: Mapping[str, str] = {
@@ -60,6 +62,7 @@ REFERENCES: Mapping[str, str] = {
     "BankAccountRef": "Account",
     "CCAccountRef": "Account",
     "TaxCodeRef": "TaxCode",
+    "IncomeAccountRef": "Account",
 }
 # What can be settled, by what; and what settles, with the reference that both must share.
 SETTLED: Mapping[str, str] = {"Invoice": "Payment", "Bill": "BillPayment"}
@@ -104,7 +107,11 @@ class Books:
         """Make one, as it would be answered."""
         self._check(name, fields)
         self.last += 1
+        while str(self.last) in self.rows[name]:
+            self.last += 1
         record = {"domain": "QBO", "sparse": False, **fields, "Id": str(self.last), "SyncToken": "0"}
+        if name in LISTS:
+            record |= {"FullyQualifiedName": fields["Name"], "Active": True}
         return self._keep(name, {**record, **self._sums(name, record)})
 
     def change(self, name: str, fields: Mapping[str, Any]) -> Record:
@@ -195,6 +202,8 @@ class Books:
             self._check_applied(name, fields, own)
         if name in PEOPLE:
             self._check_name(fields["DisplayName"], own)
+        if name in LISTS:
+            self._check_listed(name, fields["Name"], own)
 
     def _check_numbers(self, name: str, fields: Mapping[str, Any], own: str) -> None:
         number = str(fields.get(number_field(name)) or "")
@@ -288,6 +297,11 @@ class Books:
         if left < 0:
             raise Fault(6000, BROKEN, "The amount is less than what was applied to it.")
         return {**sums, "Balance": float(left)}
+
+    def _check_listed(self, name: str, called: str, own: str) -> None:
+        others = (row for row in self.rows[name].values() if row["Id"] != own)
+        if any(row["Name"].casefold() == called.casefold() for row in others):
+            raise Fault(6240, "Duplicate Name Exists Error", "The name supplied already exists.")
 
     def _check_name(self, name: str, own: str) -> None:
         if len(name) > 100 or re.search(r"[:\t\n]", name):

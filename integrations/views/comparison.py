@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from integrations import balances, comparing, counterparts, facing, redelivery, register, registry, sync
 from integrations.destination import Destination
-from integrations.models import Comparison, Difference, Integration, RawRecord, Stream, SyncRun
+from integrations.models import Comparison, Delivery, Difference, Integration, RawRecord, Stream, SyncRun
 from integrations.views.destination import find_destination, stated_reason, tabs
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
@@ -72,14 +72,26 @@ def comparison(request: OrgRequest, pk: int) -> HttpResponseBase:
         "table": listing,
         "records": _records(integration, [row.external_id for row in listing.rows]),
         "last": made.exclude(state__in=Comparison.OPEN).first(),
-        "open": made.filter(state__in=Comparison.OPEN).select_related("run").first(),
+        **_compared(request, integration),
         "stream": _stream(integration, takes),
         "accepted": _accepted(integration)[:20],
-        "may_act": request.membership.may(Role.BOOKKEEPER),
         "may_decide": request.membership.may(Role.APPROVER),
         "tabs": tabs(request, integration, takes, "comparison"),
     }
     return render(request, "integrations/comparison.html", context)
+
+
+def _compared(request: OrgRequest, integration: Integration) -> dict[str, Any]:
+    """When both sides were compared last, and how many documents went there since: these it has not seen."""
+    made = Comparison.objects.filter(integration=integration).order_by("-pk")
+    done = made.filter(state=Comparison.State.DONE).first()
+    sent = Delivery.objects.filter(integration=integration, state=Delivery.State.DELIVERED)
+    return {
+        "done": done,
+        "unseen": sent.filter(finished_at__gt=done.created_at).count() if done else 0,
+        "open": made.filter(state__in=Comparison.OPEN).select_related("run").first(),
+        "may_act": request.membership.may(Role.BOOKKEEPER),
+    }
 
 
 def _stream(integration: Integration, takes: Destination) -> Stream | None:
@@ -232,6 +244,7 @@ def totals(request: OrgRequest, pk: int) -> HttpResponse:
         "count": len(cells),
         "unlike": sum(1 for cell in cells if cell.difference),
         "since": counterparts.start(integration),
+        **_compared(request, integration),
         "tabs": tabs(request, integration, takes, "totals"),
     }
     return render(request, "integrations/totals.html", context)

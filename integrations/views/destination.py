@@ -36,6 +36,7 @@ from ledgerhub.core.errors import ConfigError, LedgerHubError
 from ledgerhub.core.tables import Column, Filter, table
 
 MOST_AT_ONCE = 500
+MAKE = "+"  # chosen instead of a name: make it over there
 STATES = [(state.value, state.label) for state in Delivery.State]
 _COLUMNS = (
     Column("document", "Document", value=lambda row: str(row.subject)),
@@ -88,24 +89,7 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         if not may_change:
             return denied(request, Role.APPROVER)
-        known = {(row.what, row.external_id) for row in integration.listed.filter(active=True)}
-        chosen = {
-            (one.what, one.key): theirs
-            for one in wanted
-            if (theirs := request.POST.get(one.field)) is not None
-            and (not theirs or (one.what, theirs) in known)
-        }
-        theirs_chosen = {
-            one.listed.external_id: request.POST[one.field]
-            for one in incoming.wanted(integration)
-            if one.field in request.POST
-        }
-        with transaction.atomic():
-            changed = naming.choose(integration, chosen, user=request.user)
-            changed |= incoming.choose(integration, theirs_chosen)
-            if changed:
-                record(request, "destination.names_changed", integration, after=changed)
-        messages.success(request, _saved_words(len(changed), _go_on(integration) if changed else 0))
+        _save_names(request, integration, wanted)
         return redirect("integrations:names", request.organization.slug, pk)
     listed = integration.listed.filter(active=True).order_by("what", "group", "code", "name")
     options: dict[str, list[Any]] = {}
@@ -117,6 +101,8 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
         "rows": [(one, options.get(one.what, [])) for one in _missing_first(wanted)],
         "missing": sum(not one.theirs for one in wanted),
         "suggested": sum(not one.theirs and bool(one.suggested) for one in wanted),
+        "to_make": sum(one.may_be_made and not (one.theirs or one.suggested) for one in wanted),
+        "make": MAKE,
         "listed_at": max((row.listed_at for row in listed), default=None),
         "incoming": incoming.wanted(integration),
         "ours": incoming.accounts(integration).order_by("code"),
@@ -124,6 +110,37 @@ def names(request: OrgRequest, pk: int) -> HttpResponse:
         "tabs": tabs(request, integration, takes, "names"),
     }
     return render(request, "integrations/names.html", context)
+
+
+def _save_names(request: OrgRequest, integration: Integration, wanted: list[naming.Wanted]) -> None:
+    """Keep what was chosen, make over there what is to be made, and send what waited for it."""
+    known = {(row.what, row.external_id) for row in integration.listed.filter(active=True)}
+    posted = {one: request.POST[one.field] for one in wanted if one.field in request.POST}
+    chosen = {
+        (one.what, one.key): theirs
+        for one, theirs in posted.items()
+        if not theirs or (one.what, theirs) in known
+    }
+    theirs_chosen = {
+        one.listed.external_id: request.POST[one.field]
+        for one in incoming.wanted(integration)
+        if one.field in request.POST
+    }
+    with transaction.atomic():
+        changed = naming.choose(integration, chosen, user=request.user)
+        changed |= incoming.choose(integration, theirs_chosen)
+    empty = "" if "make" in request.POST else MAKE
+    asked = [one for one, theirs in posted.items() if one.may_be_made and theirs in (MAKE, empty)]
+    problems: list[str] = []
+    if asked:
+        made, problems = naming.make(integration, asked, user=request.user, patience=register.PAGE_PATIENCE)
+        changed |= made
+    if changed:
+        record(request, "destination.names_changed", integration, after=changed)
+    if changed or not problems:
+        messages.success(request, _saved_words(len(changed), _go_on(integration) if changed else 0))
+    for problem in problems:
+        messages.error(request, problem)
 
 
 def _go_on(integration: Integration) -> int:

@@ -231,6 +231,22 @@ def test_what_people_posted_is_brought_in_and_their_accounts_get_names(
     assert differences(there.integration) == []
 
 
+def test_what_went_there_since_is_told_apart_from_what_is_missing(
+    there: There, viewer: User, bookkeeper: User, signed_in: SignedIn
+) -> None:
+    sell(there.integration)
+    deliver(there.integration)
+    compare(there.integration)
+    pages = [url(name, there.integration.pk) for name in ("comparison", "totals")]
+    client = signed_in(viewer)
+    assert not any("went there since" in client.get(page).content.decode() for page in pages)
+    sell(there.integration, id="2")
+    deliver(there.integration)
+    assert all("1 document went there since" in client.get(page).content.decode() for page in pages)
+    assert "Compare now" not in client.get(pages[1]).content.decode()
+    assert "Compare now" in signed_in(bookkeeper).get(pages[1]).content.decode()
+
+
 def test_totals_lead_to_the_documents_that_make_them_differ(
     there: There, approver: User, signed_in: SignedIn
 ) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
+from django.test import Client as Browser
+from django.urls import reverse
 
 from integrations import naming, oauth, redelivery
 from integrations.client import Client
@@ -19,6 +22,7 @@ from integrations.oauth import MemoryTokenStore, Token
 from integrations.sandbox.business import simulate
 from integrations.sandbox.server import running
 from integrations.sandbox.systems import quickbooks
+from ledgerhub.access.models import User
 from ledgerhub.ledger import documents, posting
 from ledgerhub.ledger.models import Document
 from tests.integrations.delivering import deliver, sell
@@ -69,6 +73,67 @@ def test_the_usual_tax_code_is_suggested(there: There) -> None:
     naming.refresh(there.integration, patience=1)
     wanted = {(each.what, each.key): each.suggested for each in naming.wanted(there.integration)}
     assert wanted["tax", "none"] == "NON"
+
+
+def wanted(there: There) -> dict[tuple[str, str], naming.Wanted]:
+    return {(each.what, each.key): each for each in naming.wanted(there.integration)}
+
+
+def make(there: There, *keys: tuple[str, str], user: User) -> tuple[dict[str, str], list[str]]:
+    rows = wanted(there)
+    return naming.make(there.integration, [rows[key] for key in keys], user=user, patience=5)
+
+
+def test_what_is_not_there_is_made_with_its_account_first(there: There, admin: User) -> None:
+    """Once, whatever is lost: a second try has the same key, and is answered as the first was."""
+    sell(there.integration)
+    NameMap.objects.filter(ours__in=["1100", "4000"]).delete()
+    for name in ("Account", "Item"):
+        there.books.rows[name].clear()
+    keys = [("item", "4000"), ("account", "4000"), ("account", "1100")]
+    there.fail("truncated", "/v3/company/9130347957983546/account")
+    changed, [problem] = make(there, *keys, user=admin)
+    assert (changed, len(there.books.rows["Account"])) == ({}, 1), problem
+    changed, problems = make(there, *keys, user=admin)
+    assert (len(changed), problems) == (3, [])
+    accounts = {row["Name"]: row for row in there.books.rows["Account"].values()}
+    assert {name: row["AccountType"] for name, row in accounts.items()} == {
+        "Sales": "Income", "Stripe clearing": "Other Current Asset",
+    }  # fmt: skip
+    [item] = there.books.rows["Item"].values()
+    assert (item["Name"], item["IncomeAccountRef"]["value"]) == ("Sales", accounts["Sales"]["Id"])
+    assert wanted(there)["account", "1100"].theirs == accounts["Stripe clearing"]["Id"]
+
+
+def test_the_page_makes_what_is_not_chosen(
+    there: There, admin: User, signed_in: Callable[[User], Browser]
+) -> None:
+    """One by one where a row asks for it, all that is left empty by the button; what waited then goes."""
+    sell(there.integration)
+    NameMap.objects.filter(ours__in=["1100", "4000"]).delete()
+    for name in ("Account", "Item"):
+        there.books.rows[name].clear()
+    naming.refresh(there.integration, patience=5)
+    page = reverse("integrations:names", args=["corner-shop", there.integration.pk])
+    client = signed_in(admin)
+    form = {"account:4000": "+", "account:1100": "", "item:4000": ""}
+    said = client.post(page, form, follow=True).content.decode()
+    assert "1 name saved." in said
+    assert [row["Name"] for row in there.books.rows["Account"].values()] == ["Sales"]
+    client.post(page, {**form, "account:4000": wanted(there)["account", "4000"].theirs, "make": "all"})
+    assert [row["Name"] for row in there.books.rows["Account"].values()] == ["Sales", "Stripe clearing"]
+    assert deliver(there.integration) == ["delivered"]
+
+
+def test_what_cannot_be_made_there_is_said(there: There, admin: User) -> None:
+    sell(there.integration)
+    NameMap.objects.filter(ours__in=["1100", "4000"]).delete()
+    changed, problems = make(there, ("item", "4000"), ("account", "1100"), user=admin)
+    assert changed == {}
+    assert problems == [
+        "1100 Stripe clearing: There is one called Stripe clearing already: choose it, or rename one.",
+        "4000 Sales: Choose its account first: what is sold is booked to it.",
+    ]
 
 
 def test_accounts_of_income_need_an_item(there: There) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from integrations.models import Delivery
+from integrations import naming
+from integrations.models import Delivery, NameMap
 from integrations.sandbox import bookkeeper
 from integrations.sandbox.systems import quickbooks
+from ledgerhub.access.models import User
 from tests.integrations.comparing_there import compare
 from tests.integrations.delivering import book, deliver, sell
 from tests.integrations.quickbooks_company import There, there
@@ -62,6 +64,16 @@ def test_every_entity_by_itself_and_in_a_batch(checked: There) -> None:
     kinds = {name for name, rows in checked.books.rows.items() if rows}
     assert kinds >= {"SalesReceipt", "Invoice", "Payment", "RefundReceipt", "CreditMemo", "Bill",
                      "BillPayment", "Transfer", "JournalEntry", "Customer", "Vendor"}  # fmt: skip
+
+
+def test_accounts_and_products_are_made(checked: There, admin: User) -> None:
+    sell(checked.integration)
+    NameMap.objects.filter(ours__in=["1100", "4000"]).delete()
+    for name in ("Account", "Item"):
+        checked.books.rows[name].clear()
+    asked = [one for one in naming.wanted(checked.integration) if one.key in ("1100", "4000")]
+    changed, problems = naming.make(checked.integration, asked, user=admin, patience=5)
+    assert (sorted(changed), problems) == (["account 1100", "account 4000", "item 4000"], [])
 
 
 def test_what_stands_there_is_listed_and_asked_for(checked: There) -> None:

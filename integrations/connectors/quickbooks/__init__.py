@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrations.connectors.quickbooks.books import BOOKS, COMPANY
+from integrations.connectors.quickbooks.chart import ACCOUNT, ITEM
 from integrations.connectors.quickbooks.documents import ITEMS
 from integrations.connectors.quickbooks.faults import understand
 from integrations.connectors.quickbooks.sending import BATCH, CONTACT, TAKES
-from integrations.destination import Destination, Listing, Named, Need, What
+from integrations.destination import Destination, Listing, Makes, Named, Need, What
 from integrations.paging import InQuery
 from integrations.records import dig
 from integrations.spec import Choice, Connector, Limits, OAuth2, Read, Setting, Settings, Test
@@ -29,7 +30,9 @@ def connected(answer: Any, settings: Settings) -> str:
     return f"Connected to {name} ({country}).{test}"
 
 
-def listing(what: What, label: str, name: str, group: str = "", code: str = "") -> Listing:
+def listing(
+    what: What, label: str, name: str, group: str = "", code: str = "", makes: Makes | None = None
+) -> Listing:
     """All active ones of an entity; `group` and `code` are fields of it."""
 
     def pick(row: Mapping[str, Any]) -> Named:
@@ -46,7 +49,7 @@ def listing(what: What, label: str, name: str, group: str = "", code: str = "") 
     text = f"select * from {name} startposition {{start}} maxresults {{size}}"
     pages = InQuery(text, size=1000)
     read = Read(f"{COMPANY}/query", records=f"QueryResponse.{name}", paginator=pages, sparse=True)
-    return Listing(what, label, read, pick)
+    return Listing(what, label, read, pick, makes)
 
 
 connector = Connector(
@@ -65,8 +68,9 @@ connector = Connector(
         idle_days=100,
         consent_days=CONSENT_YEARS * 365,
     ),
-    # 500 a minute and 10 a second for a company; 40 batches a minute, which are counted among them.
-    limits=Limits(per_second=7.0, burst=10, buckets={"batch": Limits(per_second=0.65, burst=1)}),
+    # 500 a minute and 10 a second for a company, so that 3 at once and 7 more in a second are all;
+    # 40 batches a minute, which are counted among them.
+    limits=Limits(per_second=7.0, burst=3, buckets={"batch": Limits(per_second=0.65, burst=1)}),
     settings=(
         Setting("client_id", "Client ID", required=True, help="developer.intuit.com > your app > Keys"),
         Setting("client_secret", "Client secret", "secret", required=True),
@@ -98,8 +102,8 @@ connector = Connector(
     destination=Destination(
         takes=TAKES,
         listings=(
-            listing("account", "Chart of accounts", "Account", "AccountType", "AcctNum"),
-            listing("item", "Products and services", "Item", "Type", "Sku"),
+            listing("account", "Chart of accounts", "Account", "AccountType", "AcctNum", ACCOUNT),
+            listing("item", "Products and services", "Item", "Type", "Sku", ITEM),
             listing("tax", "Tax codes", "TaxCode"),
         ),
         contact=CONTACT,

@@ -29,6 +29,7 @@ CLIENT_ID, CLIENT_SECRET = "quickbooks_sandbox", "quickbooks_sandbox_secret"
 LIMITS = (10, 500, 40)
 TOKEN_SECONDS = 3600
 BATCH_SIZE = 30
+LISTED = ("Account", "Item")
 KEPT = (*PEOPLE, *(name for name in DOCUMENTS if name not in SETTLING), *SETTLING)
 NAMES = {name.lower(): name for name in ENTITIES}
 
@@ -229,7 +230,7 @@ _OURS = re.compile(r"\((LH-[\w-]+)\)")
 
 def remember(state: State) -> dict[str, Any]:
     here = company(state)
-    rows = {name: list(here.books.rows[name].values()) for name in ("Account", *KEPT)}
+    rows = {name: list(here.books.rows[name].values()) for name in (*LISTED, *KEPT)}
     return {"refresh": here.refresh, "last": here.books.last, "rows": rows}
 
 
@@ -237,7 +238,8 @@ def recall(state: State, kept: dict[str, Any]) -> None:
     """Access tokens are renewed; documents come before what settles them."""
     here = company(state)
     here.refresh, here.books.last = kept["refresh"], kept["last"]
-    here.books.rows["Account"] = {row["Id"]: row for row in kept["rows"]["Account"]}
+    for name in LISTED:
+        here.books.rows[name] = {row["Id"]: row for row in kept["rows"][name]}
     for name in KEPT:
         for record in kept["rows"].get(name, ()):
             here.books.hold(name, record)

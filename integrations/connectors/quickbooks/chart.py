@@ -1,0 +1,51 @@
+"""Pure: accounts and products of ours that QuickBooks lacks, made there when a person asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from integrations.connectors.quickbooks.books import COMPANY
+from integrations.destination import Makes, Ours, Write
+
+LONGEST = 100
+# Their type for each of ours; the detail type is left to QuickBooks, which has a usual one.
+TYPES: Mapping[str, str] = {
+    "asset": "Other Current Asset",
+    "liability": "Other Current Liability",
+    "equity": "Equity",
+    "income": "Income",
+    "expense": "Expense",
+}
+ROLES: Mapping[str, str] = {
+    "bank": "Bank",
+    "receivable": "Accounts Receivable",
+    "payable": "Accounts Payable",
+    "cogs": "Cost of Goods Sold",
+}
+
+
+def name(ours: Ours) -> str:
+    """As QuickBooks takes it: a colon would make it part of another."""
+    return " ".join(ours.name.replace(":", " ").split())[:LONGEST]
+
+
+def account(ours: Ours) -> Write:
+    """Without our number: theirs may mean another account by it, and many companies use none."""
+    currency = {"CurrencyRef": {"value": ours.currency}} if ours.currency else {}
+    kind = ROLES.get(ours.role) or TYPES[ours.type]
+    return Write(f"{COMPANY}/account", {"Name": name(ours), "AccountType": kind, **currency})
+
+
+def item(ours: Ours) -> Write:
+    """A service that is booked to the account: what a line of a sale has to name there."""
+    fields = {"Name": name(ours), "Type": "Service", "IncomeAccountRef": {"value": ours.account}}
+    return Write(f"{COMPANY}/item", fields)
+
+
+def made(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The one row of the answer, whatever it is called there."""
+    return next(value for key, value in answer.items() if key in ("Account", "Item"))
+
+
+ACCOUNT, ITEM = Makes(account, made), Makes(item, made)
