@@ -35,6 +35,38 @@ class Paginator(Protocol):
     def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None: ...
 
 
+@runtime_checkable
+class Counted(Paginator, Protocol):
+    """A paginator that counts records. What is taken away from the front of a list moves all behind it up,
+    and the next page would begin behind one that nobody saw. So each page holds the last record of the one
+    before it once more; what else stands in its place says that the list moved (joining.join)."""
+
+    def before(self, position: Position | None) -> int | None:
+        """How many records of the page there stand before the one that was read last; None where a list
+        begins, and nothing was read of it."""
+
+    def back(self, position: Position | None) -> Position:
+        """About half a page nearer to the beginning of the list."""
+
+
+class Cut(NamedTuple):
+    """A page of a list that is cut into pages of `size`: the `number`th, counted from 0."""
+
+    number: int
+    size: int
+
+    @property
+    def begin(self) -> int:
+        return self.number * self.size
+
+
+def cut(start: int, most: int) -> Cut:
+    """The page of at most `most` records that holds the one at `start` and reaches furthest behind it. There
+    is one that holds more than that one wherever a page may have 25 and more."""
+    size = max(range(most, 1, -1), key=lambda one: one - start % one)
+    return Cut(start // size, size)
+
+
 @dataclass(frozen=True, slots=True)
 class OnePage:
     """The answer holds everything."""
@@ -100,24 +132,28 @@ class MarkedPages:
 
 @dataclass(frozen=True, slots=True)
 class PageNumber:
-    """Pages are counted; one shorter than `size` is the last, unless `last` names the page count."""
+    """Pages are counted, and their size is ours to choose, up to `size`; a page shorter than was asked for,
+    or reaching the `total`, is the last. A position is the place of the last record that was read."""
 
     param: str
     size: int
-    size_param: str = ""
+    size_param: str
     first: int = 1
-    last: str = ""
+    total: str = ""
 
     def params(self, position: Position | None, size: int | None) -> Params:
-        sized: Params = {self.size_param: self.size} if self.size_param else {}
-        return sized | {self.param: self.first if position is None else position}
+        page = cut(int(position or 0), self.size)
+        return {self.size_param: page.size, self.param: self.first + page.number}
 
     def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
-        number = self.first if position is None else int(position)
-        if self.last:
-            count = dig(answer.body, self.last)
-            return number + 1 if isinstance(count, int) and number < count - 1 + self.first else None
-        return number + 1 if len(answer.records) >= self.size else None
+        page = cut(int(position or 0), self.size)
+        return _last_read(answer, page.begin, page.size, self.total)
+
+    def before(self, position: Position | None) -> int | None:
+        return int(position) - cut(int(position), self.size).begin if position else None
+
+    def back(self, position: Position | None) -> Position:
+        return max(int(position or 0) - self.size // 2, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +162,17 @@ class PageOrToken:
     (Zoho counts no further than 2,000 records); `more` in the answer says whether there is one."""
 
     param: str
+    size: int
+    size_param: str
     token_param: str
     token: str
     more: str
 
     def params(self, position: Position | None, size: int | None) -> Params:
-        if position is None:
-            return {}
-        return {self.token_param if isinstance(position, str) else self.param: position}
+        if isinstance(position, str):
+            return {self.size_param: self.size, self.token_param: position}
+        page = cut(position or 0, self.size)
+        return {self.size_param: page.size, self.param: 1 + page.number}
 
     def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
         if not dig(answer.body, self.more):
@@ -143,74 +182,81 @@ class PageOrToken:
             return str(_position(token, self.token))
         if isinstance(position, str):
             raise ConfigError("The list says there are more pages, but hands out no token for them.")
-        return (position or 1) + 1
+        return max(cut(position or 0, self.size).begin + len(answer.records) - 1, 0)
+
+    def before(self, position: Position | None) -> int | None:
+        if not position or isinstance(position, str):
+            return None
+        return position - cut(position, self.size).begin
+
+    def back(self, position: Position | None) -> Position:
+        return max(int(position or 0) - self.size // 2, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Records are counted; the last page is the one that reaches the total or, where the answer tells none,
-    the first one shorter than `size`."""
+    """Records are counted from 0; the last page is the one that reaches the total or, where the answer tells
+    none, the first one shorter than `size`."""
 
     param: str
     size: int
     size_param: str
-    first: int = 0
     total: str = ""
 
     def params(self, position: Position | None, size: int | None) -> Params:
-        return {self.param: self.first if position is None else position, self.size_param: self.size}
+        return {self.param: position or 0, self.size_param: self.size}
 
     def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
-        start = self.first if position is None else int(position)
-        end = start + len(answer.records)
-        total = dig(answer.body, self.total) if self.total else None
-        if isinstance(total, int):
-            return end if answer.records and end - self.first < total else None
-        return end if len(answer.records) >= self.size else None
+        return _last_read(answer, int(position or 0), self.size, self.total)
+
+    def before(self, position: Position | None) -> int | None:
+        return 0 if position else None
+
+    def back(self, position: Position | None) -> Position:
+        return max(int(position or 0) - self.size // 2, 0)
+
+
+def _last_read(answer: Answer, begin: int, size: int, total: str) -> Position | None:
+    """The place of the last record of a page; None where no other page follows it."""
+    end = begin + len(answer.records)
+    there = dig(answer.body, total) if total else None
+    more = bool(answer.records) and end < there if isinstance(there, int) else len(answer.records) >= size
+    return end - 1 if more else None
 
 
 @dataclass(frozen=True, slots=True)
 class InQuery:
-    """Records are counted inside a query text: `{start}` and `{size}` in it (QuickBooks' `startposition`)."""
-
-    text: str
-    size: int
-    param: str = "query"
-    first: int = 1
-
-    def params(self, position: Position | None, size: int | None) -> Params:
-        start = self.first if position is None else position
-        return {self.param: self.text.replace("{start}", str(start)).replace("{size}", str(self.size))}
-
-    def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
-        start = self.first if position is None else int(position)
-        return start + len(answer.records) if len(answer.records) >= self.size else None
-
-
-@dataclass(frozen=True, slots=True)
-class InQueries:
-    """Several query texts, one after the other, as one list: `{position}` and `{size}` in each are where its
-    page begins and how long it is. A position is `2:501`: in the third text, from the 501st on."""
+    """Records are counted from 1 inside a query text: `{position}` and `{size}` in it are where its page
+    begins and how long it is (QuickBooks' `startposition`). Several texts are one list, one after the other.
+    A position is `2:501`: in the third text, the 501st record was read last."""
 
     texts: tuple[str, ...]
     size: int
     param: str = "query"
-    first: int = 1
 
     def params(self, position: Position | None, size: int | None) -> Params:
-        number, start = self._place(position)
+        number, start = _place(position, first=1)
         text = self.texts[number].replace("{position}", str(start)).replace("{size}", str(self.size))
         return {self.param: text}
 
     def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
-        number, start = self._place(position)
+        number, start = _place(position, first=1)
         if len(answer.records) >= self.size:
-            return f"{number}:{start + len(answer.records)}"
-        return f"{number + 1}:{self.first}" if number + 1 < len(self.texts) else None
+            return f"{number}:{start + len(answer.records) - 1}"
+        return f"{number + 1}:1" if number + 1 < len(self.texts) else None
 
-    def _place(self, position: Position | None) -> tuple[int, int]:
-        number, _, start = str(position or f"0:{self.first}").partition(":")
-        return int(number), int(start)
+    def before(self, position: Position | None) -> int | None:
+        return 0 if _place(position, first=1)[1] > 1 else None
+
+    def back(self, position: Position | None) -> Position:
+        number, start = _place(position, first=1)
+        return f"{number}:{max(start - self.size // 2, 1)}"
+
+
+def _place(position: Position | None, *, first: int) -> tuple[int, int]:
+    """Of several lists read as one: which of them, and where in it."""
+    number, _, start = str(position or f"0:{first}").partition(":")
+    return int(number), int(start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,29 +306,39 @@ def _instant(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InPaths:
-    """Several lists at paths of their own, one after the other, as one: pages are counted in each, but in
-    those that are `whole`. A position is `2:3`: the third page of the third list."""
+    """Several lists at paths of their own, one after the other, as one: pages are counted in each as in
+    PageNumber, but in those that are `whole`. A position is `2:301`: in the third list, the record at
+    place 301 was read last."""
 
     paths: tuple[str, ...]
     param: str
     size: int
+    size_param: str
     whole: tuple[str, ...] = ()
 
     def path(self, position: Position | None) -> str:
-        return self.paths[self._place(position)[0]]
+        return self.paths[_place(position, first=0)[0]]
 
     def params(self, position: Position | None, size: int | None) -> Params:
-        return {} if self.path(position) in self.whole else {self.param: self._place(position)[1]}
+        page = cut(_place(position, first=0)[1], self.size)
+        counted = {self.size_param: page.size, self.param: 1 + page.number}
+        return {} if self.path(position) in self.whole else counted
 
     def after(self, position: Position | None, answer: Answer, size: int | None) -> Position | None:
-        number, page = self._place(position)
-        if len(answer.records) >= self.size and self.path(position) not in self.whole:
-            return f"{number}:{page + 1}"
-        return f"{number + 1}:1" if number + 1 < len(self.paths) else None
+        number, start = _place(position, first=0)
+        page = cut(start, self.size)
+        last = _last_read(answer, page.begin, page.size, "")
+        if last is not None and self.path(position) not in self.whole:
+            return f"{number}:{last}"
+        return f"{number + 1}:0" if number + 1 < len(self.paths) else None
 
-    def _place(self, position: Position | None) -> tuple[int, int]:
-        number, _, page = str(position or "0:1").partition(":")
-        return int(number), int(page)
+    def before(self, position: Position | None) -> int | None:
+        _, start = _place(position, first=0)
+        return start - cut(start, self.size).begin if start else None
+
+    def back(self, position: Position | None) -> Position:
+        number, start = _place(position, first=0)
+        return f"{number}:{max(start - self.size // 2, 0)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
-from integrations import answers
+from integrations import answers, joining, windows
 from integrations.answers import Moved, TooDear, TooMany
 from integrations.moments import parse_moment, render_moment
 from integrations.paging import (
@@ -19,7 +19,7 @@ from integrations.paging import (
     GraphQL,
     Guard,
     InPaths,
-    InQueries,
+    InQuery,
     LinkHeader,
     Params,
     Position,
@@ -33,14 +33,13 @@ from integrations.spec import (
     Incremental,
     Read,
     Stream,
-    Window,
 )
+from integrations.windows import State
 from ledgerhub.core.errors import ConfigError, TransientError
 
+MOST_BACK = 200  # times that a list moves while it is read, before it is left for later
 MOST_CHILD_PAGES = 1_000  # of what belongs to one record: without any the guard notices no circle
 BEGINNING = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # for requests that must name a time
-SHORTEST_WINDOW = dt.timedelta(seconds=30)
-State = dict[str, Any]  # where a sync stands between two pages; JSON
 Cursor = dict[str, Any]  # where the next sync begins; JSON, {} for the beginning
 
 
@@ -96,6 +95,8 @@ def first_state(
         "cost": None,
         "page": 0,
         "guard": list(Guard()),
+        "seen": [],
+        "back": 0,
         "until": render_moment(now, "iso"),
         "cursor": cursor,
         "high": cursor.get("at", ""),
@@ -111,7 +112,7 @@ def first_state(
     if last is not None:
         start = max(last - dt.timedelta(seconds=how.overlap), min(start or BEGINNING, last))
     if how.window is not None:
-        return _first_window(state, how, how.window, start, now)
+        return windows.first_window(state, how, how.window, start, now)
     if start is None or (how.history and start < now - dt.timedelta(days=how.history)):
         return state if how.param else state | {"start": how.value(BEGINNING)}
     return state | {
@@ -124,32 +125,6 @@ def _first_instant(since: dt.date | None) -> dt.datetime | None:
     if since is None or isinstance(since, dt.datetime):
         return since
     return dt.datetime.combine(since, dt.time(), dt.UTC)
-
-
-def _first_window(
-    state: State, how: Incremental, window: Window, start: dt.datetime | None, now: dt.datetime
-) -> State:
-    """The first of the windows that lead from the start (or as far back as there is) to now."""
-    oldest = now - dt.timedelta(days=window.history)
-    begin = max(start, oldest) if start is not None else oldest
-    return _in_window(state, how, window, begin, now)
-
-
-def _in_window(state: State, how: Incremental, window: Window, begin: dt.datetime, now: dt.datetime) -> State:
-    """The state at the beginning of the window that begins there; `last` where no other follows it."""
-    newest = now - dt.timedelta(seconds=window.lag)
-    begin = min(begin, newest)
-    end = min(begin + dt.timedelta(days=window.days), newest)
-    return state | {
-        "position": None,
-        "guard": list(Guard()),
-        "param": how.param,
-        "start": how.value(window.asked(begin, end)[0]),
-        "begin": begin.isoformat(),
-        "end": end.isoformat(),
-        "last": end >= newest,
-        "left": [],
-    }
 
 
 class Reader:
@@ -172,24 +147,31 @@ class Reader:
             again = first_state(stream, state["cursor"]) | page
             return Page([], _counted(stream, again), state["cursor"])
         except TooMany:
-            return Page([], _halved(stream, state), state["cursor"])
+            return Page([], _counted(stream, windows.halved(stream, state)), state["cursor"])
         answer = self._answer(read, answered)
         calls.append(answered.call)
-        for record in answer.records:
+        joined = joining.join(
+            read.paginator, state["position"], state.get("seen", ()), answer.records, stream
+        )
+        if joined is None:
+            return Page([], _gone_back(stream, read, state), state["cursor"], _ids(calls))
+        records = joined.records
+        for record in records:
             if read.stamp:
                 put(record, read.stamp, render_moment(now.replace(minute=0, second=0, microsecond=0), "iso"))
-        records = _belonging(stream, state, answer.records)
+        records = windows.belonging(stream, state, records)
         calls += self._add_children(stream, records, _place(stream, state))
         following = read.paginator.after(state["position"], answer, size)
         after = _next_state(stream, state, following, answer.records, now=now)
+        after["seen"] = joined.seen
         after["size"], after["cost"] = _next_size(read, size, answered.body)
         if following is None and len(state.get("left", ())) > 1:
             after |= {"left": state["left"][1:], "guard": list(Guard())}
             return Page(records, after, state["cursor"], _ids(calls))
         if following is not None:
             return Page(records, after, state["cursor"], _ids(calls))
-        after |= _read_until(stream, after, answered.body)
-        more = _next_window(stream, after, now)
+        after |= windows.read_until(stream, after, answered.body)
+        more = windows.next_window(stream, after, now)
         if more is not None:
             return Page(records, more, state["cursor"], _ids(calls))
         return Page(records, None, _cursor(stream, after, answered.body), _ids(calls))
@@ -312,12 +294,17 @@ class Reader:
     def _all_pages(
         self, stream: Stream, read: Read, values: Mapping[str, str], position: Position | None, purpose: str
     ) -> Iterator[tuple[Answer, int | None]]:
-        guard = Guard()
+        guard, seen = Guard(), list[str]()
         for _ in range(MOST_CHILD_PAGES):
             params = read.paginator.params(position, None)
             answered = self._ask(read, values, params, purpose=purpose, url=_address(read, position))
             answer = self._answer(read, answered)
-            yield answer, answered.call
+            joined = joining.join(read.paginator, position, seen, answer.records)
+            if joined is None:
+                guard, position = Guard(), joining.back(read.paginator, position)
+                continue
+            seen = joined.seen
+            yield answer._replace(records=joined.records), answered.call
             following = read.paginator.after(position, answer, None)
             guard = guard.step(position, following, answer.records)
             if following is None:
@@ -340,7 +327,7 @@ def _page_params(
 ) -> Params:
     """The paginator's parameters; only query texts of our own hold `{start}` and `{end}`."""
     asked = read.paginator.params(position, size)
-    if isinstance(read.paginator, InQueries):
+    if isinstance(read.paginator, InQuery):
         return {name: fill(str(text), values) for name, text in asked.items()}
     return asked
 
@@ -388,6 +375,15 @@ def _place(stream: Stream, state: State) -> dict[str, str]:
     return {stream.each.name: state["left"][0]} if stream.each else {}
 
 
+def _gone_back(stream: Stream, read: Read, state: State) -> State:
+    """Nearer to the beginning of a list that moved, to where the next page joins what was read."""
+    if state.get("back", 0) >= MOST_BACK:
+        raise TransientError(f"The list of '{stream.label}' keeps changing while it is read.")
+    position = joining.back(read.paginator, state["position"])
+    moved = {"position": position, "back": state.get("back", 0) + 1, "page": state["page"] + 1}
+    return _counted(stream, {**state, **moved, "guard": list(Guard())})
+
+
 def _span(stream: Stream, state: State) -> tuple[dict[str, str], dict[str, str]]:
     """The parameters that say since when (and until when); the same, and the place, by name."""
     how, values = stream.incremental, _place(stream, state)
@@ -396,61 +392,9 @@ def _span(stream: Stream, state: State) -> tuple[dict[str, str], dict[str, str]]
     asked = {state["param"]: state["start"]} if state["param"] else {}
     values["start"] = state["start"]
     if how.window is not None:
-        values["end"] = how.value(how.window.asked(*_bounds(state))[1])
+        values["end"] = how.value(how.window.asked(*windows.bounds(state))[1])
         asked |= {how.window.param: values["end"]} if how.window.param else {}
     return asked, values
-
-
-def _belonging(stream: Stream, state: State, records: list[Record]) -> list[Record]:
-    """What belongs to the days of the window, of a list that was asked for more; also what says no day."""
-    how = stream.incremental
-    if not isinstance(how, Incremental) or how.window is None or not any(how.window.margin):
-        return records
-    begin, end = (bound.date() for bound in _bounds(state))
-    last = end + dt.timedelta(days=1) if state["last"] else end
-    moments = [(record, how.moment(record)) for record in records]
-    return [record for record, at in moments if at is None or begin <= at.astimezone(dt.UTC).date() < last]
-
-
-def _bounds(state: State) -> tuple[dt.datetime, dt.datetime]:
-    """Where the window begins and ends."""
-    return dt.datetime.fromisoformat(state["begin"]), dt.datetime.fromisoformat(state["end"])
-
-
-def _read_until(stream: Stream, state: State, body: Any) -> State:
-    """A window the answer is not complete for ends where the answer does, and is the last."""
-    how = stream.incremental
-    window = how.window if isinstance(how, Incremental) else None
-    fresh = parse_moment(dig(body, window.fresh)) if window and window.fresh else None
-    if fresh is None or fresh >= dt.datetime.fromisoformat(state["end"]):
-        return {}
-    return {"end": max(fresh, dt.datetime.fromisoformat(state["begin"])).isoformat(), "last": True}
-
-
-def _next_window(stream: Stream, state: State, now: dt.datetime) -> State | None:
-    """The window after the one that was read to its end; None behind the last."""
-    how = stream.incremental
-    if not isinstance(how, Incremental) or how.window is None or state["last"]:
-        return None
-    end = dt.datetime.fromisoformat(state["end"])
-    return _in_window(state, how, how.window, end, now)
-
-
-def _halved(stream: Stream, state: State) -> State:
-    """The first half of a window that holds too many records; what follows it comes as the next window."""
-    how = stream.incremental
-    if not isinstance(how, Incremental) or how.window is None:
-        raise ConfigError(f"'{stream.label}' holds more records than the system hands out at once.")
-    begin, end = _bounds(state)
-    middle = begin + (end - begin) / 2
-    if middle - begin < SHORTEST_WINDOW:
-        raise ConfigError(f"'{stream.label}' has more records in a minute than the system hands out.")
-    return _counted(
-        stream,
-        state
-        | {"end": middle.isoformat(), "last": False, "position": None, "guard": list(Guard())}
-        | {"page": state["page"] + 1},
-    )
 
 
 def _cursor(stream: Stream, state: State, body: Any) -> Cursor:

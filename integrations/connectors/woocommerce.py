@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from integrations.messages import Event, Message, Trust, Webhook, WebhookRefused, is_signed, parsed_object
-from integrations.paging import PageNumber
+from integrations.paging import Offset
 from integrations.records import Record, dig
 from integrations.rules import Condition, Output, Rule, facts, known, rule, same, step
 from integrations.spec import (
@@ -34,7 +34,7 @@ from integrations.spec import (
 )
 from ledgerhub.core.money import rounded_together
 
-API, PAGES = "/wp-json/wc/v3", PageNumber("page", 100, "per_page")
+API, PAGES = "/wp-json/wc/v3", Offset("offset", 100, "per_page")
 PLACE = "Check the address, and that Settings > Permalinks is not set to Plain."
 # By whether prices hold tax, what is exact: of a line before discount, of what was sold, of the shipping.
 EXACT = {
@@ -210,7 +210,7 @@ CUSTOMERS = Stream(
     key="customers",
     label="Customers",
     help="Registered ones; guests come with their orders",
-    read=Read(f"{API}/customers", {"orderby": "id"}, paginator=PAGES),
+    read=Read(f"{API}/customers", {"orderby": "id", "order": "asc"}, paginator=PAGES),
     one=Read(f"{API}/customers/{{id}}"),
     shape=lambda customer: person(customer, customer.get("id")),
     schedule_minutes=1440,

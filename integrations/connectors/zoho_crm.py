@@ -30,7 +30,7 @@ from integrations.spec import (
 )
 
 API = "/crm/v8"
-PAGES = PageOrToken("page", "page_token", "info.next_page_token", "info.more_records")
+PAGES = PageOrToken("page", 200, "per_page", "page_token", "info.next_page_token", "info.more_records")
 # Where an organization's data lies, by what the address one signs in at ends in.
 CENTRES = "zoho.com zoho.eu zoho.in zoho.com.au zoho.jp zoho.com.cn zohocloud.ca zoho.sa".split()
 ENDED = Said("denied", "the connection has ended: open the integration and connect it again.")
@@ -83,7 +83,7 @@ def stream(module: str, fields: str, contact: str = "", help: str = "") -> Strea
         outputs=(Output("contact", "contact", rules, when=there),) if contact else (),
         read=Read(
             f"{API}/{module}{{list}}",
-            {"fields": ",".join(asked), "per_page": "200"},
+            {"fields": ",".join(asked)},
             "data",
             PAGES,
             headers={"If-Modified-Since": "{start}"},

@@ -44,8 +44,9 @@ from integrations.spec import (
 )
 
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
-PAGE = 3
+PAGE = 4
 PLACES = ("here", "there")
+IN_FIRST = 5  # that many records are in the first of them
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Hostile:
         self.connector = connector
         self.secrets = secrets
         self.records: dict[str, list[Record]] = {
-            stream.key: [record(stream, number) for number in range(1, 9)]
+            stream.key: [record(stream, number) for number in range(1, 11)]
             for stream in connector.streams
             if stream.read
         }
@@ -135,15 +136,14 @@ class Hostile:
         return [asked for asked in self.asked if self._read(asked)[0] is stream.read]
 
     def _there(self, stream: Stream, asked: Asked) -> list[Record]:
-        """The records of the place asked for, half of them each."""
+        """The records of the place asked for: the older ones in the first, the others in the second."""
         rows = self.records[stream.key]
         if stream.each is None or stream.read is None:
             return rows
-        half = len(rows) // 2
         mark = f"{{{stream.each.name}}}"
         (place,) = _placed(_said(stream.read), _told(asked), mark)
         first, *_ = stream.each.values or PLACES
-        return rows[:half] if place == first else rows[half:]
+        return [row for row in rows if (int(row["id"].lstrip("r")) <= IN_FIRST) is (place == first)]
 
     def is_token(self, asked: Asked) -> bool:
         auth = self.connector.auth
@@ -190,7 +190,7 @@ class Hostile:
         if read.query:
             return asked.params.get("__query") == read.query
         if isinstance(read.paginator, InQuery):
-            text = read.paginator.text.partition("{start}")[0]
+            text = read.paginator.texts[0].partition("{position}")[0]
             return str(asked.params.get(read.paginator.param, "")).startswith(text)
         if isinstance(read.paginator, BehindLast):
             return all(
@@ -224,8 +224,9 @@ class Hostile:
         pages = read.paginator
         turning = self.ignore_position and bool(rows)
         start = 0 if turning else self._start(read, rows, asked)
-        size = pages.size if isinstance(pages, PageNumber | Offset | InQuery | BehindLast) else PAGE
-        size = len(rows) if isinstance(pages, OnePage) else size
+        size = len(rows) if isinstance(pages, OnePage) else PAGE
+        if isinstance(pages, PageNumber | PageOrToken):
+            size = int(asked.params[pages.size_param])
         shown, more = rows[start : start + size], start + size < len(rows) or turning
         following = start + size if not turning else len(self.asked)
         body: Any = _at(read.records, shown)
@@ -243,11 +244,9 @@ class Hostile:
             put(body, pages.token, f"t{following}" if more and start else None)
         elif isinstance(pages, GraphQL):
             put(body, f"{pages.connection}.pageInfo", {"hasNextPage": more, "endCursor": f"t{following}"})
-        elif isinstance(pages, PageNumber) and pages.last:
-            put(body, pages.last, -(-len(rows) // size))
         elif isinstance(pages, BehindLast) and pages.done:
             put(body, pages.done, not more)
-        elif isinstance(pages, Offset) and pages.total:
+        elif isinstance(pages, PageNumber | Offset) and pages.total:
             put(body, pages.total, len(rows))
         elif isinstance(pages, LinkHeader) and more:
             headers["Link"] = f'<http://{asked.headers["host"]}{asked.path}?at={following}>; rel="next"'
@@ -267,16 +266,17 @@ class Hostile:
             return int(given[1:]) if given.startswith("t") else 0
         if isinstance(pages, PageOrToken):
             token = str(asked.params.get(pages.token_param) or "")
-            return int(token[1:]) if token else (int(asked.params.get(pages.param) or 1) - 1) * PAGE
+            page, size = (int(asked.params.get(name, 1)) for name in (pages.param, pages.size_param))
+            return int(token[1:]) if token else (page - 1) * size
         if isinstance(pages, GraphQL):
             return int(str(asked.params.get("after") or "t0")[1:])
         if isinstance(pages, PageNumber):
-            return (int(asked.params[pages.param]) - pages.first) * pages.size
+            return (int(asked.params[pages.param]) - pages.first) * int(asked.params[pages.size_param])
         if isinstance(pages, Offset):
-            return int(asked.params[pages.param]) - pages.first
+            return int(asked.params[pages.param])
         if isinstance(pages, InQuery):
-            begin = pages.text.partition("{start}")[0]
-            return int(asked.params[pages.param].removeprefix(begin).split()[0]) - pages.first
+            begin = pages.texts[0].partition("{position}")[0]
+            return int(asked.params[pages.param].removeprefix(begin).split()[0]) - 1
         return int(asked.params.get("at", 0))
 
     def _json(

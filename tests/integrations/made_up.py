@@ -71,7 +71,7 @@ MACHINE = OAuth2(
 )
 TELLING = replace(OAUTH, place="at", hosts=("*.acme.example",))
 BEHIND = BehindLast(" at {moment} from {id} on", "at", "id", size=3, done="all")
-PAGE_OR_TOKEN = PageOrToken("page", "token", "info.next", "info.more")
+PAGE_OR_TOKEN = PageOrToken("page", 4, "size", "token", "info.next", "info.more")
 QUERY = "query Things($first: Int!, $after: String, $since: String) { things { nodes { id at } } }"
 
 
@@ -87,8 +87,8 @@ def _apart(connector: Connector, places: Each, *, in_path: bool = False) -> Conn
 MADE_UP = (
     _connector("after_id", AfterLastId("after", more="more"), Bearer("key")),
     _connector("body_token", BodyToken("token", "next.token"), Basic("user", "password")),
-    _connector("page_number", PageNumber("page", 3, "per_page"), HeaderKey("X-Key", "key", "Key ")),
-    _connector("page_count", PageNumber("page", 3, first=0, last="pages"), NoAuth()),
+    _connector("page_number", PageNumber("page", 4, "per_page"), HeaderKey("X-Key", "key", "Key ")),
+    _connector("page_count", PageNumber("page", 4, "size", first=0, total="total"), NoAuth()),
     _connector("offset", Offset("skip", 3, "take"), OAUTH),
     _connector("offset_total", Offset("skip", 3, "take", total="total"), MACHINE),
     _connector("behind_last", BEHIND, TELLING, text="the things{behind} in order"),
@@ -98,7 +98,7 @@ MADE_UP = (
         Each("place", Read("/places", records="places")),
     ),
     _apart(
-        _connector("each_shelf", PageNumber("page", 3, "size"), NoAuth()),
+        _connector("each_shelf", PageNumber("page", 4, "size"), NoAuth()),
         Each("place", values=("kept", "old")),
     ),
     _apart(

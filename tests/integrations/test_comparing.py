@@ -21,7 +21,7 @@ from integrations.models import (
     Stream,
     SyncRun,
 )
-from integrations.paging import InQueries
+from integrations.paging import InQuery
 from integrations.sandbox import bookkeeper
 from ledgerhub.ledger.models import Document, Entry, Posting
 from tests.integrations.comparing_there import bring_in, compare, differences
@@ -228,7 +228,7 @@ def test_the_same_is_read_in_pages_and_asked_for_in_pieces(
     books = replace(
         BOOKS,
         at_once=5,
-        stream=replace(BOOKS.stream, read=replace(BOOKS.stream.read, paginator=InQueries(QUERIES, size=5))),  # type: ignore[arg-type, type-var]
+        stream=replace(BOOKS.stream, read=replace(BOOKS.stream.read, paginator=InQuery(QUERIES, size=5))),  # type: ignore[arg-type, type-var]
     )
     spec = connectors.CONNECTORS["quickbooks"]
     small = replace(spec, destination=replace(spec.destination, books=books))  # type: ignore[arg-type, type-var]

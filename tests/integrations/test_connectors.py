@@ -18,7 +18,7 @@ from integrations.client import Client
 from integrations.connectors import CONNECTORS
 from integrations.naming import as_stream
 from integrations.oauth import MemoryTokenStore, Token
-from integrations.paging import BehindLast, InQuery, Offset, OnePage, PageNumber
+from integrations.paging import BehindLast, Counted, Offset, OnePage, PageNumber
 from integrations.records import Record
 from integrations.spec import Bookmark, Connector, HostedLink, Incremental, NoAuth, OAuth2, Read, Stream
 from ledgerhub.core.errors import ConfigError, TransientError
@@ -37,7 +37,7 @@ def in_small_pages(connector: Connector) -> Connector:
 
 
 def _small(read: Read | None) -> Read | None:
-    if read is None or not isinstance(read.paginator, PageNumber | Offset | InQuery | BehindLast):
+    if read is None or not isinstance(read.paginator, Counted | BehindLast):
         return read
     return replace(read, paginator=replace(read.paginator, size=PAGE))
 
@@ -254,10 +254,48 @@ def test_a_list_of_changes_goes_on_at_its_mark(connector: Connector, stream: Str
         pytest.skip("this list has no mark")
     with talking(connector) as setup, setup.connect() as client:
         pages = list(client.pages(stream))
-        assert [page.cursor for page in pages] == [{}] * (len(pages) - 1) + [{"mark": "t9"}]
-        setup.system.records[stream.key] += [record(stream, number) for number in range(9, 12)]
-        new = list(client.pages(stream, cursor={"mark": "t8"}))
-        assert ids([row for page in new for row in page.records]) == ["r9", "r10", "r11"]
+        assert [page.cursor for page in pages] == [{}] * (len(pages) - 1) + [{"mark": "t12"}]
+        setup.system.records[stream.key] += [record(stream, number) for number in range(11, 14)]
+        new = list(client.pages(stream, cursor={"mark": "t10"}))
+        assert ids([row for page in new for row in page.records]) == ["r11", "r12", "r13"]
+
+
+COUNTED = [one for one in STREAMS if isinstance(one.values[1].read.paginator, Counted)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("connector", "stream"), COUNTED)
+@pytest.mark.parametrize("gone", [1, 2, 5])
+def test_what_is_taken_away_between_two_pages_hides_nothing(
+    connector: Connector, stream: Stream, gone: int
+) -> None:
+    """Where pages are counted all that stands behind it moves up: some from a page that is still to come to
+    one that was read."""
+    with talking(connector) as setup, setup.connect() as client:
+        rows = setup.system.records[stream.key]
+        pages = client.pages(stream, since=begin(stream))
+        there = {row["id"]: row for row in rows}
+        read = [row["id"] for _ in range(2) for row in next(pages).records]
+        del rows[:gone]
+        read += [row["id"] for page in pages for row in page.records]
+        assert sorted(set(read)) == sorted(there)
+        assert len(read) < len(there) + PAGE
+
+
+@pytest.mark.parametrize(("connector", "stream"), COUNTED)
+def test_what_comes_and_goes_between_all_pages_hides_nothing(connector: Connector, stream: Stream) -> None:
+    """As many go as come, so that no count would tell; a record read last is among them."""
+    with talking(connector) as setup, setup.connect() as client:
+        rows, read = setup.system.records[stream.key], list[str]()
+        stayed = {row["id"] for row in rows}
+        for number, page in enumerate(client.pages(stream, since=begin(stream)), 1):
+            read += [row["id"] for row in page.records]
+            if number < 4:
+                last = [row for row in rows if row["id"] in read][-1]
+                stayed.discard(last["id"])
+                rows.remove(last)
+                rows.append(record(stream, 10 + number))
+        assert stayed - set(read) == set()
+        assert stayed != set()
 
 
 @each_stream
@@ -267,7 +305,7 @@ def test_a_list_that_runs_in_circles_is_noticed(connector: Connector, stream: St
         pages = stream.read.paginator if stream.read else None
         if isinstance(pages, OnePage):
             pytest.skip("there is one page")
-        if (isinstance(pages, PageNumber) and pages.last) or (isinstance(pages, Offset) and pages.total):
+        if isinstance(pages, PageNumber | Offset) and pages.total:
             pytest.skip("this way of paging counts to a known end")
         with pytest.raises(ConfigError, match="runs in circles"):
             read_all(client, stream)

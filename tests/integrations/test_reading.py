@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,11 +19,12 @@ from integrations.paging import (
     BehindLast,
     BodyToken,
     InPaths,
-    InQueries,
+    InQuery,
     MarkedPages,
     Offset,
     PageOrToken,
     Position,
+    cut,
 )
 from integrations.reading import Answered, Cursor, Reader, first_state
 from integrations.requesting import Request, allowed_address, filled, with_body
@@ -326,9 +328,10 @@ def test_a_systems_own_codes_decide_what_happens_next(said: Said, error: type[Ex
 
 
 def test_several_lists_at_paths_of_their_own_are_read_as_one() -> None:
-    """Pages are counted in each; one that is whole is asked for once."""
-    pages = InPaths(("/bills", "/moves", "/notes"), "page", 2, whole=("/moves",))
-    left = {"/bills": [2, 1], "/moves": [5], "/notes": [2, 0]}
+    """Pages are counted in each, the next begins with the last record of the one before; one list that is
+    whole is asked for once."""
+    pages = InPaths(("/bills", "/moves", "/notes"), "page", 4, "size", whole=("/moves",))
+    left = {"/bills": [4, 2], "/moves": [5], "/notes": [4, 1]}
     asked: list[tuple[str, dict[str, Any]]] = []
     position: Position | None = None
     while True:
@@ -339,16 +342,19 @@ def test_several_lists_at_paths_of_their_own_are_read_as_one() -> None:
         if position is None:
             break
     assert asked == [
-        ("/bills", {"page": 1}), ("/bills", {"page": 2}), ("/moves", {}), ("/notes", {"page": 1}),
-        ("/notes", {"page": 2}),
+        ("/bills", {"page": 1, "size": 4}), ("/bills", {"page": 2, "size": 3}), ("/moves", {}),
+        ("/notes", {"page": 1, "size": 4}), ("/notes", {"page": 2, "size": 3}),
     ]  # fmt: skip
 
 
 def test_pages_are_counted_until_there_is_a_token() -> None:
-    pages = PageOrToken("page", "token", "next", "more")
-    second = pages.after(None, Answer({"more": True}, {}, []), None)
+    pages = PageOrToken("page", 4, "size", "token", "next", "more")
+    four = [{"id": str(n)} for n in range(4)]
+    second = pages.after(None, Answer({"more": True}, {}, four), None)
     third = pages.after(second, Answer({"more": True, "next": "b7"}, {}, []), None)
-    assert [pages.params(at, None) for at in (None, second, third)] == [{}, {"page": 2}, {"token": "b7"}]
+    assert [pages.params(at, None) for at in (None, second, third)] == [
+        {"page": 1, "size": 4}, {"page": 2, "size": 3}, {"token": "b7", "size": 4},
+    ]  # fmt: skip
     assert pages.after(third, Answer({"more": False, "next": "x"}, {}, []), None) is None
     assert pages.after(None, Answer({}, {}, []), None) is None
     with pytest.raises(ConfigError, match="no token"):
@@ -370,13 +376,13 @@ def test_a_status_alone_can_say_that_there_is_nothing(status: int, content: byte
 
 
 def test_several_query_texts_are_read_as_one() -> None:
-    pages = InQueries(("from A at {position} of {size}", "from B at {position}"), size=2)
+    pages = InQuery(("from A at {position} of {size}", "from B at {position}"), size=2)
     first = pages.params(None, None)
     full, short = ([{"id": "1"}, {"id": "2"}], [{"id": "3"}])
     second = pages.after(None, Answer({}, {}, full), None)
     third = pages.after(second, Answer({}, {}, short), None)
     assert [first, pages.params(second, None), pages.params(third, None)] == [
-        {"query": "from A at 1 of 2"}, {"query": "from A at 3 of 2"}, {"query": "from B at 1"},
+        {"query": "from A at 1 of 2"}, {"query": "from A at 2 of 2"}, {"query": "from B at 1"},
     ]  # fmt: skip
     assert pages.after(third, Answer({}, {}, short), None) is None
 
@@ -509,7 +515,7 @@ def test_where_one_place_is_meant_several_are_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "size", "following"), [({"total": 5}, 2, 2), ({"total": 2}, 3, None), ({}, 3, 3), ({}, 2, None)]
+    ("told", "size", "following"), [({"total": 5}, 2, 1), ({"total": 2}, 3, None), ({}, 3, 2), ({}, 2, None)]
 )
 def test_records_are_counted_up_to_the_total_or_a_short_page(
     told: dict[str, Any], size: int, following: int | None
@@ -577,3 +583,69 @@ def test_what_the_records_of_a_page_name_is_asked_for_at_once() -> None:
     assert page.records == [{"id": "a", **two}, {"id": "b"}, {"id": "c", "order": []}, {"id": "d", **two}]
     assert (script.asked[1], page.calls) == ({"ids": ["1", "2"]}, (1, 2))
     assert reader.fetch_page(stream, state, now=NOW).calls == (3,)
+
+
+# ── lists that move while they are counted ──────────────────────────────────────────────────────────
+
+COUNTING = Stream(
+    key="things",
+    label="Things",
+    outputs=(),
+    read=Read("/things", records="rows", paginator=Offset("skip", 4, "take")),
+)
+
+
+@pytest.mark.parametrize("most", [25, 100, 200, 500, 1000])
+def test_a_page_of_any_size_holds_the_last_record_read_and_more_than_that(most: int) -> None:
+    """And not much of what was read before it, however far one has come."""
+    start, pages = 0, 0
+    while start < 60_000:
+        page = cut(start, most)
+        assert page.begin <= start < page.begin + page.size <= page.begin + most
+        start, pages = page.begin + page.size - 1, pages + 1
+    assert pages < 60_000 / most * (2 if most == 25 else 1.25)
+
+
+@pytest.mark.parametrize(
+    ("then", "asked", "found"),
+    [
+        ("c d e f g h i j k", [0, 3, 6, 4, 7], "abcdefghijk"),
+        # Of those read last hardly one is there: it begins anew.
+        ("g h i j k", [0, 3, 6, 4, 2, 0, 3], "abcdefgghijk"),
+        ("", [0, 3, 6, 4, 2, 0], "abcdefg"),
+    ],
+)
+def test_what_moved_is_found_by_going_back_as_far_as_needed(then: str, asked: list[int], found: str) -> None:
+    there = then.split()
+    later = [rows(*there[start : start + 4]) for start in asked[2:]]
+    script = Script(rows("a", "b", "c", "d"), rows("d", "e", "f", "g"), *later)
+    assert run(COUNTING, script)[0] == [*found]
+    assert [one["skip"] for one in script.asked] == asked
+
+
+def test_a_list_that_never_stops_moving_is_left_for_later() -> None:
+    many = itertools.cycle((rows("a", "b", "c", "d"), rows("x", "y"), rows("p", "q", "r", "s")))
+    script = Script(*itertools.islice(many, 700))
+    with pytest.raises(TransientError, match="'Things' keeps changing"):
+        run(COUNTING, script)
+
+
+def test_a_run_that_began_before_goes_on_with_the_page_it_stood_at() -> None:
+    """Its checkpoint knows nothing of what was seen."""
+    state = {name: value for name, value in first_state(COUNTING, now=NOW).items() if name != "seen"}
+    page = _reader(Script(rows("d", "e"))).fetch_page(COUNTING, state | {"position": 3}, now=NOW)
+    assert [row["id"] for row in page.records] == ["d", "e"]
+
+
+def test_what_belongs_to_a_record_is_counted_as_carefully() -> None:
+    """Two rows that say the same are two."""
+    lines = Children("lines", Read("/things/{id}/lines", records="rows", paginator=Offset("skip", 3, "take")))
+    one, fee, last = {"amount": 1}, {"amount": 30}, {"amount": 5}
+    script = Script(rows("t"), {"rows": [one, fee, fee]}, {"rows": [fee, fee, last]}, {"rows": [last]})
+    state = first_state(replace(COUNTING, children=(lines,)), now=NOW)
+    (thing,) = _reader(script).fetch_page(replace(COUNTING, children=(lines,)), state, now=NOW).records
+    assert [line["amount"] for line in thing["lines"]] == [1, 30, 30, 30, 5]
+
+
+def _reader(script: Script) -> Reader:
+    return Reader(Connector("made_up", "Made Up", "other", "", (COUNTING,)), script)

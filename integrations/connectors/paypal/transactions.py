@@ -138,7 +138,7 @@ TRANSACTIONS = Stream(
         "/v1/reporting/transactions",
         {"fields": "transaction_info,payer_info"},
         records="transaction_details",
-        paginator=PageNumber("page", 500, "page_size", last="total_pages"),
+        paginator=PageNumber("page", 500, "page_size", total="total_items"),
     ),
     incremental=Incremental(
         "transaction_info.transaction_updated_date",

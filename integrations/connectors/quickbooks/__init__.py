@@ -46,8 +46,8 @@ def listing(
             str(dig(dict(row), "IncomeAccountRef.value") or ""),
         )
 
-    text = f"select * from {name} startposition {{start}} maxresults {{size}}"
-    pages = InQuery(text, size=1000)
+    text = f"select * from {name} startposition {{position}} maxresults {{size}}"
+    pages = InQuery((text,), size=1000)
     read = Read(f"{COMPANY}/query", records=f"QueryResponse.{name}", paginator=pages, sparse=True)
     return Listing(what, label, read, pick, makes)
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from integrations import posted
-from integrations.paging import InQueries
+from integrations.paging import InQuery
 from integrations.records import Record, dig
 from integrations.spec import Incremental, Read, Stream, Window
 from integrations.standing import TAX, UNKNOWN, At, Books, Standing, State, our_reference
@@ -301,7 +301,7 @@ STREAM = Stream(
     read=Read(
         f"{COMPANY}/query",
         records=tuple(f"QueryResponse.{kind}" for kind in KINDS),
-        paginator=InQueries(QUERIES, size=500),
+        paginator=InQuery(QUERIES, size=500),
         sparse=True,
     ),
     incremental=Incremental(

@@ -187,7 +187,11 @@ STREAM = Stream(
         f"{API}/Invoices",
         records=tuple(READERS),
         paginator=InPaths(
-            tuple(f"{API}/{endpoint}" for endpoint in READERS), "page", 100, whole=(f"{API}/BankTransfers",)
+            tuple(f"{API}/{endpoint}" for endpoint in READERS),
+            "page",
+            100,
+            "pageSize",
+            whole=(f"{API}/BankTransfers",),
         ),
         headers={"If-Modified-Since": "{start}"},
         sparse=True,

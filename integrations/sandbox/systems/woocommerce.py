@@ -132,7 +132,8 @@ def _page(request: Request, rows: list[Record]) -> Response:
     if size > MOST:
         raise _invalid("per_page", "per_page must be between 1 (inclusive) and 100 (inclusive)")
     total, pages = len(rows), -(-len(rows) // size)
-    found = json_response(rows[(number - 1) * size : number * size])
+    begin = int(request.get("offset") or (number - 1) * size)
+    found = json_response(rows[begin : begin + size])
     headers = (("X-WP-Total", str(total)), ("X-WP-TotalPages", str(pages)))
     return replace(found, headers=headers)
 
@@ -367,7 +368,7 @@ def signed(topic: str, body: bytes) -> dict[str, str]:
 
 
 def rewind(request: Request) -> Request:
-    return replace(request, query=tuple(pair for pair in request.query if pair[0] != "page"))
+    return replace(request, query=tuple(pair for pair in request.query if pair[0] not in ("page", "offset")))
 
 
 system = System(
