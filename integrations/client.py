@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import logging
 import random
@@ -23,7 +22,7 @@ from integrations.budget import MemoryBudget, RateBudget
 from integrations.calls import CallRecord, Tested
 from integrations.destination import Write
 from integrations.oauth import Token, TokenStore
-from integrations.reading import Answered, Cursor, Page, Reader, State, first_state
+from integrations.reading import Answered, Cursor, Page, Reader, first_state
 from integrations.records import Record, fill
 from integrations.redaction import Redactor
 from integrations.requesting import (
@@ -31,6 +30,7 @@ from integrations.requesting import (
     Request,
     allowed_address,
     base_url,
+    credentials,
     filled,
     headers_of,
     host_of,
@@ -42,7 +42,8 @@ from integrations.requesting import (
     with_query,
     written,
 )
-from integrations.spec import Basic, Bearer, Connector, HeaderKey, Learned, OAuth2, Read, Settings, Stream
+from integrations.spec import Connector, Learned, OAuth2, Read, Settings, Stream
+from integrations.windows import State
 from ledgerhub.core.errors import ConfigError, TransientError
 
 logger = logging.getLogger(__name__)
@@ -305,7 +306,8 @@ class Client:
     def _once(self, request: Request, attempt: int, token: Token | None, *, authenticated: bool) -> Answered:
         """One request and its record; raises what the answer means."""
         request = placed(request, self.base_url, token.place if token else "", self._settings)
-        known = self._credentials(token) if authenticated else {}
+        access = token.access if token else ""
+        known = credentials(self.connector.auth, self._settings, access) if authenticated else {}
         headers = {"Accept": "application/json", **request.headers, **known}
         redact = self._redactor(token)
         started, clock, reply, problem = self._now(), time.monotonic(), None, ""
@@ -358,19 +360,6 @@ class Client:
             record.response_bytes,
         )
         return self._record_call(record)
-
-    def _credentials(self, token: Token | None) -> dict[str, str]:
-        auth, settings = self.connector.auth, self._settings
-        if isinstance(auth, Bearer):
-            return {"Authorization": f"Bearer {settings.get(auth.secret, '')}"}
-        if isinstance(auth, HeaderKey):
-            return {auth.header: f"{auth.prefix}{settings.get(auth.secret, '')}"}
-        if isinstance(auth, Basic):
-            pair = f"{settings.get(auth.username, '')}:{settings.get(auth.password, '')}"
-            return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-        if isinstance(auth, OAuth2) and token:
-            return {auth.header: f"{auth.prefix}{token.access}"}
-        return {}
 
     def _understand(self, request: Request, reply: Reply) -> Any:
         label, now = self.connector.label, self._now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 from collections.abc import Mapping
@@ -12,7 +13,17 @@ from urllib.parse import quote, urlencode, urlsplit
 from integrations.destination import Write
 from integrations.payloads import canonical
 from integrations.records import fill
-from integrations.spec import Connector, Decode, Read, Settings
+from integrations.spec import (
+    Auth,
+    Basic,
+    Bearer,
+    Connector,
+    Decode,
+    HeaderKey,
+    OAuth2,
+    Read,
+    Settings,
+)
 from ledgerhub.core.errors import ConfigError
 
 SIZE_CAP = 10 * 1024 * 1024
@@ -34,6 +45,20 @@ class Request(NamedTuple):
     bucket: str = ""
     decode: Decode = "json"
     once: bool = False  # it changes something: whether it may be sent again is for others to say
+
+
+def credentials(auth: Auth, settings: Settings, access: str) -> dict[str, str]:
+    """The headers that say who we are; `access` is the token, where there is one."""
+    if isinstance(auth, Bearer):
+        return {"Authorization": f"Bearer {settings.get(auth.secret, '')}"}
+    if isinstance(auth, HeaderKey):
+        return {auth.header: f"{auth.prefix}{settings.get(auth.secret, '')}"}
+    if isinstance(auth, Basic):
+        pair = f"{settings.get(auth.username, '')}:{settings.get(auth.password, '')}"
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    if isinstance(auth, OAuth2) and access:
+        return {auth.header: f"{auth.prefix}{access}"}
+    return {}
 
 
 def base_url(connector: Connector, settings: Settings, *, allow_loopback: bool) -> str:

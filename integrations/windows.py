@@ -1,4 +1,4 @@
-"""Pure: a stream that is read in windows of time: which is read now, which follows, and what belongs to it."""
+"""Pure: a stream that is read in windows of time: which is read now, which follows, what belongs to it."""
 
 from __future__ import annotations
 
