@@ -21,7 +21,7 @@ django.setup()
 
 from benchmarks.sync import machine  # noqa: E402 - models load after setup()
 from tests.kill.delivering import Outcome, deliver  # noqa: E402
-from tests.processes import installation  # noqa: E402
+from tests.tables import installation  # noqa: E402
 
 
 def main() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.test import Client
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from ledgerhub.access.models import Organization, Role, User
+from tests import tables
 from tests.factories import make_organization, make_user, sign_in
 
 # How long an example takes to draw says how busy the machine is, not whether the code is right.
@@ -34,6 +36,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _touches_database(item: pytest.Item) -> bool:
     asked = {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ()))
     return bool(asked) or item.get_closest_marker("django_db") is not None
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """The test database begins as a copy, in which the migrations find nothing to do."""
+    of_tests = connection.settings_dict["TEST"]
+    if connection.vendor == "sqlite" and not of_tests["NAME"]:
+        with tables.in_memory(connection.creation._get_test_db_name()):
+            yield
+    else:
+        of_tests["TEMPLATE"] = os.environ.get("TEST_DB_TEMPLATE")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def find_binaries() -> Path:
     """The folder with initdb and pg_ctl: on the PATH, or where Debian puts them."""
     on_path = shutil.which("initdb")
     if on_path:
-        return Path(on_path).parent
+        return Path(on_path).resolve().parent
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         raise NoPostgres("PostgreSQL's initdb was not found; install PostgreSQL 15 or newer.")

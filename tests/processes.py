@@ -9,8 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,7 +116,7 @@ class Installation:
 
     def prepare(self) -> None:
         """The tables of an empty installation."""
-        self.run("manage.py", "migrate", "--verbosity", "0")
+        self.run("manage.py", "migrate", "--verbosity", "0", seconds=600)
         self.run("manage.py", "createcachetable")
 
     def run(self, *arguments: str, seconds: float = 120) -> str:
@@ -189,14 +188,3 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-@contextmanager
-def installation(home: Path, *, database_url: str = "", **extra: str) -> Iterator[Installation]:
-    """An installation with its tables made; everything started in it is ended at the end of the block."""
-    made = Installation(home, database_url, extra=extra)
-    made.prepare()
-    try:
-        yield made
-    finally:
-        made.end()

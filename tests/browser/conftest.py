@@ -27,7 +27,8 @@ from integrations.sandbox.business import simulate
 from integrations.sandbox.events import Business
 from ledgerhub.access.models import Organization, Role, User
 from tests.browser import stage
-from tests.processes import Installation, answers, free_port, installation, wait_until
+from tests.processes import Installation, answers, free_port, wait_until
+from tests.tables import installation
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
+from tests import tables
 from tests.harbor import SOURCES
 from tests.kill.conftest import ORDERS
 from tests.processes import Installation, answers, descendants, free_port, is_alive, wait_until, words
@@ -28,7 +28,7 @@ SAME = ("balances", "records", "documents", "entries", "unbalanced", "quarantine
 
 
 @pytest.fixture
-def business(tables: Path, tmp_path: Path) -> Iterator[str]:
+def business(tmp_path: Path) -> Iterator[str]:
     """The sandbox with several hundred orders."""
     keeper = Installation(tmp_path / "sandbox", port=free_port())
     keeper.home.mkdir()
@@ -41,10 +41,11 @@ def business(tables: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def other(tables: Path, tmp_path: Path) -> Installation:
+def other(tmp_path: Path) -> Iterator[Installation]:
     """A second installation, in which nothing is killed."""
-    shutil.copytree(tables, tmp_path / "other")
-    return Installation(tmp_path / "other")
+    (home := tmp_path / "other").mkdir()
+    with tables.installation(home) as made:
+        yield made
 
 
 def kill_one(supervisor: subprocess.Popen[bytes], dice: random.Random) -> None:
