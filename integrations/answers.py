@@ -148,7 +148,7 @@ def _said(reply: Reply) -> str:
     if isinstance(words, list):
         words = words[0] if words else ""
     if isinstance(words, dict):
-        words = words.get("message") or words.get("detail") or ""
+        words = next(filter(None, map(words.get, ("message", "detail", "description"))), "")
     return f"It says: {words[:300]}" if isinstance(words, str) and words else ""
 
 

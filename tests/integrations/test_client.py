@@ -188,7 +188,12 @@ def test_retry_after_in_seconds_or_as_a_date(given: str, seconds: float | None) 
 
 
 @pytest.mark.parametrize(
-    "said", [{"error": {"message": "no such field: x"}}, [{"message": "no such field: x", "code": "NO"}]]
+    "said",
+    [
+        {"error": {"message": "no such field: x"}},
+        [{"message": "no such field: x", "code": "NO"}],
+        {"errors": [{"code": "API-40", "description": "no such field: x", "resolution": ""}]},
+    ],
 )
 def test_the_vendors_words_are_passed_on(httpserver: HTTPServer, said: Any) -> None:
     httpserver.expect_request("/things").respond_with_json(said, 400)
