@@ -94,12 +94,13 @@ def facts(
 
 def journal(facts: str, currency: str, *via: Step | str, source: str = "lines[].role") -> tuple[Rule, ...]:
     """A journal entry in one currency, its `facts` as `same` names them: lines with amounts, debits positive,
-    each on the account of the role that `source` comes to."""
+    each on the account of the role that `source` comes to, some with a `name`."""
     return (
         *same("journal_entry", "", facts),
         rule("journal_entry.currency", "", step("constant", value=currency)),
         rule("lines[].account", source, *via, step("lookup_account", by="role")),
         rule("lines[].amount", "lines[].amount"),
+        rule("lines[].description", "lines[].name"),
     )
 
 
