@@ -84,6 +84,10 @@ def record(stream: Stream, number: int, *, minutes: int | None = None) -> Record
     return made
 
 
+def places(each: Each) -> tuple[str, ...]:
+    return each.values or PLACES[: 1 if each.single else None]
+
+
 class _Named(dict[str, Any]):
     """What else a request names of a record stays a name: none of the records here has it."""
 
@@ -127,7 +131,7 @@ class Hostile:
         if read is stream.one:
             return self._one(read, stream, asked)
         if stream.each and read is stream.each.read:
-            return self._json(_at(read.records, [{stream.each.id: place} for place in PLACES]))
+            return self._json(_at(read.records, [{stream.each.id: place} for place in places(stream.each)]))
         rows = _in_window(stream, self._there(stream, asked), asked) if read is stream.read else []
         return self._page(read, rows, asked)
 
@@ -138,11 +142,11 @@ class Hostile:
     def _there(self, stream: Stream, asked: Asked) -> list[Record]:
         """The records of the place asked for: the older ones in the first, the others in the second."""
         rows = self.records[stream.key]
-        if stream.each is None or stream.read is None:
+        if stream.each is None or stream.read is None or stream.each.single:
             return rows
         mark = f"{{{stream.each.name}}}"
         (place,) = _placed(_said(stream.read), _told(asked), mark)
-        first, *_ = stream.each.values or PLACES
+        first, *_ = places(stream.each)
         return [row for row in rows if (int(row["id"].lstrip("r")) <= IN_FIRST) is (place == first)]
 
     def is_token(self, asked: Asked) -> bool:
@@ -289,8 +293,8 @@ def _apart(read: Read, each: Each | None) -> list[Read]:
     """The read at each path it is asked at."""
     if each is None or f"{{{each.name}}}" not in read.path:
         return [read]
-    places = each.values or PLACES
-    return [replace(read, path=read.path.replace(f"{{{each.name}}}", place)) for place in places]
+    mark = f"{{{each.name}}}"
+    return [replace(read, path=read.path.replace(mark, place)) for place in places(each)]
 
 
 def _in_window(stream: Stream, rows: list[Record], asked: Asked) -> list[Record]:

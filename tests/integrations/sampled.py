@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -88,12 +88,21 @@ def records_of(case: Mapping[str, Any], read: Read | None, reference: Path) -> l
     return found if isinstance(found, list) else [found]
 
 
+class _AsWritten(yaml.CSafeLoader):
+    """Moments stay the texts that they are in JSON."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, form) for tag, form in known if tag != "tag:yaml.org,2002:timestamp"]
+        for first, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 @cache
 def _loaded(path: Path) -> Any:
     """JSON or YAML, its numbers as they stand there."""
     text = path.read_text()
     if path.suffix != ".json":
-        text = json.dumps(yaml.load(text, Loader=yaml.CSafeLoader))
+        text = json.dumps(yaml.load(text, Loader=_AsWritten))
     return json.loads(text, parse_float=Decimal)
 
 

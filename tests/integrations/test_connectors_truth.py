@@ -14,7 +14,9 @@ from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.events import Business
 from integrations.sandbox.server import SandboxServer, running
 from ledgerhub.ledger.accounting import entries
+from ledgerhub.ledger.chart import DEFAULT_CHART
 from tests.harbor import SOURCES
+from tests.integrations.sampled import NewBooks
 from tests.integrations.test_connectors import Unlimited
 
 
@@ -27,7 +29,8 @@ def balances(server: SandboxServer, key: str) -> Counter[tuple[str, str]]:
         "charges_count_as": "sales",
     }
     store = MemoryTokenStore()
-    context = MappingContext("America/New_York", "USD", connector.with_defaults(settings))
+    context = MappingContext("America/New_York", "USD", connector.with_defaults(settings), NewBooks())
+    roles = {row.code: row.role for row in DEFAULT_CHART}
     totals: Counter[tuple[str, str]] = Counter()
     with Client(
         connector,
@@ -46,7 +49,10 @@ def balances(server: SandboxServer, key: str) -> Counter[tuple[str, str]]:
                         assert result.draft is not None
                         for entry in entries(result.draft):
                             for line in entry.lines:
-                                account = ":".join(filter(None, line.account))
+                                by, named = line.account
+                                account = (
+                                    roles[named] if by == "code" else ":".join(filter(None, (by, named)))
+                                )
                                 totals[account, entry.currency] += line.amount
     return totals
 

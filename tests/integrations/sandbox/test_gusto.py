@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import requests
 
-from integrations.sandbox import truth
 from integrations.sandbox.business import simulate
 from integrations.sandbox.events import instant
 from integrations.sandbox.payroll import Wages
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems import gusto
 from integrations.sandbox.systems.gusto import COMPANY, VERSION
+from tests.integrations.sandbox.settled import owed
 
 OWED = ("wages_payable", "payroll_taxes_payable", "deductions_payable")
 
@@ -43,9 +43,9 @@ def test_the_bank_settles_what_payrolls_owe() -> None:
     business = simulate(7, orders=60)
     for date in (business.start, business.end, business.horizon):
         clock = instant(date, 23)
-        found = truth.balances(business, clock=clock, systems=["gusto", truth.BANK])
+        found = owed(business, "gusto", date)
         open_ones = [one for one in business.of(Wages).payrolls if one.stands(clock) and one.check > date]
-        assert [-found.get(role, 0) for role in OWED] == [
+        assert [found[role] for role in OWED] == [
             sum(one.net + one.reimbursed for one in open_ones),
             sum(one.taxes for one in open_ones),
             sum(one.support for one in open_ones),
@@ -54,8 +54,8 @@ def test_the_bank_settles_what_payrolls_owe() -> None:
         one for one in business.of(Wages).payrolls
         if one.stands(business.clock) and (one.check.year, one.check.month) >= (2026, 10)
     ]  # fmt: skip
-    found = truth.balances(business, clock=business.clock, systems=["gusto", truth.BANK])
-    assert -found["benefits_payable"] == sum(one.premium + one.share for one in this_month) > 0
+    found = owed(business, "gusto", business.end)
+    assert found["benefits_payable"] == sum(one.premium + one.share for one in this_month) > 0
 
 
 def test_a_list_shows_regular_processed_ones_unless_it_is_asked_for_more(server: SandboxServer) -> None:
