@@ -63,11 +63,11 @@ ACCOUNTS = known(
 
 def shape_period(period: Record) -> Record:
     """Adds `journals`: the checks of each day added up; none where it is not processed."""
-    checks = period.get("checks") or []
+    checks = {check["paycheckId"]: check for check in period.get("checks") or ()}
     if "checks" in period and len(checks) != (counted := period.get("checkCount", len(checks))):
         raise ValueError(f"{len(checks)} checks are listed where {counted} are counted")
     days: dict[str, dict[tuple[str, str], Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for check in checks:
+    for check in checks.values():
         for kind, name, amount in parts(check, period["status"]):
             days[check["checkDate"][:10]][kind, name] += amount
     since, until = (str(period.get(f"{name}Date"))[:10] for name in ("start", "end"))
@@ -86,13 +86,13 @@ def shape_period(period: Record) -> Record:
 
 
 def parts(check: Record, status: str) -> Iterator[tuple[str, str, Decimal]]:
-    """(what it is, name, debit) of all that a check holds; what is memoed is told and not paid."""
+    """(what it is, name, debit) of all that a check holds. What is `memoed` are hours, not the amount."""
     paid = {"paidBy": "NET_PAY", "name": "Net pay", "amount": check["netPay"]}
     paid["classificationType"] = f"{status} {check['checkType']}"
     for one in (*(one for name in LISTS for one in check.get(name) or ()), paid):
         effect, amount = one.get("effectOnPay") or one["paidBy"], Decimal(str(one["amount"]))
         words = ":".join(filter(None, (effect, one.get("classificationType")))).upper().replace(" ", "_")
-        if one.get("memoed") or effect in TOLD or not amount:
+        if effect in TOLD or not amount:
             continue
         if effect not in WITHHELD:
             yield words, one["name"], amount
