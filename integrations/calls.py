@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from integrations.records import dig
+
+
+class Owner(NamedTuple):
+    """Whose account over there a connection is good for: the system's own id of it, which stays, and its
+    name. Without an id where the system does not tell."""
+
+    id: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})" if self.name and self.name != self.id else self.id
+
+
+def owner_at(place: str, id: str, name: str = "") -> Callable[[Any, Mapping[str, Any]], Owner]:
+    """Whose account the record at this place of an answer says it is (the first, where there is a list)."""
+
+    def owner(answer: Any, settings: Mapping[str, Any]) -> Owner:
+        found = dig(answer, place)
+        if isinstance(found, list):
+            found = found[0] if found else None
+        identity, called = dig(found, id), dig(found, name) if name else None
+        return Owner("" if identity is None else str(identity), str(called or ""))
+
+    return owner
 
 
 class Tested(NamedTuple):
-    """What the test call said: in plain words, and when the consent ends, where the system tells."""
+    """What the test call said: in plain words, when the consent ends, where the system tells, and whose
+    account it is."""
 
     words: str
     consent_until: dt.datetime | None = None
+    owner: Owner = Owner()
 
 
 @dataclass(frozen=True, slots=True)

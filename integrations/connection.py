@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -16,8 +17,8 @@ from integrations import registry
 from integrations.calls import CallRecord
 from integrations.client import LONGEST_PAUSE, Client
 from integrations.models import ApiCall, Integration, RateBucket, Secret, SyncRun
-from integrations.oauth import Token, consent_until
-from integrations.spec import Learned, Limits, OAuth2
+from integrations.oauth import Token, TokenStore, consent_until
+from integrations.spec import Learned, Limits, OAuth2, Settings
 from ledgerhub.core import bulk
 from ledgerhub.core.errors import TransientError
 
@@ -30,24 +31,35 @@ HOLD_SECONDS = 1.0
 NEAR = 0.1
 
 
+class Offered(NamedTuple):
+    """What a person would connect an integration with, before it is kept; `store` holds the token, where that
+    is not the one we have."""
+
+    settings: Settings
+    secrets: Mapping[str, str]
+    store: TokenStore | None = None
+
+
 def connect(
     integration: Integration,
     *,
     purpose: str = "",
     run: SyncRun | None = None,
     patience: float = LONGEST_PAUSE,
+    offered: Offered | None = None,
 ) -> tuple[Client, Calls]:
     """A client for an integration and the calls it will have made; save those with `Calls.save`.
 
-    `patience`: the longest wait within a call, in seconds; short where a person waits for the page.
+    `patience`: the longest wait within a call, in seconds; short where a person waits for the page. `offered`
+    is used in place of what is stored.
     """
     calls = Calls(integration, purpose=purpose, run=run)
     spec = registry.connector(integration)
     client = Client(
         spec,
-        integration.settings,
-        secrets_of(integration),
-        store=TokenRow(integration),
+        offered.settings if offered else integration.settings,
+        offered.secrets if offered else secrets_of(integration),
+        store=(offered.store if offered else None) or TokenRow(integration),
         budget=lambda bucket: BudgetRow(integration, spec.limits.of(bucket), bucket),
         record_call=calls.add,
         patience=patience,

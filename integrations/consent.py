@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from integrations import registry
+from integrations import owners, registry
 from integrations.calls import Tested
-from integrations.connection import connect
+from integrations.connection import Offered, connect
 from integrations.models import Integration
 from integrations.oauth import consent_until
 from integrations.records import dig
@@ -21,11 +21,13 @@ WARNING = dt.timedelta(days=14)
 
 
 def noted(integration: Integration, tested: Tested) -> str:
-    """Keep until when the system says the consent holds; gives its words."""
+    """Keep until when the system says the consent holds, and whose account it is; gives its words. Raises
+    ConfigError where that is another one's than the integration is of."""
     spec = registry.connector(integration)
     if spec.test is not None and spec.test.consent_until:
         integration.consent_until = tested.consent_until
         Integration.objects.filter(pk=integration.pk).update(consent_until=tested.consent_until)
+    owners.remember(integration, tested.owner)
     return tested.words
 
 
@@ -36,11 +38,15 @@ class Choice(NamedTuple):
     name: str
 
 
+def told(auth: OAuth2, came_back: Mapping[str, str]) -> dict[str, str]:
+    """The settings that the way back says."""
+    return {setting: came_back[name][:200] for name, setting in auth.captures.items() if came_back.get(name)}
+
+
 def given(integration: Integration, auth: OAuth2, came_back: Mapping[str, str]) -> None:
     """A person agreed: keep what the way back said, and until when the consent holds. What was handed to a
     person before is not asked with any more."""
-    told = {setting: came_back[name][:200] for name, setting in auth.captures.items() if came_back.get(name)}
-    integration.settings = {**integration.settings, **told}
+    integration.settings = {**integration.settings, **told(auth, came_back)}
     integration.secrets.filter(name=auth.given).delete()
     integration.consented_at = timezone.now()
     integration.consent_until = consent_until(auth, integration.consented_at, integration.consented_at)
@@ -59,9 +65,11 @@ def ends_soon(integration: Integration) -> str:
     return f"The consent given at {label} ends on {day}: connect again before then."
 
 
-def choices(integration: Integration, accounts: Accounts, *, patience: float) -> list[Choice]:
+def choices(
+    integration: Integration, accounts: Accounts, *, patience: float, offered: Offered | None = None
+) -> list[Choice]:
     """The accounts a consent is good for, as the system lists them; some name the one there is."""
-    client, calls = connect(integration, purpose="accounts", patience=patience)
+    client, calls = connect(integration, purpose="accounts", patience=patience, offered=offered)
     try:
         with client:
             found: Any = client.ask(accounts.read, purpose="accounts")
@@ -78,6 +86,12 @@ def choices(integration: Integration, accounts: Accounts, *, patience: float) ->
 def _name(row: Any, accounts: Accounts) -> str:
     detail = dig(row, accounts.detail) if accounts.detail else ""
     return f"{dig(row, accounts.name) or ''} {detail or ''}".strip()
+
+
+def chosen(accounts: Accounts, before: Any, found: Sequence[Choice]) -> str:
+    """The one from before, or the only one there is; none where a person must choose."""
+    ids = [choice.id for choice in found]
+    return str(before) if before in ids else ids[0] if len(ids) == 1 else ""
 
 
 def choose(integration: Integration, accounts: Accounts, chosen: str) -> None:

@@ -10,7 +10,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.connection import connect
+from integrations import owners
+from integrations.connection import Offered, connect, secrets_of
 from integrations.models import Integration, Secret
 from integrations.records import dig
 from integrations.requesting import LOOPBACK, host_of
@@ -54,15 +55,17 @@ def finish(integration: Integration, auth: HostedLink, *, link: str, renewed: bo
     access = dig(answer, auth.access)
     if not isinstance(access, str) or not access:
         raise ConfigError("The system gave no access for the code. Connect again.")
-    _keep(integration, auth, access, answer)
+    told = {name: str(value)[:200] for path, name in auth.captures.items() if (value := dig(answer, path))}
+    offered = Offered({**integration.settings, **told}, {**secrets_of(integration), auth.secret: access})
+    owners.check(integration, offered, patience=patience)
+    _keep(integration, auth, access, told)
     return ""
 
 
 @transaction.atomic
-def _keep(integration: Integration, auth: HostedLink, access: str, answer: Any) -> None:
+def _keep(integration: Integration, auth: HostedLink, access: str, told: Mapping[str, str]) -> None:
     """Another link has accounts of other ids: the one chosen before is chosen anew."""
     Secret.objects.update_or_create(integration=integration, name=auth.secret, defaults={"value": access})
-    told = {name: str(value)[:200] for path, name in auth.captures.items() if (value := dig(answer, path))}
     other = any(integration.settings.get(name) not in (None, "", value) for name, value in told.items())
     chosen = {auth.accounts.setting: ""} if auth.accounts and other else {}
     integration.settings = {**integration.settings, **told, **chosen}

@@ -6,7 +6,7 @@ import datetime as dt
 import secrets as tokens
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -38,6 +38,13 @@ class Choice:
     start_date: dt.date | None = None
     schedule_minutes: int = 60
     mode: str = Stream.Mode.LIVE
+
+
+class Typed(NamedTuple):
+    """What stands in a form: settings, and secrets by name."""
+
+    settings: dict[str, Any]
+    secrets: dict[str, str]
 
 
 @dataclass
@@ -78,14 +85,18 @@ def create(
 @transaction.atomic
 def save_settings(integration: Integration, settings: Mapping[str, Any], *, spec: Connector) -> None:
     """Settings to the row, secrets to the vault; an empty secret leaves the stored one."""
-    secret_names = {setting.name for setting in spec.settings if setting.type == "secret"}
-    integration.settings = {k: v for k, v in settings.items() if k not in secret_names}
+    typed = told_apart(settings, spec)
+    integration.settings = typed.settings
     integration.save(update_fields=["settings"])
-    for name in secret_names:
-        if value := settings.get(name):
-            Secret.objects.update_or_create(
-                integration=integration, name=name, defaults={"value": str(value).strip()}
-            )
+    for name, value in typed.secrets.items():
+        Secret.objects.update_or_create(integration=integration, name=name, defaults={"value": value})
+
+
+def told_apart(values: Mapping[str, Any], spec: Connector) -> Typed:
+    """What is a setting, and which secrets were given anew."""
+    secret = {setting.name for setting in spec.settings if setting.type == "secret"}
+    given = {name: str(value).strip() for name, value in values.items() if name in secret and value}
+    return Typed({name: value for name, value in values.items() if name not in secret}, given)
 
 
 def needs_connection(integration: Integration) -> bool:

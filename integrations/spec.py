@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from integrations.calls import Tested
+from integrations.calls import Owner, Tested
 from integrations.destination import Destination
 from integrations.messages import Webhook
 from integrations.moments import TimeFormat, parse_moment, render_moment
@@ -414,17 +414,19 @@ class Stream:
 @dataclass(frozen=True, slots=True)
 class Test:
     """The request behind "Test connection"; `says(answer, settings)` puts the answer in plain words.
-    `consent_until`: path of the instant at which the consent ends, where the answer tells it."""
+    `consent_until`: path of the instant at which the consent ends, where the answer tells it. `owner`: whose
+    account answered, by an id that stays: another one's records are never mixed with what was read."""
 
     __test__ = False  # not a test class, whatever its name suggests to pytest
 
     read: Read
     says: Callable[[Any, Settings], str]
     consent_until: str = ""
+    owner: Callable[[Any, Settings], Owner] = lambda answer, settings: Owner()
 
     def tested(self, answer: Any, settings: Settings) -> Tested:
         until = parse_moment(dig(answer, self.consent_until)) if self.consent_until else None
-        return Tested(self.says(answer, settings), until)
+        return Tested(self.says(answer, settings), until, self.owner(answer, settings))
 
 
 class Said(NamedTuple):

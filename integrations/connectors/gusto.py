@@ -12,6 +12,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from integrations.calls import owner_at
 from integrations.messages import Event, Message, Trust, Webhook, WebhookRefused, is_signed, parsed_object
 from integrations.paging import PageNumber
 from integrations.records import Record, dig
@@ -135,7 +136,11 @@ connector = Connector(
         signing_secret("webhook_token", "Verification token", "Of the webhook subscription"),
     ),
     streams=(PAYROLLS,),
-    test=Test(Read(COMPANY), lambda company, at: f"Connected to {dig(company, 'name')} at {at['host']}."),
+    test=Test(
+        Read(COMPANY),
+        lambda company, at: f"Connected to {dig(company, 'name')} at {at['host']}.",
+        owner=owner_at("", "uuid", "name"),
+    ),
     webhook=Webhook(
         verify,
         secret="webhook_token",

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from integrations.calls import owner_at
 from integrations.paging import Offset
 from integrations.records import Record, dig
 from integrations.rules import Output, journal, known
@@ -139,7 +140,7 @@ connector = Connector(
         Setting("client_number", "Client number", required=True, help="Eight characters, no dash or blank"),
     ),
     streams=(PAYROLLS,),
-    test=Test(CLIENT, connected),
+    test=Test(CLIENT, connected, owner=owner_at("content", "companyId", "legalName")),
     advice={
         401: "Check API key and secret.",
         403: "Let the client grant your application access to payroll.",

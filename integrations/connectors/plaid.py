@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from integrations.calls import owner_at
 from integrations.messages import Event, Message, Trust, Webhook, WebhookRefused, parsed
 from integrations.paging import MarkedPages
 from integrations.records import Record, dig
@@ -390,6 +391,7 @@ connector = Connector(
         Read("/item/get", ACCESS, method="POST", body="json"),
         connected,
         consent_until="item.consent_expiration_time",
+        owner=owner_at("item", "institution_id", "institution_name"),
     ),
     webhook=Webhook(
         verify,

@@ -12,6 +12,7 @@ import re
 from functools import partial
 from typing import Any
 
+from integrations.calls import owner_at
 from integrations.paging import BehindLast
 from integrations.records import Record, dig
 from integrations.rules import Condition, Output, rule
@@ -137,7 +138,11 @@ connector = Connector(
         stream("Contact", "contacts", "AccountId", email="Email", phone="Phone", country="MailingCountry"),
         stream("Opportunity", "opportunities", DEAL, KEPT),
     ),
-    test=Test(Read(f"{DATA}/query", {"q": "SELECT Id, Name, IsSandbox FROM Organization"}), connected),
+    test=Test(
+        Read(f"{DATA}/query", {"q": "SELECT Id, Name, IsSandbox FROM Organization"}),
+        connected,
+        owner=owner_at("records", "Id", "Name"),
+    ),
     advice={
         401: "Open the integration and connect it again.",
         403: "Let the user who connected use the API (the permission 'API Enabled'), or connect as another.",

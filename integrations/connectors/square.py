@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.calls import owner_at
 from integrations.messages import Event, Message, Trust, Webhook, WebhookRefused, is_signed, parsed_object
 from integrations.paging import BodyToken
 from integrations.records import Record, dig
@@ -303,7 +304,7 @@ connector = Connector(
         signing_secret("webhook_secret", "Webhook signature key"),
     ),
     streams=(CUSTOMERS, PAYMENTS, REFUNDS, DISPUTES, PAYOUTS),
-    test=Test(Read("/v2/locations"), connected),
+    test=Test(Read("/v2/locations"), connected, owner=owner_at("locations", "merchant_id", "business_name")),
     webhook=Webhook(
         verify,
         secret="webhook_secret",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from integrations.calls import owner_at
 from integrations.paging import PageOrToken
 from integrations.records import Record, dig
 from integrations.rules import Condition, Output, same
@@ -137,7 +138,7 @@ connector = Connector(
         stream("Contacts", "Account_Name", "name=Full_Name email=Email phone=Phone country=Mailing_Country"),
         stream("Deals", DEAL, help=KEPT),
     ),
-    test=Test(Read(f"{API}/org"), connected),
+    test=Test(Read(f"{API}/org"), connected, owner=owner_at("org", "id", "company_name")),
     advice={
         401: "Open the integration and connect it again.",
         403: "Let the profile of the user who connected read accounts, contacts and deals and use the API.",

@@ -45,6 +45,9 @@ class Integration(models.Model):
     # What a person agreed to at the other side, and when that ends (empty: not by itself).
     consented_at = models.DateTimeField(null=True, blank=True)
     consent_until = models.DateTimeField(null=True, blank=True)
+    # Whose account over there it is of: the system's own id of it, and its name (calls.Owner).
+    owner_key = models.CharField(max_length=120, blank=True)
+    owner_name = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(USER, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

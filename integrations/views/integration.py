@@ -13,14 +13,14 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from integrations import alerts, overview, register, registry
+from integrations import alerts, overview, owners, register, registry
 from integrations.connection import capacity_of, rate_of, tokens_of
 from integrations.forms import SCHEDULES, IntegrationForm
 from integrations.models import Integration, RateBucket, Upload
 from integrations.spec import Connector, Limits
 from integrations.views.destination import counts
 from integrations.views.lookup import find_integration
-from integrations.views.wizard import brings, by_consent, save_form, waits_for_consent
+from integrations.views.wizard import brings, by_consent, keeps_account, save_form, waits_for_consent
 from integrations.webhooks import TOUCH
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
@@ -40,6 +40,7 @@ def integration(request: OrgRequest, pk: int) -> HttpResponse:
         "integration": found,
         "card": card,
         "story": overview.story(card),
+        "owner": owners.of(found),
         "schedules": SCHEDULES,
         "may_edit": request.membership.may(Role.BOOKKEEPER),
         "may_publish": request.membership.may(Role.APPROVER),
@@ -157,7 +158,7 @@ def integration_settings(request: OrgRequest, pk: int) -> HttpResponse:
         spec=spec,
         integration=found,
     )
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and keeps_account(found, form):
         save_form(request, found, form)
         _retest(request, found)
         return redirect("integrations:integration", request.organization.slug, pk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -14,9 +15,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from integrations import alerts, consent, linking, oauth, register, registry
-from integrations.connection import TokenRow, connect, secrets_of
+from integrations import alerts, consent, linking, oauth, owners, register, registry
+from integrations.connection import Offered, TokenRow, connect, secrets_of
 from integrations.models import Integration
+from integrations.oauth import MemoryTokenStore, Token
 from integrations.spec import Accounts, HostedLink, OAuth2
 from integrations.views.lookup import find_integration
 from integrations.views.wizard import by_consent, waits_for_consent
@@ -130,6 +132,7 @@ def _finish(request: OrgRequest, integration: Integration, begun: dict[str, Any]
             token = client.exchange_code(code, redirect_uri=redirect_uri(request), verifier=begun["verifier"])
     finally:
         calls.save()
+    _verify(integration, auth, token, request.GET)
     with transaction.atomic():
         TokenRow(integration).store(token)
         consent.given(integration, auth, request.GET)
@@ -137,6 +140,21 @@ def _finish(request: OrgRequest, integration: Integration, begun: dict[str, Any]
     if auth.accounts and not _chosen(request, integration, auth.accounts):
         return
     _say_test(request, integration)
+
+
+def _verify(integration: Integration, auth: OAuth2, token: Token, came_back: Mapping[str, str]) -> None:
+    """See that the new token is good for the account that was read before, ere it is kept."""
+    if not owners.is_bound(integration):
+        return
+    settings = {**integration.settings, **consent.told(auth, came_back)}
+    offered = Offered(settings, secrets_of(integration), MemoryTokenStore(token))
+    if auth.accounts:
+        found = consent.choices(integration, auth.accounts, patience=register.PAGE_PATIENCE, offered=offered)
+        account = consent.chosen(auth.accounts, settings.get(auth.accounts.setting), found)
+        if not account:
+            return  # a person chooses one of several, and that one is looked at
+        settings[auth.accounts.setting] = account
+    owners.check(integration, offered, patience=register.PAGE_PATIENCE)
 
 
 def _finish_visit(
@@ -183,11 +201,10 @@ def _must_choose(integration: Integration) -> bool:
 def _chosen(request: OrgRequest, integration: Integration, accounts: Accounts) -> bool:
     """Whether an account is chosen: the one from before, or the only one there is."""
     found = consent.choices(integration, accounts, patience=register.PAGE_PATIENCE)
-    ids = [choice.id for choice in found]
-    if integration.settings.get(accounts.setting) in ids:
-        return True
-    consent.choose(integration, accounts, ids[0] if len(ids) == 1 else "")
-    return len(ids) == 1
+    account = consent.chosen(accounts, integration.settings.get(accounts.setting), found)
+    if account != integration.settings.get(accounts.setting):
+        consent.choose(integration, accounts, account)
+    return bool(account)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -203,8 +220,10 @@ def oauth_account(request: OrgRequest, pk: int) -> HttpResponse:
     except LedgerHubError as error:
         messages.error(request, str(error))
         return redirect("integrations:integration", request.organization.slug, integration.pk)
-    chosen = request.POST.get("account", "")
-    if request.method == "POST" and chosen in {choice.id for choice in found}:
+    chosen, problem = request.POST.get("account", ""), ""
+    if request.method == "POST":
+        problem = _problem_with(integration, accounts, chosen, found)
+    if request.method == "POST" and not problem:
         before = integration.settings.get(accounts.setting, "")
         with transaction.atomic():
             consent.choose(integration, accounts, chosen)
@@ -222,6 +241,21 @@ def oauth_account(request: OrgRequest, pk: int) -> HttpResponse:
         "accounts": accounts,
         "choices": found,
         "chosen": chosen or integration.settings.get(accounts.setting, ""),
-        "problem": "Choose one of the list." if request.method == "POST" else "",
+        "problem": problem,
     }
     return render(request, "integrations/integration_account.html", context)
+
+
+def _problem_with(
+    integration: Integration, accounts: Accounts, chosen: str, found: Sequence[consent.Choice]
+) -> str:
+    """Why that account cannot be the one, in words."""
+    if chosen not in {choice.id for choice in found}:
+        return "Choose one of the list."
+    settings = {**integration.settings, accounts.setting: chosen}
+    offered = Offered(settings, secrets_of(integration))
+    try:
+        owners.check(integration, offered, patience=register.PAGE_PATIENCE)
+    except LedgerHubError as error:
+        return str(error)
+    return ""

@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from integrations import connectors, overview, previews, register, registry
-from integrations.connection import TOKEN
+from integrations import connectors, overview, owners, previews, register, registry
+from integrations.connection import TOKEN, Offered, secrets_of
 from integrations.forms import IntegrationForm, StreamsForm
 from integrations.models import Integration, Stream
+from integrations.oauth import MemoryTokenStore
 from integrations.spec import Connector, HostedLink, OAuth2
 from integrations.views.lookup import find_draft
 from ledgerhub.access.audit import record
@@ -81,7 +82,7 @@ def setup_settings(request: OrgRequest, pk: int) -> HttpResponse:
         spec=spec,
         integration=integration,
     )
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and keeps_account(integration, form):
         save_form(request, integration, form)
         return _after_settings(request, integration)
     return _settings_page(request, form, spec, integration)
@@ -118,6 +119,26 @@ def _create(request: OrgRequest, spec: Connector, form: IntegrationForm) -> Inte
     after = {"name": integration.name, "connector": spec.key, "settings": integration.settings}
     record(request, "integration.created", integration, after=after)
     return integration
+
+
+def keeps_account(integration: Integration, form: IntegrationForm) -> bool:
+    """Whether what was typed is good for the account that was read before; else the form says why not.
+    Where a person consented, their token is of that account, whatever else is typed."""
+    typed = register.told_apart(form.values(), form.spec)
+    same = form.spec.with_defaults(typed.settings) == form.spec.with_defaults(integration.settings)
+    if same and not typed.secrets:
+        return True
+    given = getattr(form.spec.auth, "given", "")
+    handed = not by_consent(integration) or given in typed.secrets
+    if waits_for_consent(integration) and not handed:
+        return True
+    secrets = {**secrets_of(integration), **typed.secrets}
+    offered = Offered(typed.settings, secrets, MemoryTokenStore() if handed else None)
+    try:
+        owners.check(integration, offered, patience=register.PAGE_PATIENCE, told=handed)
+    except LedgerHubError as error:
+        form.add_error(None, str(error))
+    return form.is_valid()
 
 
 @transaction.atomic

@@ -256,6 +256,19 @@ class TestLinking:
         assert draft.settings["account"] == wanted
         assert Incident.objects.get(key=key).closed_at is not None
 
+    def test_a_link_to_another_bank_is_not_kept(
+        self, draft: Integration, admin: User, signed_in: SignIn
+    ) -> None:
+        known = {"state": "active", "owner_key": "ins_1", "owner_name": "First Platypus Bank"}
+        Integration.objects.filter(pk=draft.pk).update(**known)
+        page = self.go(signed_in(admin), draft)
+        assert words(page) == [
+            "This is the account of Harbor First Bank (ins_900017) at Plaid; Harbor feed was made for that "
+            "of First Platypus Bank (ins_1), and records of the two would mix. Connect it with the account "
+            "of First Platypus Bank (ins_1), or add an integration for Harbor First Bank (ins_900017)."
+        ]
+        assert not Secret.objects.filter(integration=draft, name="access_token").exists()
+
     def test_a_page_that_was_never_visited_gives_nothing(
         self, draft: Integration, admin: User, signed_in: SignIn
     ) -> None:

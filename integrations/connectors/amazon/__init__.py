@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.calls import Owner
 from integrations.connectors.amazon.finances import FINANCES
 from integrations.connectors.amazon.money import records
 from integrations.connectors.amazon.orders import ORDERS
@@ -81,6 +82,11 @@ def connected(answer: Any, settings: Settings) -> str:
     return f"Connected: sells on {', '.join(names) or 'no marketplace of this region yet'}."
 
 
+def owner(answer: Any, settings: Settings) -> Owner:
+    """Told on the way back from the page of consent; of a token that a person was handed nothing says it."""
+    return Owner("" if settings.get("refresh_token") else str(settings.get("seller") or ""))
+
+
 connector = Connector(
     key="amazon",
     label="Amazon",
@@ -149,7 +155,7 @@ connector = Connector(
         Setting("seller", "Seller ID", told=True),
     ),
     streams=(ORDERS, FINANCES, SETTLEMENTS),
-    test=Test(Read("/sellers/v1/marketplaceParticipations", bucket="sellers"), connected),
+    test=Test(Read("/sellers/v1/marketplaceParticipations", bucket="sellers"), connected, owner=owner),
     advice={
         401: "Connect again, or enter a new refresh token; a consent ends after a year.",
         403: ROLES,

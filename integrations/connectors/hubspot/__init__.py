@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.calls import owner_at
 from integrations.connectors.hubspot.invoices import DESTINATION
 from integrations.connectors.hubspot.records import COMPANIES, CONTACTS, DEALS
 from integrations.connectors.hubspot.webhook import TOLERANCE, verify
@@ -88,7 +89,7 @@ connector = Connector(
         ),
     ),
     streams=(COMPANIES, CONTACTS, DEALS),
-    test=Test(Read("/account-info/v3/details"), connected),
+    test=Test(Read("/account-info/v3/details"), connected, owner=owner_at("", "portalId")),
     webhook=Webhook(
         verify,
         secret="client_secret",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.calls import owner_at
 from integrations.connectors.paypal.transactions import TRANSACTIONS
 from integrations.connectors.paypal.webhook import TOLERANCE, verify
 from integrations.messages import Webhook
@@ -100,7 +101,7 @@ connector = Connector(
         ),
     ),
     streams=(TRANSACTIONS,),
-    test=Test(Read("/v1/reporting/balances"), connected),
+    test=Test(Read("/v1/reporting/balances"), connected, owner=owner_at("", "account_id")),
     webhook=Webhook(
         verify,
         secret="webhook_id",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.calls import Owner
 from integrations.connectors.quickbooks.books import BOOKS, COMPANY
 from integrations.connectors.quickbooks.chart import ACCOUNT, ITEM
 from integrations.connectors.quickbooks.documents import ITEMS
@@ -28,6 +29,11 @@ def connected(answer: Any, settings: Settings) -> str:
     country = dig(answer, "CompanyInfo.Country") or "country unknown"
     test = " This is a test company." if str(settings.get("host", "")).startswith("sandbox") else ""
     return f"Connected to {name} ({country}).{test}"
+
+
+def owner(answer: Any, settings: Settings) -> Owner:
+    """By the number that the address named: the record of a company says none that is its own."""
+    return Owner(str(settings.get("realm") or ""), str(dig(answer, "CompanyInfo.CompanyName") or ""))
 
 
 def listing(
@@ -93,7 +99,7 @@ connector = Connector(
         ),
     ),
     streams=(),
-    test=Test(Read(f"{COMPANY}/companyinfo/{{realm}}"), connected),
+    test=Test(Read(f"{COMPANY}/companyinfo/{{realm}}"), connected, owner=owner),
     understand=understand,
     advice={
         401: "Open the integration and connect it again.",

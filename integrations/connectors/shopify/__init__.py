@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from integrations.calls import owner_at
 from integrations.connectors.shopify import queries
 from integrations.connectors.shopify.streams import BALANCE_TRANSACTIONS, CUSTOMERS, ORDERS, PATH, PAYOUTS
 from integrations.connectors.shopify.webhook import verify
@@ -78,7 +79,11 @@ connector = Connector(
         signing_secret("webhook_secret", "App client secret", "Proves that messages are Shopify's"),
     ),
     streams=(CUSTOMERS, ORDERS, BALANCE_TRANSACTIONS, PAYOUTS),
-    test=Test(Read(PATH, query=queries.SHOP, cost=1), connected),
+    test=Test(
+        Read(PATH, query=queries.SHOP, cost=1),
+        connected,
+        owner=owner_at("data.shop", "myshopifyDomain", "name"),
+    ),
     webhook=Webhook(
         verify,
         secret="webhook_secret",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.calls import Owner
 from integrations.connectors.stripe.streams import (
     BALANCE_TRANSACTIONS,
     CHARGES,
@@ -38,15 +39,26 @@ from integrations.spec import (
 VERSION = "2024-06-20"
 
 
+def name_of(account: Any) -> str:
+    paths = ("settings.dashboard.display_name", "business_profile.name", "email")
+    return str(next((value for path in paths if (value := dig(account, path))), ""))
+
+
 def connected(account: Any, settings: Settings) -> str:
     """`Connected to Acme Ltd (US), charges in USD.`"""
-    paths = ("settings.dashboard.display_name", "business_profile.name", "email", "id")
-    name = next((value for path in paths if (value := dig(account, path))), "an account")
+    name = name_of(account) or dig(account, "id") or "an account"
     country = dig(account, "country") or "country unknown"
     currency = str(dig(account, "default_currency") or "").upper() or "several currencies"
     test = str(settings.get("api_key", ""))[3:8] == "test_"
     mode = " This is test mode: no real money." if test else ""
     return f"Connected to {name} ({country}), charges in {currency}.{mode}"
+
+
+def owner(account: Any, settings: Settings) -> Owner:
+    """Money of test mode is none, and so never mixed with what is."""
+    identity, name = str(dig(account, "id") or ""), name_of(account)
+    test = identity and str(settings.get("api_key", ""))[3:8] == "test_"
+    return Owner(f"{identity} in test mode" if test else identity, name)
 
 
 def rate(headers: Headers, body: Any) -> Learned | None:
@@ -91,7 +103,7 @@ connector = Connector(
         ),
     ),
     streams=(CUSTOMERS, CHARGES, REFUNDS, DISPUTES, BALANCE_TRANSACTIONS, PAYOUTS),
-    test=Test(Read("/v1/account"), connected),
+    test=Test(Read("/v1/account"), connected, owner=owner),
     webhook=Webhook(
         verify,
         secret="webhook_secret",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.calls import owner_at
 from integrations.connectors.xero.books import API, BOOKS
 from integrations.connectors.xero.faults import BURST, learn, understand
 from integrations.connectors.xero.forms import BANK, CREDITORS, DEBTORS, TAKES_PAYMENTS
@@ -75,7 +76,9 @@ connector = Connector(
         Setting("tenant", "Organisation", told=True),
     ),
     streams=(),
-    test=Test(Read(f"{API}/Organisation"), connected),
+    test=Test(
+        Read(f"{API}/Organisation"), connected, owner=owner_at("Organisations", "OrganisationID", "Name")
+    ),
     understand=understand,
     advice={
         401: "Open the integration and connect it again.",
