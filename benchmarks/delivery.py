@@ -1,4 +1,4 @@
-"""Does every document arrive once: `python -m benchmarks.delivery [--documents 10000] [--kills 20]`.
+"""Does every document arrive once: `python -m benchmarks.delivery [--documents 10000] [--kills 20] [--people 1]`.
 
 Sales of a shop go to the sandbox's QuickBooks, which keeps the real limits (10 requests a second, 500 a
 minute, 40 batches of 30 a minute), while the process that sends them is killed (SIGKILL) at random moments.
@@ -28,10 +28,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Delivers documents under kills and counts what arrived.")
     parser.add_argument("--documents", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--people", type=int, default=1, help="how many customers, none of them there yet")
     asked = parser.parse_args()
     print(f"{machine()}; QuickBooks' own limits")
     with tempfile.TemporaryDirectory(prefix="ledgerhub-benchmark-") as home, installation(Path(home)) as made:
-        report(asked.documents, deliver(made, asked.documents, asked.kills))
+        report(asked.documents, deliver(made, asked.documents, asked.kills, people=asked.people))
 
 
 def report(documents: int, outcome: Outcome) -> None:

@@ -329,10 +329,9 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     if batch is None:
         return
     pairs: list[tuple[Delivery, Write]] = []
-    for delivery in deliveries:
+    for delivery, takes, parcel in _introduced(van, deliveries):
         try:
-            takes = van.of(delivery)
-            parcel = van.addressed(delivery, takes, parcels.parcel(van.takes, delivery, van.names))
+            parcel = recipients.addressed(van.integration, van.takes, van.client, takes, parcel)
             write = takes.create(parcel)
             if write.alone:
                 _deliver(van, delivery)
@@ -343,6 +342,25 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     paths = dict.fromkeys(write.path if batch.alike else "" for _, write in pairs)
     for path in paths:
         _send_joined(van, batch, [pair for pair in pairs if path in ("", pair[1].path)])
+
+
+def _introduced(van: Van, deliveries: list[Delivery]) -> list[tuple[Delivery, Takes, Parcel]]:
+    """What can be sent, its parties known over there as far as that goes for all together."""
+    going: list[tuple[Delivery, Takes, Parcel]] = []
+    for delivery in deliveries:
+        try:
+            takes, parcel = van.of(delivery), parcels.parcel(van.takes, delivery, van.names)
+            if van.takes.wants_names:
+                _refuse_unnamed(takes, parcel)
+            going.append((delivery, takes, parcel))
+        except LedgerHubError as error:
+            _failed(van, delivery, error)
+    try:
+        addressed = [(takes, parcel) for _, takes, parcel in going]
+        recipients.introduce(van.integration, van.takes, van.client, addressed)
+    except LedgerHubError as error:
+        _all_failed(van, [delivery for delivery, _, _ in going], error)
+    return going
 
 
 def _send_joined(van: Van, batch: Batch, pairs: list[tuple[Delivery, Write]]) -> None:

@@ -231,7 +231,8 @@ class Preparation:
 @dataclass(frozen=True, slots=True)
 class Destination:
     """What a system takes: `takes` by kind; the idempotency key goes into the header or the parameter named;
-    `contact` makes a party that is not there yet (a name that is taken is tried with a suffix), `nobody` is
+    `contact` makes a party that is not there yet (a name that is taken is tried with a suffix), `contacts`
+    several in one request, looked for together before that, `nobody` is
     the name of the one for summaries and for documents without any; `needs` are names to choose beside those
     of our accounts, `items`: the roles of accounts that need an item; `at_once`: how many requests may be
     under way together; `books`: how what stands there is seen, where it can be; `modes`: how documents may go
@@ -244,6 +245,7 @@ class Destination:
     takes: tuple[Takes, ...]
     listings: tuple[Listing, ...] = ()
     contact: Takes | None = None
+    contacts: Batch | None = None
     nobody: str = ""
     items: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()

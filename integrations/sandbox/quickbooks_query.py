@@ -52,8 +52,9 @@ def _candidates(books: Books, name: str, where: str) -> Iterator[Record]:
 
 
 def _condition(text: str) -> Callable[[Record], bool]:
-    if several := re.fullmatch(r"(\w+) in \((.*)\)", text):
-        name, wanted = several[1], set(re.findall(r"'([^']*)'", several[2]))
+    if several := re.fullmatch(r"(\w+) in \((.*)\)", text, re.DOTALL):
+        name, listed = several[1], re.findall(r"'((?:[^'\\]|\\.)*)'", several[2])
+        wanted = {re.sub(r"\\(.)", r"\1", one) for one in listed}
         return lambda row: str(row.get(name)) in wanted
     match = re.fullmatch(r"([\w.]+) (=|>=|<=) '(.*)'", text, re.DOTALL)
     if not match:

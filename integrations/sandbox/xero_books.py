@@ -263,8 +263,11 @@ class Books:
     # ── its filters ─────────────────────────────────────────────────────────────────────────────
     def where(self, endpoint: str, text: str) -> list[Record]:
         """`Reference=="LH-1-1" AND Date>=DateTime(2026, 03, 01)` -> the rows it fits."""
-        tests = [_condition(part.strip()) for part in text.split(" AND ")] if text else []
-        return [row for row in self.rows[endpoint].values() if all(test(row) for test in tests)]
+        if not text:
+            return list(self.rows[endpoint].values())
+        ways = [[_condition(part.strip()) for part in _AND.split(way)] for way in _OR.split(text)]
+        rows = self.rows[endpoint].values()
+        return [row for row in rows if any(all(test(row) for test in way) for way in ways)]
 
 
 _CHECKS: Mapping[str, Callable[[Books, Record], Record]] = {
@@ -313,6 +316,7 @@ def _postings(endpoint: str, row: Record) -> Iterator[tuple[str, Decimal]]:
             yield line["AccountCode"], _amount(line["LineAmount"])
 
 
+_AND, _OR = (re.compile(rf" {word} (?=\w+[.=<>])") for word in ("AND", "OR"))
 _FILTERS: tuple[tuple[re.Pattern[str], Callable[[str, str], bool]], ...] = (
     (re.compile(r'(\w+)=="(.*)"'), lambda held, asked: held == asked),
     (re.compile(r'(\w+)\.StartsWith\("(.*)"\)'), str.startswith),

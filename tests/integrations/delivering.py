@@ -35,11 +35,15 @@ def sell(integration: Integration, total: int = 10850, *, id: str = "5001", **ch
     return book(integration, sale(total, id, **changes))
 
 
-def sell_many(integration: Integration, totals: Sequence[int]) -> None:
-    """Invoices 0, 1, 2, ... of the shop, with these totals."""
-    drafts = [sale(total, str(number)) for number, total in enumerate(totals)]
+def sell_many(integration: Integration, totals: Sequence[int], people: int = 1) -> None:
+    """Invoices 0, 1, 2, ... of the shop, with these totals, to so many customers in turn."""
+    drafts = [sale(total, str(number), **_buyer(number % people)) for number, total in enumerate(totals)]
     for start in range(0, len(drafts), 500):
         book_all(integration, drafts[start : start + 500])
+
+
+def _buyer(number: int) -> dict[str, Any]:
+    return {"customer": {"external_id": f"c{number}", "name": f"Customer {number}"}} if number else {}
 
 
 def sale(total: int, id: str, **changes: Any) -> dict[str, Any]:

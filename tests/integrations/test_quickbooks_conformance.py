@@ -58,7 +58,7 @@ def test_every_entity_by_itself_and_in_a_batch(checked: There) -> None:
         book(integration, draft)
         deliver(integration)
     for number in range(3):
-        sell(integration, id=f"9{number}")
+        sell(integration, id=f"9{number}", customer={"external_id": f"9{number}", "name": f"Person {number}"})
     deliver(integration)
     assert list(Delivery.objects.exclude(state="delivered").values_list("kind", "action", "error")) == []
     kinds = {name for name, rows in checked.books.rows.items() if rows}

@@ -60,7 +60,7 @@ def test_every_form_by_itself_and_in_a_batch(checked: There) -> None:
         book(integration, draft)
         deliver(integration)
     for number in range(3, 6):
-        sell(integration, id=f"{number}")
+        sell(integration, id=f"{number}", customer={"external_id": f"9{number}", "name": f"Person {number}"})
     deliver(integration)
     left = Delivery.objects.exclude(state="delivered").values_list("kind", "action", "error")
     assert list(left) == []

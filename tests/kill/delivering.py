@@ -78,16 +78,23 @@ class Outcome(NamedTuple):
 
 
 def deliver(
-    installation: Installation, documents: int, kills: int, limits: Any = None, *, to: str = "quickbooks"
+    installation: Installation,
+    documents: int,
+    kills: int,
+    limits: Any = None,
+    *,
+    to: str = "quickbooks",
+    people: int = 1,
 ) -> Outcome:
-    """Deliver so many documents, killed so many times; `limits` None: those of the real system."""
+    """Deliver so many documents with so many customers, killed so many times; `limits` None: those of the
+    real system."""
     books = BOOKS[to]
     with running(simulate()) as server:
         if limits is not None:
             server.state.settings[f"{to}_limits"] = limits
         given = json.dumps(books.issue(server.state))
         quick = "quick" if limits is not None else ""
-        asked = ("tests.kill.delivering.sold", to, server.address, given, str(documents), quick)
+        asked = ("tests.kill.delivering.sold", to, server.address, given, str(documents), str(people), quick)
         pk = str(installation.ask(INSIDE, *asked, seconds=1200))
         began = time.monotonic()
         worker = killed(installation, lambda: books.made(server.state), pk, documents, kills)
@@ -124,14 +131,14 @@ def _start(installation: Installation, pk: str, passed: str) -> subprocess.Popen
 # ── inside the installation ─────────────────────────────────────────────────────────────────────────
 
 
-def sold(to: str, address: str, given: str, documents: str, quick: str) -> int:
+def sold(to: str, address: str, given: str, documents: str, people: str, quick: str) -> int:
     """An organization with that many sales of a shop, and the books connected; the integration's id. `quick`:
     we do not hold ourselves back either."""
     integration = BOOKS[to].connected(found_bare(), address, json.loads(given))
     if quick:
         plenty = {"tokens": 10_000, "capacity": 10_000, "per_second": 1000, "at": timezone.now()}
         RateBucket.objects.update_or_create(integration=integration, name="", defaults=plenty)
-    sell_many(integration, [1000 + number for number in range(int(documents))])
+    sell_many(integration, [1000 + number for number in range(int(documents))], int(people))
     return integration.pk
 
 

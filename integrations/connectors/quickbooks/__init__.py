@@ -14,7 +14,7 @@ from integrations.connectors.quickbooks.books import BOOKS, COMPANY
 from integrations.connectors.quickbooks.chart import ACCOUNT, ITEM
 from integrations.connectors.quickbooks.documents import ITEMS
 from integrations.connectors.quickbooks.faults import understand
-from integrations.connectors.quickbooks.sending import BATCH, CONTACT, TAKES
+from integrations.connectors.quickbooks.sending import BATCH, CONTACT, CONTACTS, TAKES
 from integrations.destination import Destination, Listing, Makes, Named, Need, What
 from integrations.paging import InQuery
 from integrations.records import dig
@@ -113,6 +113,7 @@ connector = Connector(
             listing("tax", "Tax codes", "TaxCode"),
         ),
         contact=CONTACT,
+        contacts=CONTACTS,
         nobody="Customer without a name",
         items=ITEMS,
         needs=(

@@ -124,7 +124,8 @@ def _is_ours(name: str, row: Mapping[str, Any], parcel: Parcel) -> bool:
 
 # What people keyed anew and we took for ours may be of any kind.
 _NAMES = frozenset(KINDS)
-PATHS = {name.lower(): name for name in _NAMES}
+SIDES = ("Customer", "Vendor")
+PATHS = {name.lower(): name for name in (*_NAMES, *SIDES)}
 CONTACTED = ("invoice", "payment", "refund", "credit_note", "bill", "bill_payment")
 TAKES = tuple(
     Takes(
@@ -181,13 +182,34 @@ def create_contact(parcel: Parcel) -> Write:
     return Write(f"{COMPANY}/{_side(parcel).lower()}", {"DisplayName": _name(parcel), **address})
 
 
-def find_contact(parcel: Parcel) -> Read:
+def _quoted(parcel: Parcel) -> str:
     name = _name(parcel).replace("\\", "\\\\").replace("'", "\\'")
-    return Read(f"{COMPANY}/query", {"query": f"select * from {_side(parcel)} where DisplayName = '{name}'"})
+    return f"'{name}'"
+
+
+def find_contact(parcel: Parcel) -> Read:
+    query = f"select * from {_side(parcel)} where DisplayName = {_quoted(parcel)}"
+    return Read(f"{COMPANY}/query", {"query": query})
+
+
+def ask_contacts(parcels: list[Parcel]) -> Read:
+    """By their names in one request; customers and suppliers together in a batch, of which there are few."""
+    names = {side: ", ".join(_quoted(one) for one in parcels if _side(one) == side) for side in SIDES}
+    queries = {
+        side: f"select * from {side} where DisplayName in ({listed}) maxresults 1000"
+        for side, listed in names.items()
+        if listed
+    }
+    if len(queries) == 1:
+        return Read(f"{COMPANY}/query", {"query": next(iter(queries.values()))})
+    items = [{"bId": side, "Query": query} for side, query in queries.items()]
+    return Read(f"{COMPANY}/batch", {"BatchItemRequest": items}, method="POST", body="json", bucket="batch")
 
 
 def found_contact(answer: Any, parcel: Parcel) -> Made | None:
-    rows = dig(answer, f"QueryResponse.{_side(parcel)}") or []
+    """In the answer to a question for one, or for several."""
+    answers = dig(answer, "BatchItemResponse") or [answer]
+    rows = [row for one in answers for row in dig(one, f"QueryResponse.{_side(parcel)}") or ()]
     same = [row for row in rows if str(row.get("DisplayName")).casefold() == _name(parcel).casefold()]
     return Made(str(same[0]["Id"])) if same else None
 
@@ -204,3 +226,4 @@ CONTACT = Takes(
     find=find_contact,
     found=found_contact,
 )
+CONTACTS = Batch(size=30, join=join, split=split, ask=ask_contacts)

@@ -13,7 +13,7 @@ from integrations.calls import owner_at
 from integrations.connectors.xero.books import API, BOOKS
 from integrations.connectors.xero.faults import BURST, learn, understand
 from integrations.connectors.xero.forms import BANK, CREDITORS, DEBTORS, TAKES_PAYMENTS
-from integrations.connectors.xero.sending import BATCH, CONTACT, TAKES
+from integrations.connectors.xero.sending import BATCH, CONTACT, CONTACTS, TAKES
 from integrations.destination import Destination, Listing, Named, Need
 from integrations.records import dig
 from integrations.spec import Accounts, Connector, Limits, OAuth2, Read, Setting, Settings, Test
@@ -91,6 +91,7 @@ connector = Connector(
             Listing("tax", "Tax rates", Read(f"{API}/TaxRates", records="TaxRates"), tax_rate),
         ),
         contact=CONTACT,
+        contacts=CONTACTS,
         nobody="Contact without a name",
         needs=(
             Need(
