@@ -1,4 +1,4 @@
-"""Does every document arrive once: `python -m benchmarks.delivery [--documents 10000] [--kills 20] [--people 1]`.
+"""Does every document arrive once: `python -m benchmarks.delivery [--documents 10000] [--kills 20]`.
 
 Sales of a shop go to the sandbox's QuickBooks, which keeps the real limits (10 requests a second, 500 a
 minute, 40 batches of 30 a minute), while the process that sends them is killed (SIGKILL) at random moments.
