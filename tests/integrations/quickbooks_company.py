@@ -55,12 +55,17 @@ class There:
 @pytest.fixture
 def there(organization: Organization, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-    quick = replace(connector, limits=replace(PLENTY, buckets={"batch": PLENTY}))
-    monkeypatch.setitem(connectors.CONNECTORS, "quickbooks", quick)
+    without_limits(monkeypatch)
     with running(simulate()) as server:
         server.state.settings["quickbooks_limits"] = NO_LIMITS
         given = quickbooks.issue(server.state)
         yield There(server, connected(organization, server.address, given))
+
+
+def without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for QuickBooks' allowance of calls."""
+    quick = replace(connector, limits=replace(PLENTY, buckets={"batch": PLENTY}))
+    monkeypatch.setitem(connectors.CONNECTORS, "quickbooks", quick)
 
 
 def connected(organization: Organization, address: str, given: Mapping[str, Any]) -> Integration:
