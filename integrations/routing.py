@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef
 from integrations import outbox, registry
 from integrations.models import Integration, ModeSwitch, Route
 from ledgerhub.access.models import User
+from ledgerhub.ledger import revaluation
 from ledgerhub.ledger.models import Document, Source
 
 WORDS = {
@@ -30,10 +31,12 @@ class Choice(NamedTuple):
 
 def sources(integration: Integration) -> list[Source]:
     """Those whose documents may go there, by label: streams that bring a kind it takes, and whoever has such
-    documents. What came from the destination itself stays there; customers and bank lines are none."""
+    documents. What came from the destination itself stays there; customers and bank lines are none, and a
+    revaluation stays here."""
     kinds = {one.kind for one in outbox.destination(integration).takes}
     has = Document.objects.filter(source=OuterRef("pk"), kind__in=kinds)
     rows = Source.objects.filter(organization=integration.organization_id).order_by("label", "pk")
+    rows = rows.exclude(key=revaluation.SOURCE)  # whoever keeps books revalues them
     brings, routed = _bringing(integration, kinds), set(integration.routes.values_list("source", flat=True))
     return [
         row

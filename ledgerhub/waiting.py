@@ -14,6 +14,7 @@ from integrations.connection import TOKEN
 from integrations.models import Incident, Integration, Quarantine, Secret
 from ledgerhub.access.models import Organization
 from ledgerhub.core.templatetags.formats import format_day
+from ledgerhub.ledger import revaluation
 from ledgerhub.ledger.bank_accounts import bank_accounts
 from ledgerhub.ledger.models import Account, Document, StatementLine
 from ledgerhub.ledger.statement_lines import COUNTS
@@ -50,6 +51,7 @@ def tasks(organization: Organization, integrations: list[Integration]) -> list[T
         *_rules(organization),
         *_unexplained(organization, banks),
         *_to_sign(organization, banks),
+        *_to_revalue(organization),
         *_doubtful(organization),
         *_lock(organization),
     ]
@@ -284,6 +286,26 @@ def _doubtful(organization: Organization) -> list[Task]:
             count,
         )
         for account, name, count in counted
+    ]
+
+
+def _to_revalue(organization: Organization) -> list[Task]:
+    """Balances in other currencies that stand at old rates in a month that is over."""
+    found = revaluation.due(organization)
+    if found is None:
+        return []
+    day, number = _day(organization, found.day), found.balances
+    changed = found.state == "changed"
+    balances = f"{number} balance{'s' if number != 1 else ''} in other currencies"
+    words = "Entries of the month were posted or reversed since: undo it, and do it again."
+    return [
+        Task(
+            "difference" if changed else "open",
+            f"The revaluation of {day} is out of date" if changed else f"Revalue {balances} at {day}",
+            words if changed else "They are carried at the rates they came with. The entry is shown first.",
+            f"{page_url(organization, 'ledger:revaluations')}?on={found.day.isoformat()}",
+            "Look at it",
+        )
     ]
 
 

@@ -64,6 +64,7 @@ def postings_of(accounts: Sequence[Account]) -> QuerySet[Posting]:
     return (
         Posting.objects.filter(account__in=accounts)
         .filter(in_force("entry__"))
+        .exclude(amount=0)  # a revaluation moves no money
         .filter(~Exists(matched))
         .filter(~Exists(openings))  # "not in" has PostgreSQL read all postings, for however few rows
     )

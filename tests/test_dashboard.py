@@ -210,7 +210,7 @@ def test_the_page_takes_a_handful_of_queries(
     client = signed_in(viewer)
     address = reverse("dashboard", args=[organization.slug])
     client.get(address)
-    with django_assert_max_num_queries(28):
+    with django_assert_max_num_queries(29):
         page = client.get(address).content.decode()
     assert "30</span> matches to approve on Checking account" in page
 

@@ -149,13 +149,16 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
             "date_format",
             "locale",
             "lock_date",
+            "revaluation",
             "two_person_rule",
         ]
         labels: ClassVar[dict[str, Any]] = {
+            "revaluation": "Unrealised exchange gains and losses of a month's end",
             "two_person_rule": "Two people for every publication",
         }
         help_texts: ClassVar[dict[str, Any]] = {
             "name": "As it stands on the pages and in e-mails.",
+            "revaluation": "What the month-end revaluation of balances in other currencies books.",
             "two_person_rule": "Who drafts a mapping or a rule may not publish it.",
         }
 

@@ -74,6 +74,10 @@ class Organization(models.Model):
         SLASHES = "DD/MM/YYYY"
         US = "MM/DD/YYYY"
 
+    class Revaluation(models.TextChoices):
+        TURNED = "turned", "Turned round on the first day of the next month"
+        KEPT = "kept", "Kept"
+
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=60, unique=True)
     base_currency = models.CharField(max_length=3, default="USD", validators=[check_currency])
@@ -81,6 +85,12 @@ class Organization(models.Model):
     locale = models.CharField(max_length=20, default="en_US")
     date_format = models.CharField(max_length=10, choices=DateFormat, default=DateFormat.ISO)
     lock_date = models.DateField(null=True, blank=True, help_text="Nothing on or before this date changes")
+    revaluation = models.CharField(
+        max_length=8,
+        choices=Revaluation,
+        default=Revaluation.TURNED,
+        help_text="Balances in other currencies at a month's end",
+    )
     two_person_rule = models.BooleanField(
         default=False, help_text="Who drafts a mapping or a rule may not publish it"
     )

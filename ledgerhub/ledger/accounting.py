@@ -322,13 +322,27 @@ def _bank(draft: Draft) -> AccountRef:
 
 
 def _journal_entry(draft: Draft) -> list[EntryDraft]:
-    """Lines as a person wrote them: in their order, none merged, each with its own memo."""
-    lines = tuple(
-        Line(_code(line["account"]), line["amount"], line.get("description") or "")
+    """Lines as a person wrote them: in their order, none merged, each with its own memo. A revaluation has
+    lines of `base` alone, of which those that do not stay are `turned_on` a day."""
+    entry = EntryDraft("entry", draft["date"], draft["currency"], _journal_memo(draft), _journal_lines(draft))
+    return [*_checked(draft, entry), *_turned(draft, entry)]
+
+
+def _journal_lines(draft: Draft) -> tuple[Line, ...]:
+    return tuple(
+        Line(_code(line["account"]), line["amount"], line.get("description") or "", line.get("base"))
         for line in draft.get("lines") or ()
-        if line["amount"]
+        if line["amount"] or line.get("base")
     )
-    return _checked(draft, EntryDraft("entry", draft["date"], draft["currency"], _journal_memo(draft), lines))
+
+
+def _turned(draft: Draft, entry: EntryDraft) -> list[EntryDraft]:
+    if "turned_on" not in draft:
+        return []
+    passing = {**draft, "lines": [line for line in draft["lines"] if not line.get("stays")]}
+    lines = tuple(line._replace(base=-(line.base or 0)) for line in _journal_lines(passing))
+    memo = f"{entry.memo}, turned round"
+    return _checked(draft, EntryDraft("turned", draft["turned_on"], entry.currency, memo, lines))
 
 
 def _journal_memo(draft: Draft) -> str:

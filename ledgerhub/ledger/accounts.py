@@ -6,10 +6,10 @@ from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger.chart import (
     DEFAULT_CHART,
-    MARKETPLACE_TAX,
+    ON_FIRST_USE,
     ChartAccount,
     clearing_account,
-    marketplace_tax_account,
+    free_code,
 )
 from ledgerhub.ledger.entries import AccountRef
 from ledgerhub.ledger.models import Account
@@ -49,8 +49,8 @@ class Accounts:
             self._by_ref[AccountRef(account.role, account.qualifier)] = account
 
     def find(self, ref: AccountRef, *, currency: str) -> Account:
-        """The account to post to; makes a gateway's clearing account, and that of marketplaces' tax, on first
-        use.
+        """The account to post to; makes a gateway's clearing account, and those of ON_FIRST_USE, where they
+        are needed first.
 
         Raises RecordError where there is none, it is archived, or it holds another currency.
         """
@@ -72,8 +72,8 @@ class Accounts:
         taken = {found.qualifier for found in self._by_ref if found.role == "code"}
         if ref.role == "clearing":
             row = clearing_account(ref.qualifier, taken)
-        elif ref == AccountRef(MARKETPLACE_TAX.role):
-            row = marketplace_tax_account(taken)
+        elif ref.role in ON_FIRST_USE and not ref.qualifier:
+            row = free_code(ON_FIRST_USE[ref.role], taken)
         else:
             raise RecordError(
                 f"No account has the role '{ref.role}'. Give it to one in the chart of accounts"

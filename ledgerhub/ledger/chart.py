@@ -100,20 +100,22 @@ DEFAULT_CHART: tuple[ChartAccount, ...] = (
     ),
 )
 
-# Made on first use, because only who sells on marketplaces needs it.
+# Made on first use, because only who sells on marketplaces, or holds other currencies, needs them.
 MARKETPLACE_TAX = ChartAccount("2150", "Tax that marketplaces pay", "liability", "marketplace_tax")
+UNREALISED = ChartAccount("7010", "Unrealised exchange gains and losses", "expense", "unrealised_exchange")
+ON_FIRST_USE = {row.role: row for row in (MARKETPLACE_TAX, UNREALISED)}
 
 _CLEARING_FIRST, _CLEARING_LAST = 1100, 1199
 _NAMES = {"paypal": "PayPal", "shopify_payments": "Shopify Payments", "cash_on_delivery": "Cash on delivery"}
 
 
-def marketplace_tax_account(taken_codes: Collection[str]) -> ChartAccount:
-    """The account through which tax passes that a marketplace collects and pays: 2150, else 2150-1 etc."""
-    code, suffix = MARKETPLACE_TAX.code, 1
+def free_code(row: ChartAccount, taken_codes: Collection[str]) -> ChartAccount:
+    """An account that is made on first use, at its code or the next that is free: 2150, else 2150-1 etc."""
+    code, suffix = row.code, 1
     while code in taken_codes:
-        code = f"{MARKETPLACE_TAX.code}-{suffix}"
+        code = f"{row.code}-{suffix}"
         suffix += 1
-    return MARKETPLACE_TAX._replace(code=code)
+    return row._replace(code=code)
 
 
 def clearing_account(gateway: str, taken_codes: Collection[str]) -> ChartAccount:

@@ -15,11 +15,21 @@ class AccountRef(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One side of an entry; `amount` in minor units of the entry's currency, debit positive."""
+    """One side of an entry; `amount` in minor units of the entry's currency, debit positive.
+
+    `base` in base minor units where the amount does not say it: a revaluation moves no money.
+    """
 
     account: AccountRef
     amount: int
     memo: str = ""
+    base: int | None = None
+
+    @property
+    def text(self) -> str:
+        """As it is hashed; must never change form."""
+        base = "" if self.base is None else f" base {self.base}"
+        return f"{self.account.role}:{self.account.qualifier!r} {self.amount} {self.memo!r}{base}"
 
 
 class EntryDraft(NamedTuple):
@@ -39,8 +49,6 @@ class EntryDraft(NamedTuple):
     def content_hash(self) -> str:
         """Hash of what is posted: same hash, same entry. Stored, so its text must never change form."""
         # repr() escapes quotes and control characters, so no memo can imitate a line.
-        lines = [
-            f"{account.role}:{account.qualifier!r} {amount} {memo!r}" for account, amount, memo in self.lines
-        ]
+        lines = (line.text for line in self.lines)
         text = "\n".join((f"{self.date.isoformat()} {self.currency} {self.memo!r}", *lines))
         return hashlib.sha256(text.encode()).hexdigest()

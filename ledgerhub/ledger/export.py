@@ -133,6 +133,8 @@ def _amount(posting: Posting, base: str) -> str:
     amount = _money(posting.amount, posting.currency)
     if posting.currency == base:
         return amount
+    if not posting.amount:  # a revaluation: no price makes something of nothing
+        return _money(posting.base_amount, base)
     return f"{amount} @@ {_money(abs(posting.base_amount), base)}"
 
 

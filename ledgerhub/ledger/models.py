@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ledgerhub.access.models import Organization, check_currency
+from ledgerhub.ledger.revaluation_models import RevaluedBalance as RevaluedBalance
 
 
 class OrganizationOwned(models.Model):
@@ -306,6 +307,10 @@ class Posting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
+
+    @property
+    def side(self) -> int:
+        return self.amount or self.base_amount
 
     @property
     def credit(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import IntegrityError, transaction
@@ -256,9 +257,7 @@ def _entry(
         content_hash=new.content_hash,
         created_by_id=batch.actor.pk if batch.actor else None,
     )
-    bases = base_amounts(
-        [line.amount for line in draft.lines], currency=draft.currency, base=rates.base, rate=rate
-    )
+    bases = _bases(draft, rates.base, rate)
     found = [accounts.find(line.account, currency=draft.currency) for line in draft.lines]
     sides = [
         _Side(
@@ -271,6 +270,13 @@ def _entry(
         for line, account, base in zip(draft.lines, found, bases, strict=True)
     ]
     return entry, sides
+
+
+def _bases(draft: EntryDraft, base: str, rate: Decimal) -> list[int]:
+    """What each line comes to in base minor units: converted, or as a revaluation says."""
+    if any(line.base is not None for line in draft.lines):
+        return [line.base or 0 for line in draft.lines]
+    return base_amounts([line.amount for line in draft.lines], currency=draft.currency, base=base, rate=rate)
 
 
 def _reverse(batch: _Batch, reasons: dict[int, str], *, on: dt.date | None = None) -> None:

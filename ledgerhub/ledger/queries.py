@@ -158,7 +158,7 @@ def journal(organization: Organization) -> QuerySet[Entry]:
     """Entries, newest first, with document and postings read along; page it by (date, id)."""
     return (
         Entry.objects.filter(organization=organization)
-        .select_related("document", "reversed_by")
+        .select_related("document", "reversed_by", "organization")
         .prefetch_related("postings__account")
         .order_by("-date", "-id")
     )

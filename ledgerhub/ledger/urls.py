@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ledgerhub.ledger.views import accounts, contacts, documents, journal, reports
+from ledgerhub.ledger.views import accounts, contacts, documents, journal, reports, revaluation
 
 app_name = "ledger"
 urlpatterns = [
@@ -26,4 +26,7 @@ urlpatterns = [
     path("reports/profit-and-loss/", reports.profit_and_loss, name="profit_and_loss"),
     path("reports/balance-sheet/", reports.balance_sheet, name="balance_sheet"),
     path("reports/clearing/", reports.clearing, name="clearing"),
+    path("reports/revaluation/", revaluation.revaluations, name="revaluations"),
+    path("reports/revaluation/posting/", revaluation.posting, name="revaluation_posting"),
+    path("reports/revaluation/reversal/", revaluation.reversal, name="revaluation_reversal"),
 ]

@@ -29,6 +29,7 @@ FORM = {
     "date_format": "YYYY-MM-DD",
     "locale": "en_US",
     "lock_date": "",
+    "revaluation": "turned",
 }
 
 
@@ -36,7 +37,12 @@ class TestSettings:
     def test_a_change_is_saved_and_recorded_with_before_and_after(
         self, admin: User, organization: Organization, signed_in: SignIn
     ) -> None:
-        changed = {"name": "Corner Store", "lock_date": "2026-02-28", "two_person_rule": "on"}
+        changed = {
+            "name": "Corner Store",
+            "lock_date": "2026-02-28",
+            "revaluation": "kept",
+            "two_person_rule": "on",
+        }
         assert signed_in(admin).post(SETTINGS, {**FORM, **changed}).status_code == 302
         organization.refresh_from_db()
         assert (organization.name, organization.lock_date, organization.two_person_rule) == (
@@ -47,8 +53,13 @@ class TestSettings:
         event = AuditEvent.objects.get()
         assert (event.action, event.before, event.after) == (
             "organization.changed",
-            {"name": "Corner Shop", "lock_date": None, "two_person_rule": False},
-            {"name": "Corner Store", "lock_date": "2026-02-28", "two_person_rule": True},
+            {"name": "Corner Shop", "lock_date": None, "revaluation": "turned", "two_person_rule": False},
+            {
+                "name": "Corner Store",
+                "lock_date": "2026-02-28",
+                "revaluation": "kept",
+                "two_person_rule": True,
+            },
         )
 
     def test_saving_without_a_change_records_nothing(self, admin: User, signed_in: SignIn) -> None:

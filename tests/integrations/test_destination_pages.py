@@ -11,9 +11,10 @@ from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from integrations import naming, registry
+from integrations import naming, registry, routing
 from integrations.models import Delivery, Integration, Listed, NameMap, Route
 from ledgerhub.access.models import AuditEvent, User
+from ledgerhub.ledger import revaluation
 from ledgerhub.ledger.models import Source
 from tests.integrations.delivering import deliver, sale, sell, store
 from tests.integrations.tiny_books import TinyBooks
@@ -193,6 +194,14 @@ def test_sources_that_do_not_go_there_are_named(
     assert "do not go there" not in client.get(page).content.decode()
     store(destination.organization, sale(500, "77"), source="stall")
     assert "Documents of Stall do not go there" in client.get(page).content.decode()
+
+
+def test_a_revaluation_is_not_offered(destination: Integration) -> None:
+    store(destination.organization, sale(500, "77"), source="stall")
+    store(destination.organization, sale(500, "78"), source=revaluation.SOURCE)
+    keys = [source.key for source in routing.sources(destination)]
+    assert "stall" in keys
+    assert revaluation.SOURCE not in keys
 
 
 def test_names_are_suggested_chosen_and_what_waited_for_them_goes(

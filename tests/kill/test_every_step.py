@@ -84,7 +84,7 @@ def test_backtest(installation: Installation) -> None:
     check_same_end(killed(installation, "backtesting", "100"))
 
 
-@pytest.mark.parametrize("work", ["confirmation", "undoing"])
+@pytest.mark.parametrize("work", ["confirmation", "undoing", "revaluation", "revaluation_undone"])
 def test_decision(installation: Installation, work: str) -> None:
     check_all_or_nothing(killed(installation, work, "100"))
 

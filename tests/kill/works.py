@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.apps import apps
@@ -14,13 +15,17 @@ from django.utils import timezone
 from integrations import sweep, webhooks
 from integrations.models import Integration, SyncRun, WebhookEvent
 from ledgerhub.access.models import AuditEvent, Role, User
-from ledgerhub.ledger.models import Account, Allocation, Entry
+from ledgerhub.ledger import queries
+from ledgerhub.ledger import revaluation as month_end
+from ledgerhub.ledger.models import Account, Allocation, Entry, ExchangeRate, RevaluedBalance
 from reconciliation import backtest_jobs, bulk, decisions, indexes, runs, storing
 from reconciliation.models import BackTest, BulkApproval, Match, MatchRun, RuleVersion
 from tests.factories import make_user, sign_in
 from tests.jobs import drain
 from tests.kill import scene
 from tests.kill.steps import kill_at_steps
+from tests.ledger.books import book
+from tests.ledger.drafts import journal
 from tests.reconciliation.factories import make_bank, make_invoice, make_line, make_payout
 from tests.reconciliation.rules import make_rule
 
@@ -95,6 +100,43 @@ def undoing(most: str) -> dict[str, Any]:
         decisions.undo(confirmed, user=user)
 
     return kill_at_steps(undo, after=_nothing, look=rows, most=int(most))
+
+
+def revaluation(most: str) -> dict[str, Any]:
+    """A month's end with euros at the bank, brought to the closing rate."""
+    bank, user = _euros()
+
+    def post() -> None:
+        month_end.post(bank.organization, _MARCH, user=user)
+
+    return kill_at_steps(post, after=_nothing, look=_revalued, most=int(most))
+
+
+def revaluation_undone(most: str) -> dict[str, Any]:
+    bank, user = _euros()
+    month_end.post(bank.organization, _MARCH, user=user)
+
+    def undo() -> None:
+        month_end.undo(bank.organization, _MARCH, user=user)
+
+    return kill_at_steps(undo, after=_nothing, look=_revalued, most=int(most))
+
+
+_MARCH = dt.date(2026, 3, 31)
+
+
+def _euros() -> tuple[Account, User]:
+    bank = make_bank(scene.found_bare())
+    for day, rate in ((dt.date(2026, 3, 2), "1.1"), (_MARCH, "1.2")):
+        ExchangeRate.objects.create(organization=bank.organization, currency="EUR", date=day, rate=rate)
+    book(bank.organization, journal((bank.code, 1_000), ("3000", -1_000), currency="EUR"))
+    return bank, make_user(email="ann@example.com", organization=bank.organization, role=Role.APPROVER)
+
+
+def _revalued() -> list[Any]:
+    written = RevaluedBalance.objects.order_by("pk").values_list("value", "undone_at__isnull")
+    accounts = Account.objects.order_by("code")
+    return [rows(), [list(row) for row in written], [queries.account_balance(one) for one in accounts]]
 
 
 def matching(most: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ledgerhub.ledger.chart import (
     DEFAULT_CHART,
     MARKETPLACE_TAX,
     clearing_account,
-    marketplace_tax_account,
+    free_code,
 )
 from ledgerhub.ledger.entries import AccountRef
 from ledgerhub.ledger.models import Account
@@ -38,8 +38,8 @@ def test_clearing_accounts_take_the_next_free_code() -> None:
 
 
 def test_the_account_of_marketplaces_tax_takes_a_free_code() -> None:
-    assert marketplace_tax_account({"2100"}) == MARKETPLACE_TAX
-    assert marketplace_tax_account({"2150", "2150-1"}).code == "2150-2"
+    assert free_code(MARKETPLACE_TAX, {"2100"}) == MARKETPLACE_TAX
+    assert free_code(MARKETPLACE_TAX, {"2150", "2150-1"}).code == "2150-2"
 
 
 def test_installing_twice_adds_nothing(db: None) -> None:

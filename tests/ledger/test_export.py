@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import json
 import shutil
@@ -14,9 +15,9 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from ledgerhub.access.models import Organization
+from ledgerhub.access.models import Organization, User
 from ledgerhub.core.money import from_minor
-from ledgerhub.ledger import posting
+from ledgerhub.ledger import posting, revaluation
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.export import account_names
 from ledgerhub.ledger.models import Account, ExchangeRate
@@ -118,6 +119,32 @@ def test_beancount_shows_the_same_balances(shop: Organization, tmp_path: Path) -
     found = json.loads(run.stdout)
     assert found["errors"] == []
     assert (numbers(found["units"]), numbers(found["base"])) == expected(shop, beancount=True)
+
+
+def base_in_hledger(path: Path) -> dict[str, Decimal]:
+    hledger = shutil.which("hledger")
+    if hledger is None:
+        pytest.skip("hledger is not installed (Debian: apt-get install hledger)")
+    command = [hledger, "-f", str(path), "--strict", "balance", "--flat", "--no-total", "-B", "-O", "csv"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    rows = csv.reader(run.stdout.splitlines()[1:])
+    return {name: Decimal(amount.split()[0]) for name, amount, *_ in rows}
+
+
+@pytest.mark.conformance
+@pytest.mark.django_db
+def test_a_revaluation_stands_in_the_same_balances(shop: Organization, tmp_path: Path) -> None:
+    """Nothing of another currency moves, and its base amount does: no price could say that."""
+    end = dt.date(2026, 3, 31)
+    for currency, rate in (("EUR", "1.1"), ("JPY", "0.0071"), ("KWD", "3.3")):
+        ExchangeRate.objects.create(organization=shop, currency=currency, date=end, rate=Decimal(rate))
+    revaluation.post(shop, end, user=User.objects.create_user("ann@example.com"))
+    path = tmp_path / "books.journal"
+    names = account_names(shop, beancount=False)
+    for day in (end, None):
+        call_command("export_journal", organization=shop.slug, format="hledger", output=path, end=day)
+        rows = trial_balance(shop, on=day).rows
+        assert base_in_hledger(path) == {names[row.account.pk]: from_minor(row.base, "USD") for row in rows}
 
 
 @pytest.mark.conformance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -11,13 +12,16 @@ from django.db import connection
 
 from ledgerhub.access.models import Role
 from ledgerhub.core.errors import RecordError
-from ledgerhub.ledger import queries
-from ledgerhub.ledger.models import Allocation
-from reconciliation import bulk, decisions, open_rows, runs, storing
-from reconciliation.models import Confirmation, Match, MatchLine
+from ledgerhub.ledger import queries, revaluation
+from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, ExchangeRate
+from reconciliation import bulk, clearing_pairs, decisions, open_rows, runs, storing
+from reconciliation.models import ClearingVerdict, Confirmation, Match, MatchLine
 from reconciliation.selection import Payment, Selection
 from tests.factories import make_organization, make_user
+from tests.ledger.books import book
+from tests.ledger.drafts import DAY, journal, refund
 from tests.reconciliation.factories import account, make_bank, make_invoice, make_line, make_payout
+from tests.reconciliation.test_clearing import item, pay_out
 from tests.reconciliation.test_queue import propose
 
 pytestmark = [
@@ -108,3 +112,37 @@ def test_people_confirm_while_passes_store(monkeypatch: pytest.MonkeyPatch) -> N
     expected = ["confirmed"] * 3 + ["proposed"] * 3
     assert list(states) == [(one.pk, state) for one, state in zip(made, expected, strict=True)]
     assert MatchLine.objects.count() == 12
+
+
+def test_a_month_is_revalued_once() -> None:
+    organization = make_organization()
+    make_bank(organization)
+    for day, rate in ((DAY, "1.1"), (dt.date(2026, 3, 31), "1.2")):
+        ExchangeRate.objects.create(organization=organization, currency="EUR", date=day, rate=rate)
+    book(organization, journal(("1000", 1_000), ("3000", -1_000), currency="EUR"))
+    people = [make_user(organization=organization, role=Role.APPROVER) for _ in range(3)]
+    day = dt.date(2026, 3, 31)
+    acts = [lambda one=one: revaluation.post(organization, day, user=one) for one in people]
+    told = at_once(*acts)
+    assert told == ["", *["2026-03-31 is revalued already."] * 2]
+    assert queries.account_balance(account(organization, "bank"), on=day) == 1_200
+
+
+def test_rows_of_a_clearing_account_are_paired_once() -> None:
+    """Two items and two refunds of one amount; both people choose the same item, each another refund."""
+    organization = make_organization()
+    make_bank(organization)
+    book(organization, *(refund(external_id=f"shop_{number}") for number in range(2)))
+    pay_out(organization, "po", [item(f"re_{n}", -1_085, id=f"r{n}", category="refund") for n in range(2)])
+    DocumentLine.objects.filter(section="items").update(date=DAY)
+    stripe = Account.objects.select_related("organization").get(organization=organization, role="clearing")
+    ids = dict(Document.objects.values_list("external_id", "pk"))
+    user = make_user(organization=organization, role=Role.APPROVER)
+
+    def pair(shops: str) -> object:
+        rows = (ids["po"], "r0|re_0"), (ids[shops], "")
+        return clearing_pairs.pair(stripe, rows, on=DAY, currency="USD", user=user)
+
+    told = at_once(lambda: pair("shop_0"), lambda: pair("shop_1"))
+    assert [words[:40] for words in told] == ["", "These two are no longer open, or do not "]
+    assert ClearingVerdict.objects.count() == 1

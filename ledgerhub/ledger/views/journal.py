@@ -39,6 +39,7 @@ class Row(NamedTuple):
     debits: list[Posting]
     credits: list[Posting]
     total: int
+    currency: str
     state: str
 
 
@@ -47,8 +48,8 @@ _COLUMNS = (
     Column("memo", "Entry"),
     Column("debits", "Debit", value=lambda entry: _names(entry, debit=True)),
     Column("credits", "Credit", value=lambda entry: _names(entry, debit=False)),
-    Column("total", "Amount", numeric=True, value=lambda entry: from_minor(_total(entry), entry.currency)),
-    Column("currency", "Currency"),
+    Column("total", "Amount", numeric=True, value=lambda entry: from_minor(*_total(entry))),
+    Column("currency", "Currency", value=lambda entry: _total(entry)[1]),
 )
 
 
@@ -105,19 +106,22 @@ def _of_account(rows: QuerySet[Entry], pk: str) -> QuerySet[Entry]:
 def _row(entry: Entry) -> Row:
     postings = list(entry.postings.all())
     state = "reversed" if hasattr(entry, "reversed_by") else "reversal" if entry.reverses_id else ""
-    debits = [posting for posting in postings if posting.amount > 0]
-    credits_ = [posting for posting in postings if posting.amount < 0]
-    return Row(entry, debits, credits_, _total(entry), state)
+    debits = [posting for posting in postings if posting.side > 0]
+    credits_ = [posting for posting in postings if posting.side < 0]
+    return Row(entry, debits, credits_, *_total(entry), state)
 
 
-def _total(entry: Entry) -> int:
-    return sum(posting.amount for posting in entry.postings.all() if posting.amount > 0)
+def _total(entry: Entry) -> tuple[int, str]:
+    """What the debits come to, and its currency: the books' own where no money moved (a revaluation)."""
+    postings = entry.postings.all()
+    if any(posting.amount for posting in postings):
+        return sum(posting.amount for posting in postings if posting.amount > 0), entry.currency
+    base = sum(posting.base_amount for posting in postings if posting.base_amount > 0)
+    return base, entry.organization.base_currency
 
 
 def _names(entry: Entry, *, debit: bool) -> str:
-    return ", ".join(
-        str(posting.account) for posting in entry.postings.all() if (posting.amount > 0) == debit
-    )
+    return ", ".join(str(posting.account) for posting in entry.postings.all() if (posting.side > 0) == debit)
 
 
 @require_safe
