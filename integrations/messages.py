@@ -85,7 +85,8 @@ class Webhook:
     """`verify` proves the sender on the raw bytes and says what changed; raises WebhookRefused. `secret`: the
     setting that holds the secrets, separated by blanks; empty where the proof needs none of ours. `account`:
     the setting an event's scope must equal. `setup`: what to do at the vendor's; `refusal`: the status that a
-    message with a wrong signature gets."""
+    message with a wrong signature gets. `challenge(asked, url, secrets)`: what a system that first asks the
+    address itself (GET, with these parameters) must be answered; raises WebhookRefused."""
 
     verify: Callable[[Message, Trust], tuple[Event, ...]]
     secret: str = ""
@@ -93,3 +94,4 @@ class Webhook:
     setup: str = ""
     account: str = ""
     refusal: int = 400
+    challenge: Callable[[Mapping[str, str], str, tuple[str, ...]], Mapping[str, str]] | None = None

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_private_key
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
 from ledgerhub.core.errors import ConfigError
 
@@ -84,3 +85,18 @@ def is_by(key: Key, signature: bytes, content: bytes, *how: Any) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+_DIGESTS = {"SHA1": SHA1(), "SHA256": SHA256()}
+
+
+def is_by_curve(key: str, digest: str, signature: str, content: bytes) -> bool:
+    """Whether the content bears this ECDSA signature (base64) of the owner of a public key (PEM) over the
+    named digest; not either where one of them cannot be read."""
+    try:
+        public, given = load_der_public_key(unwrapped(key)), base64.b64decode(signature, validate=True)
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    if not isinstance(public, EllipticCurvePublicKey) or digest not in _DIGESTS:
+        return False
+    return is_by(public, given, content, ECDSA(_DIGESTS[digest]))

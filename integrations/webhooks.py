@@ -17,7 +17,7 @@ from django_q.tasks import async_task
 
 from integrations import alerts, normalize, raw, registry, vanished
 from integrations.connection import connect, secrets_of
-from integrations.messages import Event, Message, Trust, WebhookRefused
+from integrations.messages import Event, Message, Trust, Webhook, WebhookRefused
 from integrations.models import Integration, Stream, WebhookEvent
 from integrations.raw import Row
 from integrations.records import unreadable
@@ -38,14 +38,27 @@ def receive(integration: Integration, message: Message) -> list[WebhookEvent]:
     spec = registry.connector(integration)
     if spec.webhook is None:
         raise ConfigError(f"{spec.label} sends no webhooks.")
-    secrets = tuple(secrets_of(integration).get(spec.webhook.secret, "").split())
-    if spec.webhook.secret and not secrets:
-        raise WebhookRefused("No signing secret is stored yet: enter it on the integration's page.")
+    secrets = _secrets(integration, spec.webhook)
     settings = spec.with_defaults(integration.settings)
     trust = Trust(secrets, settings, timezone.now(), partial(_fetch_kept, integration))
     events = spec.webhook.verify(message, trust)
     ours = str(settings.get(spec.webhook.account) or "") if spec.webhook.account else ""
     return [_heard(integration, event) for event in events if not ours or event.scope in ("", ours)]
+
+
+def challenged(integration: Integration, asked: Mapping[str, str], url: str) -> Mapping[str, str] | None:
+    """The answer to a system that asks whether the address is ours; None where it asks no such thing."""
+    webhook = registry.connector(integration).webhook
+    if webhook is None or webhook.challenge is None:
+        return None
+    return webhook.challenge(asked, url, _secrets(integration, webhook))
+
+
+def _secrets(integration: Integration, webhook: Webhook) -> tuple[str, ...]:
+    secrets = tuple(secrets_of(integration).get(webhook.secret, "").split())
+    if webhook.secret and not secrets:
+        raise WebhookRefused("No signing secret is stored yet: enter it on the integration's page.")
+    return secrets
 
 
 def _heard(integration: Integration, event: Event) -> WebhookEvent:

@@ -8,9 +8,9 @@ import logging
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from integrations import registry, webhooks
 from integrations.messages import Message, WebhookRefused
@@ -25,9 +25,11 @@ _NO_SECRET = b"compared with where the address is unknown"
 
 
 @csrf_exempt
-@require_POST
+@require_http_methods(["GET", "POST"])
 def hook(request: HttpRequest, token: str) -> HttpResponse:
     """Verify, store once, answer 200; the work is done later. Refused messages get 400 and words."""
+    if request.method == "GET":
+        return _challenged(request, token)
     body = _body(request)
     if body is None:
         return _words(f"The message is larger than {MOST_BYTES // 1024 // 1024} MB.", status=413)
@@ -44,6 +46,17 @@ def hook(request: HttpRequest, token: str) -> HttpResponse:
     except LedgerHubError as error:
         return _words(str(error), status=400)
     return _words("Received.", status=200)
+
+
+def _challenged(request: HttpRequest, token: str) -> HttpResponse:
+    """Some systems ask first whether the address is ours; to all others there is nothing to get."""
+    integration = _integration(token)
+    url = str(settings.PUBLIC_URL) + request.path
+    try:
+        answer = webhooks.challenged(integration, request.GET.dict(), url) if integration else None
+    except WebhookRefused as error:
+        return _words(str(error), status=400)
+    return HttpResponseNotAllowed(["POST"]) if answer is None else JsonResponse(dict(answer))
 
 
 def _outside(request: HttpRequest) -> str:
