@@ -25,13 +25,26 @@ def owner_at(place: str, id: str, name: str = "") -> Callable[[Any, Mapping[str,
     """Whose account the record at this place of an answer says it is (the first, where there is a list)."""
 
     def owner(answer: Any, settings: Mapping[str, Any]) -> Owner:
-        found = dig(answer, place)
-        if isinstance(found, list):
-            found = found[0] if found else None
+        found = _first(answer, place)
         identity, called = dig(found, id), dig(found, name) if name else None
         return Owner("" if identity is None else str(identity), str(called or ""))
 
     return owner
+
+
+def note_at(place: str, field: str, words: Mapping[Any, str]) -> Callable[[Any, Mapping[str, Any]], str]:
+    """What a field of that record means in a word, "" where it is none of these (text in lower case)."""
+
+    def note(answer: Any, settings: Mapping[str, Any]) -> str:
+        value = dig(_first(answer, place), field)
+        return words.get(value.lower() if isinstance(value, str) else value, "")
+
+    return note
+
+
+def _first(answer: Any, place: str) -> Any:
+    found = dig(answer, place)
+    return next(iter(found), None) if isinstance(found, list) else found
 
 
 class Tested(NamedTuple):

@@ -413,20 +413,29 @@ class Stream:
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Test:
-    """The request behind "Test connection"; `says(answer, settings)` puts the answer in plain words.
+    """The request behind "Test connection"; `says(answer, settings)` puts the answer in plain words, where it
+    has more to say than whose account it is, with a `note` in brackets ("sandbox").
     `consent_until`: path of the instant at which the consent ends, where the answer tells it. `owner`: whose
     account answered, by an id that stays: another one's records are never mixed with what was read."""
 
     __test__ = False  # not a test class, whatever its name suggests to pytest
 
     read: Read
-    says: Callable[[Any, Settings], str]
+    says: Callable[[Any, Settings], str] | None = None
     consent_until: str = ""
     owner: Callable[[Any, Settings], Owner] = lambda answer, settings: Owner()
+    note: Callable[[Any, Settings], str] = lambda answer, settings: ""
 
     def tested(self, answer: Any, settings: Settings) -> Tested:
         until = parse_moment(dig(answer, self.consent_until)) if self.consent_until else None
-        return Tested(self.says(answer, settings), until, self.owner(answer, settings))
+        owner = self.owner(answer, settings)
+        words = self.says(answer, settings) if self.says else self._greeted(owner, answer, settings)
+        return Tested(words, until, owner)
+
+    def _greeted(self, owner: Owner, answer: Any, settings: Settings) -> str:
+        """`Connected to Acme Ltd (sandbox).`"""
+        note = self.note(answer, settings)
+        return f"Connected to {owner.name or 'an account without a name'}{f' ({note})' if note else ''}."
 
 
 class Said(NamedTuple):

@@ -136,11 +136,7 @@ connector = Connector(
         signing_secret("webhook_token", "Verification token", "Of the webhook subscription"),
     ),
     streams=(PAYROLLS,),
-    test=Test(
-        Read(COMPANY),
-        lambda company, at: f"Connected to {dig(company, 'name')} at {at['host']}.",
-        owner=owner_at("", "uuid", "name"),
-    ),
+    test=Test(Read(COMPANY), owner=owner_at("", "uuid", "name"), note=lambda company, at: at["host"]),
     webhook=Webhook(
         verify,
         secret="webhook_token",

@@ -12,7 +12,7 @@ import re
 from functools import partial
 from typing import Any
 
-from integrations.calls import owner_at
+from integrations.calls import note_at, owner_at
 from integrations.paging import BehindLast
 from integrations.records import Record, dig
 from integrations.rules import Condition, Output, rule
@@ -27,7 +27,6 @@ from integrations.spec import (
     Read,
     Said,
     Setting,
-    Settings,
     Stream,
     Test,
 )
@@ -36,13 +35,6 @@ DATA = "/services/data/v61.0"
 CHANGED = "SystemModstamp"
 BEHIND = f" AND ({CHANGED} > {{moment}} OR ({CHANGED} = {{moment}} AND Id > '{{id}}'))"
 PAGES = BehindLast(BEHIND, CHANGED, "Id", size=2000, done="done")
-
-
-def connected(answer: Any, settings: Settings) -> str:
-    """`Connected to Acme Ltd (sandbox).`"""
-    found, *_ = dig(answer, "records") or [{}]
-    note = " (sandbox)" if dig(found, "IsSandbox") is True else ""
-    return f"Connected to {dig(found, 'Name') or 'an organization without a name'}{note}."
 
 
 def learn(headers: Headers, body: Any) -> Learned | None:
@@ -140,8 +132,8 @@ connector = Connector(
     ),
     test=Test(
         Read(f"{DATA}/query", {"q": "SELECT Id, Name, IsSandbox FROM Organization"}),
-        connected,
         owner=owner_at("records", "Id", "Name"),
+        note=note_at("records", "IsSandbox", {True: "sandbox"}),
     ),
     advice={
         401: "Open the integration and connect it again.",

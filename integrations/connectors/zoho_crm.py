@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from integrations.calls import owner_at
+from integrations.calls import note_at, owner_at
 from integrations.paging import PageOrToken
 from integrations.records import Record, dig
 from integrations.rules import Condition, Output, same
@@ -25,7 +25,6 @@ from integrations.spec import (
     Read,
     Said,
     Setting,
-    Settings,
     Stream,
     Test,
 )
@@ -44,14 +43,6 @@ SAYS = {
         "config", "the code or the connection has ended, or belongs to another sign-in address."
     ),
 }
-
-
-def connected(answer: Any, settings: Settings) -> str:
-    """`Connected to Acme Ltd (sandbox).`"""
-    found, *_ = dig(answer, "org") or [{}]
-    kind = str(dig(found, "type") or "").lower()
-    note = f" ({kind})" if kind in ("sandbox", "developer") else ""
-    return f"Connected to {dig(found, 'company_name') or 'an organization without a name'}{note}."
 
 
 def understand(status: int, headers: Headers, body: Any) -> Said | None:
@@ -138,7 +129,11 @@ connector = Connector(
         stream("Contacts", "Account_Name", "name=Full_Name email=Email phone=Phone country=Mailing_Country"),
         stream("Deals", DEAL, help=KEPT),
     ),
-    test=Test(Read(f"{API}/org"), connected, owner=owner_at("org", "id", "company_name")),
+    test=Test(
+        Read(f"{API}/org"),
+        owner=owner_at("org", "id", "company_name"),
+        note=note_at("org", "type", {"sandbox": "sandbox", "developer": "developer"}),
+    ),
     advice={
         401: "Open the integration and connect it again.",
         403: "Let the profile of the user who connected read accounts, contacts and deals and use the API.",

@@ -307,7 +307,7 @@ def test_a_person_connects_it_and_its_company_is_found(
     back = requests.get(page.context["url"], allow_redirects=False, timeout=5).headers["Location"]
     page = browser.get(back.removeprefix(settings.PUBLIC_URL), follow=True)
     assert [str(one) for one in get_messages(page.wsgi_request)] == [
-        "Connected to Harbor Coffee Co. at api.gusto.com."
+        "Connected to Harbor Coffee Co. (api.gusto.com)."
     ]
     there.integration.refresh_from_db()
     assert there.integration.settings["company"] == COMPANY

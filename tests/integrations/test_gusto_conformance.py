@@ -43,7 +43,7 @@ def test_every_request_and_answer_is_as_the_specification_says(prism: tuple[str,
             budget=lambda bucket: Unlimited(),
         )
         with found:
-            assert found.test().words == "Connected to Harbor Coffee Co. at api.gusto.com."
+            assert found.test().words == "Connected to Harbor Coffee Co. (api.gusto.com)."
             rows = [row for page in found.pages(GUSTO.stream("payrolls")) for row in page.records]
     standing = {one.id for one in business.of(Wages).payrolls if one.stands(business.clock)}
     assert {row["uuid"] for row in rows if row["processed"]} == standing
