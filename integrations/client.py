@@ -193,6 +193,8 @@ class Client:
         try:
             answered = self._attempts(request, authenticated=False)
         except ConfigError as error:
+            if self._oauth().grant == "client_credentials":
+                raise  # nobody gave a consent that could be given again
             raise ConfigError(
                 f"{self.connector.label} did not renew the connection: open the integration and connect it "
                 f"again. {error}"

@@ -27,6 +27,7 @@ from ledgerhub.ledger.kinds import Draft
 from ledgerhub.ledger.models import Account
 
 PREVIEW_RECORDS = 5
+PREVIEW_PAGES = 10  # so many more are looked at where the first is empty
 PAGE_PATIENCE = 4.0  # seconds; a person is waiting for the page
 
 
@@ -128,12 +129,17 @@ def _tested(integration: Integration) -> tuple[bool, str]:
 
 
 def preview(integration: Integration, spec: StreamSpec, *, since: dt.date | None) -> list[Previewed]:
-    """The first few records as they would be booked; nothing is written but the API calls."""
+    """The first few records as they would be booked; nothing is written but the API calls. Where a system is
+    read in windows of time the first ones may hold nothing."""
     client, calls = connect(integration, purpose=f"preview {spec.key}"[:40], patience=PAGE_PATIENCE)
     start = since and dt.datetime.combine(since, dt.time(), integration.organization.zone)
     try:
         with client:
             page = client.fetch_page(spec, first_state(spec, None, start))
+            for _ in range(PREVIEW_PAGES):
+                if page.records or page.next is None:
+                    break
+                page = client.fetch_page(spec, page.next)
     finally:
         calls.save()
     return preview_records(integration, spec, page.records[:PREVIEW_RECORDS])
