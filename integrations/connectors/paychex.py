@@ -44,8 +44,7 @@ CHECKS = Read(
     paginator=Offset("offset", 100, "limit", total="metadata.pagination.total"),
     headers={"Accept": "application/vnd.paychex.payroll.processedchecks.v1+json"},
 )
-# A correction may be paid a year after the period it is for.
-SPANS = Window("to", 60, margin=(400, 400), whole=True)
+SPANS = Window("to", 60, margin=(400, 400), whole=True)  # a correction may be paid a year after its period
 NOT_YET = ("INITIAL", "ENTRY", "PROCESSING")
 LISTS = ("earnings", "deductions", "informational", "taxes")
 # What a component does to the check, or who pays a tax.
@@ -78,7 +77,9 @@ def shape_period(period: Record) -> Record:
             "date": day,
             "memo": f"{period.get('description') or 'Payroll'}, {since} to {until}",
             "lines": [
-                {"kind": kind, "name": name, "amount": one} for (kind, name), one in sums.items() if one
+                {"kind": kind, "name": name, "amount": one}
+                for (kind, name), one in sorted(sums.items())
+                if one
             ],
         }
         for day, sums in days.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from integrations.spec import Limits
 from ledgerhub.access.models import Organization
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.ledger.accounts import install_chart
+from ledgerhub.ledger.entries import AccountRef
 from ledgerhub.ledger.models import Document
 from tests.integrations.sampled import booked, made_of, mapping, records_of
 from tests.integrations.sandbox.settled import owed
@@ -177,11 +179,11 @@ def test_the_vendors_processed_check_is_booked(reference: Path) -> None:
     drafts, errors, invalid = made_of(stream, mapping(connector, stream, {}), record)
     assert (errors, invalid) == ([], [])
     assert booked(drafts) == [
-        "2019-05-12 entry: code.6100 80000 USD, code.2420 -20000 USD, code.2410 -1160 USD, "
-        "code.2410 -4960 USD, code.6110 1160 USD, code.2410 -1160 USD, code.6110 4960 USD, "
-        "code.2410 -4960 USD, "
-        "code.2410 -2833 USD, code.6110 480 USD, code.2410 -480 USD, code.2410 -260 USD, code.2410 -122 USD, "
-        "code.6110 2500 USD, code.2410 -2500 USD, code.6110 60 USD, code.2410 -60 USD, code.2400 -50665 USD"
+        "2019-05-12 entry: code.6100 80000 USD, code.6110 1160 USD, code.6110 4960 USD, code.6110 480 USD, "
+        "code.6110 2500 USD, code.6110 60 USD, code.2410 -1160 USD, code.2410 -4960 USD, "
+        "code.2410 -2833 USD, code.2410 -260 USD, code.2410 -122 USD, code.2410 -1160 USD, "
+        "code.2410 -4960 USD, code.2410 -480 USD, code.2410 -2500 USD, code.2410 -60 USD, "
+        "code.2400 -50665 USD, code.2420 -20000 USD"
     ]
     made = shape_period(record)["journals"][0]["lines"]
     assert next(line["amount"] for line in made if line["name"] == "Net pay") == Decimal("-506.65")
@@ -197,6 +199,20 @@ def test_the_test_says_whose_payroll_it_is(there: Flex) -> None:
     client, _ = connect(there.integration, purpose="test")
     with pytest.raises(ConfigError, match="does not let this application see client 00000000"):
         client.test()
+
+
+def test_the_preview_shows_the_first_payrolls_of_a_year_that_began_without_any(there: Flex) -> None:
+    found = register.preview(there.integration, connector.stream("payrolls"), since=dt.date(2026, 1, 1))
+    shown = [(entry.date, line.account) for one in found for entry in one.entries for line in entry.lines]
+    assert shown[0] == (there.runs[0].check, AccountRef("code", "6100"))
+
+
+def test_a_wrong_secret_is_said_as_such(there: Flex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paychex, "SECRET", "another by now")
+    assert register.test_connection(there.integration) == (
+        False,
+        "Paychex Flex does not accept these credentials (401). Check API key and secret.",
+    )
 
 
 def test_of_another_client_nothing_is_read(there: Flex) -> None:
