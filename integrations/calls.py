@@ -20,6 +20,10 @@ class Owner(NamedTuple):
     def __str__(self) -> str:
         return f"{self.name} ({self.id})" if self.name and self.name != self.id else self.id
 
+    def greeted(self, note: str = "") -> str:
+        """`Connected to Acme Ltd (sandbox).`"""
+        return f"Connected to {self.name or 'an account without a name'}{f' ({note})' if note else ''}."
+
 
 def owner_at(place: str, id: str, name: str = "") -> Callable[[Any, Mapping[str, Any]], Owner]:
     """Whose account the record at this place of an answer says it is (the first, where there is a list)."""

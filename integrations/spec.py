@@ -429,13 +429,8 @@ class Test:
     def tested(self, answer: Any, settings: Settings) -> Tested:
         until = parse_moment(dig(answer, self.consent_until)) if self.consent_until else None
         owner = self.owner(answer, settings)
-        words = self.says(answer, settings) if self.says else self._greeted(owner, answer, settings)
+        words = self.says(answer, settings) if self.says else owner.greeted(self.note(answer, settings))
         return Tested(words, until, owner)
-
-    def _greeted(self, owner: Owner, answer: Any, settings: Settings) -> str:
-        """`Connected to Acme Ltd (sandbox).`"""
-        note = self.note(answer, settings)
-        return f"Connected to {owner.name or 'an account without a name'}{f' ({note})' if note else ''}."
 
 
 class Said(NamedTuple):
