@@ -125,10 +125,11 @@ def parts(integration: Integration, account: str, month: dt.date, currency: str)
     ours = _ours_by_document(integration, account, month, currency)
     theirs = _theirs_by_counterpart(integration, account, month, currency)
     twins = _twins(integration, theirs)
-    found: list[tuple[Ours, int | None, int, int]] = [
-        (one, twins.get(one), amount, theirs.get(twins.get(one, 0), 0)) for one, amount in ours.items()
-    ]
-    met = {twin for _, twin, *_ in found}
+    found: list[tuple[Ours, int | None, int, int]] = []
+    for one, amount in ours.items():
+        there = twins.get(one, [])
+        found.append((one, next(iter(there), None), amount, sum(theirs.get(twin, 0) for twin in there)))
+    met = {twin for one in ours for twin in twins.get(one, ())}
     found += [((None, None), twin, 0, amount) for twin, amount in theirs.items() if twin not in met]
     unlike = sorted((row for row in found if row[2] != row[3]), key=lambda row: -abs(row[3] - row[2]))
     return _named_parts(unlike[:MOST_SHOWN])
@@ -176,18 +177,18 @@ def _theirs_by_counterpart(
     return {counterpart: amount for counterpart, amount in sums.items() if amount}
 
 
-def _twins(integration: Integration, theirs: Iterable[int]) -> dict[Ours, int]:
-    """Ours -> what stands there for it: delivered by us, or posted there and brought in."""
+def _twins(integration: Integration, theirs: Iterable[int]) -> dict[Ours, list[int]]:
+    """Ours -> what stands there for it, part by part: delivered by us, or posted there and brought in."""
     ids = dict(Counterpart.objects.filter(pk__in=list(theirs)).values_list("external_id", "pk"))
-    delivered = Delivery.objects.filter(integration=integration, external_id__in=ids)
-    found: dict[Ours, int] = {
-        (document, summary): ids[one]
-        for document, summary, one in delivered.values_list("document", "summary", "external_id")
-    }
+    delivered = Delivery.objects.filter(integration=integration, external_id__in=ids).order_by("revision")
+    found: dict[Ours, list[int]] = defaultdict(list)
+    for document, summary, one in delivered.values_list("document", "summary", "external_id"):
+        if ids[one] not in found[document, summary]:
+            found[document, summary].append(ids[one])
     came = Document.objects.filter(
         source__key__startswith=f"{registry.scope(integration)}/", external_id__in=ids
     )
-    return found | {(document, None): ids[one] for document, one in came.values_list("pk", "external_id")}
+    return found | {(document, None): [ids[one]] for document, one in came.values_list("pk", "external_id")}
 
 
 def last_day(month: dt.date) -> dt.date:

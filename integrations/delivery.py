@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -23,6 +24,7 @@ from integrations.destination import (
     LeftOut,
     Made,
     Parcel,
+    Piece,
     Preparation,
     Refused,
     Takes,
@@ -52,6 +54,18 @@ class _Waits(TransientError):
     """Another delivery has to go first: nothing was sent."""
 
 
+class Ready(NamedTuple):
+    """A delivery about to be sent: its request, and the pieces that its document goes in."""
+
+    delivery: Delivery
+    write: Write
+    laid: Sequence[Piece] = ()
+
+    @property
+    def in_parts(self) -> bool:
+        return len(self.laid) > 1 or bool(self.delivery.parts and self.laid)
+
+
 @dataclass(frozen=True)
 class Van:
     """A worker on its round: the integration, what it takes, the line to it, the names over there."""
@@ -79,7 +93,8 @@ class Van:
 
 def _refuse_unnamed(takes: Takes, parcel: Parcel) -> None:
     try:
-        takes.create(replace(parcel, contact=parcel.contact or "?"))
+        first = parcels.as_first(parcel, parcels.pieces(takes, parcel))
+        takes.create(replace(first, contact=parcel.contact or "?"))
     except parcels.Unnamed:
         raise
     except RecordError:
@@ -203,12 +218,17 @@ def _deliver(van: Van, delivery: Delivery) -> None:
     if delivery.attempts > 1 or delivery.action != Delivery.Action.CREATE:
         # An earlier try may have done it, and people may have changed what stands there: ask first.
         found = recipients.ask(van.client, takes, parcel)
-        if (done := holding.arrived(delivery, parcel, found, van.there)) is not None:
+        sent = parcels.as_sent(parcel, delivery)
+        if (done := holding.arrived(delivery, sent, found, van.there)) is not None:
             if delivery.action != Delivery.Action.VOID:
                 _attach(van, takes, parcel, done)
             _done(van, delivery, done, adopted=True)
             return
         parcel = replace(parcel, made=holding.to_change(delivery, parcel, found))
+    laid: Sequence[Piece] = ()
+    if delivery.action != Delivery.Action.VOID:
+        laid = parcels.pieces(takes, parcel)
+        parcel = parcels.as_first(parcel, laid)
     write = _write(takes, delivery, parcel)
     if write is None:
         revisions.replace(delivery)
@@ -216,7 +236,7 @@ def _deliver(van: Van, delivery: Delivery) -> None:
         return
     if delivery.action == Delivery.Action.VOID and (words := outbox.freed(delivery)):
         raise _Waits(words)
-    _commit_sending(van, [(delivery, write)])
+    _commit_sending(van, [Ready(delivery, write, laid)])
     answer = van.client.write(write, key=_key(delivery, parcel))
     if delivery.action == Delivery.Action.VOID:
         _done(van, delivery, parcel.made or Made(""))
@@ -254,12 +274,14 @@ def _key(delivery: Delivery, parcel: Parcel) -> str:
     return str(uuid.uuid5(delivery.key, parcel.made.version))
 
 
-def _commit_sending(van: Van, pairs: Sequence[tuple[Delivery, Write]]) -> None:
-    """From here on it may have arrived, whatever happens to us. Whoever was held up until somebody else took
-    over sends nothing."""
+def _commit_sending(van: Van, ready: Sequence[Ready]) -> None:
+    """From here on it may have arrived, whatever happens to us; the parts that follow are laid out with it.
+    Whoever was held up until somebody else took over sends nothing."""
     now = timezone.now()
     with transaction.atomic():
-        for delivery, write in pairs:
+        if any(one.in_parts for one in ready):
+            revisions.hold_planning(van.integration)
+        for delivery, write, _ in ready:
             ours = Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease, leased_until__gt=now)
             if not ours.update(
                 state=Delivery.State.SENDING,
@@ -267,6 +289,8 @@ def _commit_sending(van: Van, pairs: Sequence[tuple[Delivery, Write]]) -> None:
                 request_hash=digest_of(canonical(write.body)),
             ):
                 raise _Stop
+        for delivery, _, laid in (one for one in ready if one.in_parts):
+            revisions.lay_out(delivery, laid)
 
 
 def _done(
@@ -328,20 +352,21 @@ def _send_together(van: Van, deliveries: list[Delivery]) -> None:
     batch = van.takes.batch
     if batch is None:
         return
-    pairs: list[tuple[Delivery, Write]] = []
+    ready: list[Ready] = []
     for delivery, takes, parcel in _introduced(van, deliveries):
         try:
             parcel = recipients.addressed(van.integration, van.takes, van.client, takes, parcel)
-            write = takes.create(parcel)
+            laid = parcels.pieces(takes, parcel)
+            write = takes.create(parcels.as_first(parcel, laid))
             if write.alone:
                 _deliver(van, delivery)
             else:
-                pairs.append((delivery, write))
+                ready.append(Ready(delivery, write, laid))
         except LedgerHubError as error:
             _failed(van, delivery, error)
-    paths = dict.fromkeys(write.path if batch.alike else "" for _, write in pairs)
+    paths = dict.fromkeys(one.write.path if batch.alike else "" for one in ready)
     for path in paths:
-        _send_joined(van, batch, [pair for pair in pairs if path in ("", pair[1].path)])
+        _send_joined(van, batch, [one for one in ready if path in ("", one.write.path)])
 
 
 def _introduced(van: Van, deliveries: list[Delivery]) -> list[tuple[Delivery, Takes, Parcel]]:
@@ -363,24 +388,24 @@ def _introduced(van: Van, deliveries: list[Delivery]) -> list[tuple[Delivery, Ta
     return going
 
 
-def _send_joined(van: Van, batch: Batch, pairs: list[tuple[Delivery, Write]]) -> None:
-    _commit_sending(van, pairs)
-    joined = batch.join([(delivery.reference, write) for delivery, write in pairs])
+def _send_joined(van: Van, batch: Batch, ready: list[Ready]) -> None:
+    _commit_sending(van, ready)
+    joined = batch.join([(one.delivery.reference, one.write) for one in ready])
+    sent = [one.delivery for one in ready]
     try:
-        answers = batch.split(van.client.write(joined, key=_joint_key(pairs)))
+        answers = batch.split(van.client.write(joined, key=_joint_key(sent)))
     except LedgerHubError as error:
-        _all_failed(van, [delivery for delivery, _ in pairs], error)
+        _all_failed(van, sent, error)
         return
     call = van.calls.save()
     # Together: should we die here, all of them are asked for.
     with transaction.atomic():
-        for delivery, _ in pairs:
+        for delivery in sent:
             _settle_one(van, delivery, answers.get(delivery.reference), call)
 
 
-def _joint_key(pairs: Sequence[tuple[Delivery, Write]]) -> str:
-    first = pairs[0][0].key
-    return str(uuid.uuid5(first, ",".join(str(delivery.key) for delivery, _ in pairs)))
+def _joint_key(deliveries: Sequence[Delivery]) -> str:
+    return str(uuid.uuid5(deliveries[0].key, ",".join(str(each.key) for each in deliveries)))
 
 
 def _settle_one(van: Van, delivery: Delivery, answer: object, call: ApiCall | None) -> None:

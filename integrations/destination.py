@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -51,6 +51,10 @@ class Names(Protocol):
 
     def group(self, what: What, key: str) -> str: ...
 
+    def through(self, role: str, group: str) -> str:
+        """The code of an account of ours of that role that has a name over there in that group: what a
+        document's parts meet on. Raises RecordError in words where there is none."""
+
 
 class JournalLine(NamedTuple):
     """A posting on its way: the account's code, minor units with debits positive, currency, and words; the
@@ -86,12 +90,23 @@ class LeftOut(RecordError):
 
 class Link(NamedTuple):
     """An invoice or bill that a document settles, as it stands over there; `amount` in minor units of
-    `currency` is what goes to it: never more than is still open of it."""
+    `currency` is what goes to it: never more than is still open of it. `document` is its id here."""
 
     kind: str
     made: Made
     amount: int
     currency: str
+    document: int = 0
+
+
+class Piece(NamedTuple):
+    """A part of what a document says, where it takes several documents over there to say it: lines that
+    balance, what of others it settles, and how much of the first piece (`of_first`, minor units). One that
+    has no lines ties the first to others."""
+
+    journal: tuple[JournalLine, ...]
+    links: tuple[Link, ...] = ()
+    of_first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,13 @@ class Parcel:
     links: tuple[Link, ...] = ()
     applied: int = 0
     base: str = ""
+    part: int = 0
+    first: Link | None = None
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether it is to move nothing, but to tie the document's first piece to what that settles."""
+        return self.part > 0 and not self.journal and self.made is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +165,9 @@ class Takes:
     document cannot be said in the destination's terms. `needs_contact`: where the document names nobody, the
     destination's `nobody` stands in. `attach` ties what was made or changed to others over there, in a
     request that does no harm when it is sent twice. `follows_payments`: a change, too, is what settles the
-    document, credits it or gives it back.
+    document, credits it or gives it back. `split` takes a document apart that no one document there can say:
+    its pieces in the order they are made (taken back the other way round), whose lines together are its
+    journal to the cent; each then goes as a parcel of its own.
     """
 
     kind: str
@@ -157,6 +181,7 @@ class Takes:
     needs_contact: bool = False
     attach: Callable[[Parcel, Made], Write | None] | None = None
     follows_payments: bool = False
+    split: Callable[[Parcel], Sequence[Piece]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +264,8 @@ class Destination:
     out there, one by one or summed up. One that does not `keep_books` (a CRM) needs no names for accounts and
     takes no summaries. `makes_contacts`: the setting without which a contact that is not there is not made,
     and what is with them left out. `settles`: what can be settled there -> what settles it ("Invoice":
-    "Payment"), where ids begin with the entity (`Invoice:129`); a payment then waits for its invoice and is
-    applied to it."""
+    ("Payment",)), where ids begin with the entity (`Invoice:129`); a payment then waits for its invoice and
+    is applied to it."""
 
     takes: tuple[Takes, ...]
     listings: tuple[Listing, ...] = ()
@@ -257,7 +282,7 @@ class Destination:
     keeps_books: bool = True
     makes_contacts: str = ""
     preparation: Preparation | None = None
-    settles: Mapping[str, str] = field(default_factory=dict)
+    settles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     modes: tuple[Mode, ...] = ("each", "daily", "payout")
 
     @property

@@ -73,18 +73,23 @@ def _chunks(rows: Iterator[_T]) -> Iterator[list[_T]]:
         yield chunk
 
 
-_COLUMNS = ("document", "summary", "pk", "state", "action", "external_id", "reference")
+_SUBJECT = ("document", "summary", "part")
+_COLUMNS = (*_SUBJECT, "pk", "state", "action", "external_id", "reference")
 
 
 def _expected(integration: Integration, ours: set[str]) -> Iterator[Expected]:
     """What must stand there. To `ours` go the ids of it, and the ids and references of what is on its way,
     which is compared next time."""
     rows = Delivery.objects.filter(integration=integration).exclude(state=Delivery.State.DISMISSED)
-    ordered = rows.order_by("document", "summary", "revision").values_list(*_COLUMNS, named=True)
-    for _, revisions in groupby(ordered.iterator(2000), key=lambda row: (row.document, row.summary)):
+    ordered = rows.order_by(*_SUBJECT, "revision").values_list(*_COLUMNS, named=True)
+    books = books_of(integration)
+    unlisted = books.unlisted if books else ()
+    for _, revisions in groupby(
+        ordered.iterator(2000), key=lambda row: (row.document, row.summary, row.part)
+    ):
         expected, known = _last_told(list(revisions))
         ours.update(filter(None, known))
-        if expected is not None:
+        if expected is not None and not expected.external_id.startswith(unlisted):
             yield expected
 
 
@@ -165,7 +170,7 @@ def _rekeyed(delivery: Delivery, row: Counterpart, there: dict[str, Counterpart]
 
 
 def _ours(delivery: Delivery) -> str:
-    return str(delivery.document or delivery.summary)
+    return f"{delivery.document or delivery.summary}{delivery.in_words}"
 
 
 def _by(row: Counterpart) -> str:
@@ -213,7 +218,9 @@ def _unlike(
     label: str,
 ) -> str:
     """`QuickBooks says 120.00 USD, delivered 110.00 USD`; empty where both say the same, or where a name was
-    taken away so that it cannot be told."""
+    taken away so that it cannot be told, or where nothing is booked (it ties documents together)."""
+    if not journal:
+        return ""
     try:
         ours = facing.ours(journal, names)
     except RecordError:

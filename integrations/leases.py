@@ -26,14 +26,17 @@ def due(integration: Integration, takes: Destination) -> QuerySet[Delivery]:
         Q(document=OuterRef("document")) | Q(summary=OuterRef("summary")),
         integration=OuterRef("integration"),
         revision__lt=OuterRef("revision"),
-    ).filter(unsettled)
+    )
+    # The other parts build on the first.
+    without_first = earlier.filter(part=0, state=Delivery.State.FAILED)
     # What may have arrived is asked for at once, whatever it settles.
     ready = ~Q(state=Delivery.State.PLANNED) | ~links.held_up(takes)
     return (
         Delivery.objects.filter(integration=integration, state__in=Delivery.OPEN)
         .filter(Q(not_before__isnull=True) | Q(not_before__lte=now))
         .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
-        .filter(~Exists(earlier), lacks="")
+        .filter(~Exists(earlier.filter(unsettled)), lacks="")
+        .filter(Q(part=0) | ~Exists(without_first))
         .filter(ready if takes.settles else Q())
         .order_by("pk")
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, prefetch_related_objects
 
+from integrations import revisions
 from integrations.destination import Destination, Link, Made
 from integrations.models import Delivery, DeliveryLink, Integration, Route, Summed
 from ledgerhub.ledger.force import in_force
@@ -161,13 +163,35 @@ def links_of(takes: Destination, delivery: Delivery) -> list[tuple[Link, Documen
     """What the delivery settles of what stands over there, with our document; nothing of what is there in a
     form that cannot be settled, is in another currency, or has nothing open left."""
     found = []
-    for row in delivery.links.select_related("document__contact").order_by("pk"):
-        made, document = standing(delivery.integration, row.document), row.document
-        amount = min(row.amount, _still_open(takes, delivery, document))
+    for document, whole in _shares(delivery):
+        made = standing(delivery.integration, document)
+        amount = min(whole, _still_open(takes, delivery, document))
         same = delivery.document is not None and delivery.document.currency == document.currency
         if made and entity_of(made.id) in takes.settles and same and amount > 0:
-            found.append((Link(document.kind, made, amount, document.currency), document))
+            found.append((Link(document.kind, made, amount, document.currency, document.pk), document))
     return found
+
+
+def _shares(delivery: Delivery) -> list[tuple[Document, int]]:
+    """What it settles, with what the parts were to settle that wait for it: they are laid out anew."""
+    rows = Q(delivery=delivery)
+    if delivery.parts:
+        waiting = Delivery.objects.filter(revisions.UNTOUCHED, document=delivery.document)
+        rows |= Q(delivery__in=waiting.filter(integration=delivery.integration))
+    found: dict[Document, int] = {}
+    for row in DeliveryLink.objects.filter(rows).select_related("document__contact").order_by("pk"):
+        found[row.document] = found.get(row.document, 0) + row.amount
+    return list(found.items())
+
+
+def first_of(delivery: Delivery) -> Link | None:
+    """The first part of what the delivery is a part of, as it stands, with what it settles of it; None where
+    that does not stand."""
+    made = standing(delivery.integration, delivery.document, summary=delivery.summary)
+    if made is None:
+        return None
+    subject = delivery.subject
+    return Link(delivery.kind, made, delivery.of_first, subject.currency)
 
 
 def entity_of(external_id: str) -> str:
@@ -175,10 +199,13 @@ def entity_of(external_id: str) -> str:
     return external_id.partition(":")[0]
 
 
-def standing(integration: Integration, document: Document | None, **more: Any) -> Made | None:
-    """What stands over there of a document (`more` narrows its deliveries); None where nothing does."""
+def standing(
+    integration: Integration, document: Document | None, *, part: int = 0, **more: Any
+) -> Made | None:
+    """What stands over there of a document, or of a part of it (`more` narrows its deliveries); None where
+    nothing does."""
     rows = Delivery.objects.filter(
-        integration=integration, document=document, state=Delivery.State.DELIVERED, **more
+        integration=integration, document=document, part=part, state=Delivery.State.DELIVERED, **more
     )
     last = rows.order_by("-revision").first()
     if last is None or last.action == Delivery.Action.VOID:
@@ -212,21 +239,26 @@ def holders(takes: Destination, delivery: Delivery) -> list[Document]:
 
 
 def _settling(integration: Integration, document: Document) -> QuerySet[Delivery]:
-    """Deliveries that settle the document, done or on their way, each the last that its document has."""
-    own = Delivery.objects.filter(integration=integration, document=OuterRef("document"))
+    """Deliveries that settle the document, done or on their way, each the last of its document's part."""
+    own = Delivery.objects.filter(
+        integration=integration, document=OuterRef("document"), part=OuterRef("part")
+    )
     later = own.filter(revision__gt=OuterRef("revision"), state=Delivery.State.DELIVERED)
     rows = Delivery.objects.filter(integration=integration, links__document=document, action__in=_TO_STAND)
     return rows.filter(state__in=(*Delivery.OPEN, Delivery.State.DELIVERED)).filter(~Exists(later))
 
 
 def _newest(takes: Destination, rows: QuerySet[Delivery], document: Document) -> dict[int, int]:
-    """Settling document -> how much it settles. One that arrived in a form that settles nothing does not
-    count."""
-    entities = set(takes.settles.values())
-    found = {
-        one.document_id: one
+    """Settling document -> how much it settles, all its parts together. One that arrived in a form that
+    settles nothing does not count."""
+    entities = {name for names in takes.settles.values() for name in names}
+    newest = {
+        (one.document_id, one.part): one
         for one in rows.order_by("revision")
         if one.document_id and (one.state in Delivery.OPEN or entity_of(one.external_id) in entities)
     }
-    links = DeliveryLink.objects.filter(delivery__in=found.values(), document=document)
-    return dict(links.values_list("delivery__document", "amount"))
+    found: dict[int, int] = defaultdict(int)
+    links = DeliveryLink.objects.filter(delivery__in=newest.values(), document=document)
+    for by, amount in links.values_list("delivery__document", "amount"):
+        found[by] += amount
+    return dict(found)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from rapidfuzz import fuzz, process
 
-from integrations import outbox, revisions
+from integrations import leases, outbox, revisions
 from integrations.answers import Invalid, Taken
 from integrations.client import Client
 from integrations.connection import connect
@@ -141,12 +141,16 @@ def _any_alone(integration: Integration) -> bool:
 
 
 def _accounts(integration: Integration) -> list[Account]:
-    """Accounts with postings from the sources on its routes, and those that have a name already."""
+    """Accounts with postings from the sources on its routes, those that have a name already, and those that
+    a delivery waits for."""
     sources = integration.routes.filter(enabled=True).values("source")
     used = Posting.objects.filter(entry__document__source__in=sources).order_by().values("account").distinct()
     named = integration.names.filter(what="account").values("ours")
+    lacks = leases.unnamed(integration).order_by().values_list("lacks", flat=True).distinct()
+    asked = [lack.removeprefix("account:") for lack in lacks if lack.startswith("account:")]
     rows = Account.objects.filter(organization=integration.organization)
-    return list((rows.filter(pk__in=used) | rows.filter(code__in=named)).distinct().order_by("code"))
+    rows = rows.filter(pk__in=used) | rows.filter(code__in=named) | rows.filter(code__in=asked)
+    return list(rows.distinct().order_by("code"))
 
 
 def _suggested(label: str, key: str, rows: list[Listed], usual: set[str]) -> str:

@@ -68,7 +68,7 @@ def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
     """Documents of the route of which what stands is not what was last planned."""
     standing = Entry.objects.filter(in_force(), document=OuterRef("pk"))
     planned = Delivery.objects.filter(integration=route.destination, document=OuterRef("pk"))
-    last = planned.order_by("-revision")
+    last = planned.filter(part=0).order_by("-revision")
     good = last.filter(~Delivery.UNNAMED, state__in=[*Delivery.OPEN, Delivery.State.DELIVERED])
     rows = Document.objects.filter(
         organization_id=route.destination.organization_id,
@@ -88,7 +88,8 @@ def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
         told_mark=Subquery(last.values("payment_mark")[:1]),
         told_action=Subquery(last.values("action")[:1]),
         unnamed=Exists(planned.filter(Delivery.UNNAMED)),
-        revision=Subquery(last.values("revision")[:1]),
+        revision=Subquery(planned.order_by("-revision").values("revision")[:1]),
+        in_parts=Exists(planned.filter(part__gt=0)),
         there=Coalesce(Subquery(good.values("action")[:1]), Value(Delivery.Action.VOID)),
     )
     paid = Q(kind__in=takes.follows) & ~Q(told_mark=F("payment_mark"))
@@ -142,6 +143,7 @@ def _deliveries(route: Route, takes: Destination, document: Any) -> list[Deliver
         stands=document.standing,
         there=document.there != Delivery.Action.VOID,
         last=document.revision or 0,
+        in_parts=document.in_parts,
     )
 
 
@@ -170,11 +172,8 @@ def _plan_again(integration: Integration, document: Document) -> None:
         finished_at=timezone.now(),
     )
     last = rows.order_by("-revision").values_list("revision", flat=True)[0]
-    actions = [Delivery.Action.VOID]
+    steps = [*revisions.taken_off(integration, document), (Delivery.Action.VOID, 0)]
     if Entry.objects.filter(in_force(), document=document).exists():
-        actions.append(Delivery.Action.CREATE)
-    fresh = [
-        revisions.delivery_of(integration, document, action, last + position, document.content_hash)
-        for position, action in enumerate(actions, start=1)
-    ]
+        steps.append((Delivery.Action.CREATE, 0))
+    fresh = revisions.numbered(integration, document, steps, last, document.content_hash)
     links.attach(destination(integration), Delivery.objects.bulk_create(fresh))

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from integrations import links, registry, revisions, summing
-from integrations.destination import Destination, JournalLine, Link, Made, Parcel, Party, What
-from integrations.models import Delivery, Integration, Listed, NameMap, Summary
+from integrations.destination import (
+    Destination,
+    JournalLine,
+    LeftOut,
+    Link,
+    Made,
+    Parcel,
+    Party,
+    Piece,
+    Takes,
+    What,
+)
+from integrations.models import Delivery, DeliveryLine, Integration, Listed, NameMap, Summary
 from integrations.run_words import plural
 from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.ledger import drafts, invoice_payments
@@ -61,6 +74,22 @@ class NamesThere:
             self._groups = {(kind, one): group for kind, one, group in columns}
         return self._groups.get((what, self(what, key)), "")
 
+    def through(self, role: str, group: str) -> str:
+        """The first account of ours of that role whose name over there is in that group."""
+        rows = Account.objects.filter(organization_id=self._integration.organization_id, role=role)
+        codes = list(rows.filter(archived_at__isnull=True).order_by("code").values_list("code", flat=True))
+        named = [code for code in codes if ("account", code) in self._known]
+        fitting = [code for code in named if self.group("account", code) == group]
+        if fitting:
+            return fitting[0]
+        if codes and not named:
+            raise Unnamed("account", codes[0], self._missing("account", codes[0]))
+        words = role.replace("_", " ")
+        raise RecordError(
+            f"It takes several documents in {self._label}, which meet on {words}: give an account of ours"
+            f" with the role {words} the name of theirs."
+        )
+
     def _missing(self, what: str, key: str) -> str:
         ours = self._account_words(key) if what in ("account", "bank", "item") else f"'{key}'"
         return f"No {_WORDS[what]} of {self._label} is chosen for {ours}. Choose one on the page of names."
@@ -75,10 +104,13 @@ def parcel(takes: Destination, delivery: Delivery, names: NamesThere) -> Parcel:
     spec = registry.connector(delivery.integration)
     summary = delivery.summary
     said = _of_summary(delivery, summary, takes) if summary else _of_document(delivery, takes)
+    first = links.first_of(delivery) if delivery.part else None
+    if delivery.part and first is None and delivery.action == Delivery.Action.CREATE:
+        raise LeftOut("The first part of it does not stand there, on which this one builds.")
     return Parcel(
         reference=_reference(delivery),
         draft=said.draft,
-        journal=said.journal,
+        journal=_lines(delivery) if delivery.part else said.journal,
         settings=spec.with_defaults(delivery.integration.settings),
         names=names,
         party=said.party,
@@ -87,7 +119,31 @@ def parcel(takes: Destination, delivery: Delivery, names: NamesThere) -> Parcel:
         links=said.links,
         applied=links.applied(takes, delivery),
         base=delivery.integration.organization.base_currency,
+        part=delivery.part,
+        first=first,
     )
+
+
+def pieces(takes: Takes, parcel: Parcel) -> Sequence[Piece]:
+    """How it goes there: whole, or in parts."""
+    if parcel.part or takes.split is None:
+        return (Piece(parcel.journal, parcel.links),)
+    return takes.split(parcel)
+
+
+def as_first(parcel: Parcel, laid: Sequence[Piece]) -> Parcel:
+    """The parcel of the first piece."""
+    return parcel if len(laid) == 1 else replace(parcel, journal=laid[0].journal, links=laid[0].links)
+
+
+def as_sent(parcel: Parcel, delivery: Delivery) -> Parcel:
+    """The parcel as it went when it was sent before."""
+    return replace(parcel, journal=_lines(delivery)) if delivery.parts else parcel
+
+
+def _lines(delivery: Delivery) -> tuple[JournalLine, ...]:
+    """What a part says."""
+    return tuple(JournalLine(*row) for row in delivery.lines.order_by("pk").values_list(*JournalLine._fields))
 
 
 class _Said(NamedTuple):
@@ -122,7 +178,11 @@ def standing(delivery: Delivery) -> Made | None:
     if delivery.action == Delivery.Action.CREATE:
         return None
     return links.standing(
-        delivery.integration, delivery.document, summary=delivery.summary, revision__lt=delivery.revision
+        delivery.integration,
+        delivery.document,
+        part=delivery.part,
+        summary=delivery.summary,
+        revision__lt=delivery.revision,
     )
 
 
@@ -131,6 +191,7 @@ def _before(delivery: Delivery) -> Any:
         integration=delivery.integration,
         document=delivery.document,
         summary=delivery.summary,
+        part=delivery.part,
         revision__lt=delivery.revision,
         state=Delivery.State.DELIVERED,
     )
@@ -181,15 +242,21 @@ def _stand_in(journal: tuple[JournalLine, ...], takes: Destination) -> Party | N
 
 
 def journals(deliveries: Sequence[Delivery]) -> dict[int, tuple[JournalLine, ...]]:
-    """What stands in the books for each of these deliveries, by its id; of a summary as it was planned."""
-    by_document = {one.document_id: one.pk for one in deliveries if one.document_id}
+    """What stands in the books for each of these deliveries, by its id; of a summary as it was planned, of a
+    part as it was sent."""
+    whole = [one for one in deliveries if not (one.part or one.parts)]
+    by_document = {one.document_id: one.pk for one in whole if one.document_id}
     rows = Posting.objects.filter(in_force("entry__"), entry__document__in=by_document)
-    found: dict[int, list[JournalLine]] = {}
+    found: dict[int, list[JournalLine]] = defaultdict(list)
     for document, *line in rows.order_by("pk").values_list("entry__document", *_LINE):
-        found.setdefault(by_document[document], []).append(JournalLine(*line))
-    said = {pk: tuple(lines) for pk, lines in found.items()}
+        found[by_document[document]].append(JournalLine(*line))
+    parts = [one.pk for one in deliveries if one.part or one.parts]
+    lines = DeliveryLine.objects.filter(delivery__in=parts) if parts else DeliveryLine.objects.none()
+    for pk, *line in lines.order_by("pk").values_list("delivery", *JournalLine._fields):
+        found[pk].append(JournalLine(*line))
+    said = {pk: tuple(each) for pk, each in found.items()}
     return said | {
-        one.pk: summing.lines(one.summary, upto=one.revision) for one in deliveries if one.summary is not None
+        one.pk: summing.lines(one.summary, upto=one.revision) for one in whole if one.summary is not None
     }
 
 

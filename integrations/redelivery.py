@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -31,17 +32,37 @@ def replace_theirs(held: Delivery) -> bool:
 @transaction.atomic
 def send_again(difference: Difference) -> Delivery | None:
     """Make anew what is missing over there, or send ours over what stands there in the version that was
-    compared; None where something is on its way already, or there is nothing of ours to send."""
+    compared; None where something is on its way already, or there is nothing of ours to send. What was sent
+    in parts is taken back but for its first, and laid out anew."""
     missing = difference.kind == Difference.Kind.MISSING
     action = Delivery.Action.CREATE if missing else Delivery.Action.UPDATE
-    made = _next(difference, action, instead="it was sent again")
-    if made is None:
+    last = _to_be_sent(difference, instead="it was sent again")
+    if last is None:
         return None
+    made = _laid_out_anew(last, action) if last.parts else _as_before(last, action)
     if not missing and difference.counterpart is not None:
-        made.allowed_version = difference.counterpart.version
-    made.save()
+        Delivery.objects.filter(pk=made.pk).update(allowed_version=difference.counterpart.version)
     delivery.enqueue(difference.integration)
     return made
+
+
+def _as_before(last: Delivery, action: str, **how: Any) -> Delivery:
+    """The next revision, which says and settles what the last one did."""
+    made = revisions.again(last, action, revisions.newest(last) + 1)
+    for name, value in how.items():
+        setattr(made, name, value)
+    made.save()
+    revisions.carry_over(last, made)
+    return made
+
+
+def _laid_out_anew(last: Delivery, action: str) -> Delivery:
+    """The next revision of a first part, behind voids of the others; these come again when it is sent."""
+    steps = [*revisions.taken_off(last.integration, last.subject), (action, 0)]
+    number, mark = revisions.newest(last), last.payment_mark
+    fresh = revisions.numbered(last.integration, last.subject, steps, number, last.content_hash, mark=mark)
+    links.attach(outbox.destination(last.integration), Delivery.objects.bulk_create(fresh))
+    return fresh[-1]
 
 
 @transaction.atomic
@@ -51,38 +72,39 @@ def link(difference: Difference) -> Delivery | None:
     theirs = difference.counterpart
     if theirs is None or theirs.ours or theirs.state != Counterpart.State.STANDING:
         return None
-    made = _next(difference, Delivery.Action.CREATE, instead="it is what people keyed anew there")
-    if made is None:
+    last = _to_be_sent(difference, instead="it is what people keyed anew there")
+    if last is None:
         return None
-    made.state, made.adopted, made.finished_at = Delivery.State.DELIVERED, True, timezone.now()
-    made.external_id, made.external_version = theirs.external_id, theirs.version
-    made.external_number, made.fingerprint = theirs.number[:60], theirs.fingerprint
-    made.save()
-    links.attach(outbox.destination(difference.integration), [made])
+    made = _as_before(
+        last,
+        Delivery.Action.CREATE,
+        state=Delivery.State.DELIVERED,
+        adopted=True,
+        finished_at=timezone.now(),
+        external_id=theirs.external_id,
+        external_version=theirs.version,
+        external_number=theirs.number[:60],
+        fingerprint=theirs.fingerprint,
+    )
     Counterpart.objects.filter(pk=theirs.pk).update(ours=True, held=None)
     return made
 
 
-def _next(difference: Difference, action: str, *, instead: str) -> Delivery | None:
-    """The next revision of what a difference is about, unsaved; what had failed gives way to it. None where
-    the difference is no more what it was."""
+def _to_be_sent(difference: Difference, *, instead: str) -> Delivery | None:
+    """The delivery that a difference is about; what had failed gives way to the one to come. None where the
+    difference is no more what it was. Nothing is planned until the transaction ends."""
     last = difference.delivery
     revisions.hold_planning(difference.integration)
     if last is None or not _stands(last):
         return None
-    rows = Delivery.objects.filter(
-        integration=last.integration, document=last.document, summary=last.summary
-    ).order_by("-revision")
-    delivered = rows.filter(state=Delivery.State.DELIVERED).first()
+    rows = revisions.of_subject(last).order_by("-revision")
+    delivered = rows.filter(state=Delivery.State.DELIVERED, part=last.part).first()
     if rows.filter(state__in=Delivery.OPEN).exists() or delivered != last:
         return None
     rows.filter(state=Delivery.State.FAILED).update(
         state=Delivery.State.DISMISSED, error=f"Replaced: {instead}."
     )
-    return revisions.delivery_of(
-        last.integration, last.subject, action, rows[0].revision + 1, last.content_hash,
-        mark=last.payment_mark,
-    )  # fmt: skip
+    return last
 
 
 def _stands(row: Delivery) -> bool:

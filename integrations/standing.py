@@ -82,7 +82,8 @@ class Books:
     Where lists do not tell of what was deleted, `ask` asks for at most `at_once` documents by their ids and
     `found` gives the records of its answer to those ids, as the stream would (TransientError where it is not
     whole: what it leaves out is taken for deleted); `gone` is the record, as the stream would
-    tell it, of one that is not there any more.
+    tell it, of one that is not there any more. `unlisted`: what of ours the stream does not tell of, by the
+    beginnings of its ids.
     """
 
     stream: Stream
@@ -91,6 +92,7 @@ class Books:
     found: Callable[[Any, Sequence[str]], list[Record]] = lambda answer, ids: []
     gone: Callable[[str], Record] = lambda identity: {"id": identity}
     at_once: int = 500
+    unlisted: tuple[str, ...] = ()
 
 
 class Side(NamedTuple):

@@ -435,9 +435,10 @@ def _revise_due(integration: Integration, takes: Destination) -> int:
 
 def _revise(summary: Summary, takes: Destination) -> None:
     """What is new in it is told with the next revision, if it changes what the summary says."""
-    rows = Delivery.objects.filter(summary=summary)
+    every = Delivery.objects.filter(summary=summary)
+    told = every.order_by("-revision").values_list("revision", flat=True).first() or 0
+    rows = every.filter(part=0)
     last = rows.order_by("-revision").first()
-    told = last.revision if last else 0
     there = rows.filter(state__in=[*Delivery.OPEN, Delivery.State.DELIVERED]).order_by("-revision").first()
     stands_there = there is not None and there.action != Delivery.Action.VOID
     said = lines(summary)
@@ -453,6 +454,7 @@ def _revise(summary: Summary, takes: Destination) -> None:
             stands=bool(said),
             there=stands_there,
             last=told,
+            in_parts=every.filter(part__gt=0).exists(),
         )
     Delivery.objects.bulk_create(fresh)
     untold = Summed.objects.filter(summary=summary, revision__isnull=True)

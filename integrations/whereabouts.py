@@ -28,6 +28,12 @@ class Trip:
     summaries: dict[Summary, Delivery | None] = field(default_factory=dict)
     waiting: int = 0
 
+    @property
+    def newest(self) -> list[Delivery]:
+        """The last delivery of each of its parts, without those that are no more."""
+        last = {one.part: one for one in self.deliveries}
+        return [one for part, one in sorted(last.items()) if not part or one.counts]
+
 
 def of(document: Document) -> list[Trip]:
     """The document's trips, one a destination; three queries, fewer where it went nowhere."""
@@ -55,10 +61,17 @@ def _trip(found: dict[int, Trip], integration: Integration) -> Trip:
 
 
 def last_deliveries(summaries: Iterable[int]) -> dict[int, Delivery]:
-    """Summary -> its newest delivery."""
+    """Summary -> the newest delivery of it, or of its first part."""
     ids = set(summaries)
-    rows = Delivery.objects.filter(summary__in=ids).order_by("revision") if ids else ()
+    rows = Delivery.objects.filter(summary__in=ids, part=0).order_by("revision") if ids else ()
     return {row.summary_id or 0: row for row in rows}
+
+
+def telling(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Of one document's or summary's deliveries the one first that says how it stands: of a part that is not
+    done, else the newest of the whole or its first part."""
+    done = [Delivery.State.DELIVERED, Delivery.State.DISMISSED]
+    return deliveries.filter(Q(part=0) | ~Q(state__in=done)).order_by("-part", "-revision")
 
 
 # ── proof ───────────────────────────────────────────────────────────────────────────────────────────

@@ -133,6 +133,10 @@ class Delivery(models.Model):
 
     `key` is the idempotency key: the same on every try of this revision. `external_id` and
     `external_version` say what stands over there after it.
+
+    What no one document over there can say goes there in parts, each a delivery: `part` 0 is the first, which
+    the others build on and which says in `parts` how many there are (0: it goes whole). Revisions number all
+    of a document's deliveries in the order they go in.
     """
 
     class State(models.TextChoices):
@@ -161,6 +165,9 @@ class Delivery(models.Model):
     )
     kind = models.CharField(max_length=20)
     revision = models.PositiveIntegerField(default=1)
+    part = models.PositiveSmallIntegerField(default=0)
+    parts = models.PositiveSmallIntegerField(default=0, help_text="On the first: how many there are")
+    of_first = models.BigIntegerField(default=0, help_text="How much of the first it settles, minor units")
     action = models.CharField(max_length=6, choices=Action, default=Action.CREATE)
     content_hash = models.CharField(max_length=64, blank=True)
     payment_mark = models.CharField(max_length=120, blank=True, help_text="What had become of an invoice")
@@ -214,7 +221,12 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display()} {self.subject}"
+        return f"{self.get_action_display()} {self.subject}{self.in_words}"
+
+    @property
+    def in_words(self) -> str:
+        """`, part 2`; empty where it goes whole."""
+        return f", part {self.part + 1}" if self.part or self.parts else ""
 
     @property
     def subject(self) -> Document | Summary:
@@ -223,6 +235,12 @@ class Delivery(models.Model):
         if found is None:
             raise AssertionError(f"delivery {self.pk} is of nothing")
         return found
+
+    @property
+    def counts(self) -> bool:
+        """Whether something of it stands there, is to, or needs a person."""
+        gone = self.action == self.Action.VOID and self.state == self.State.DELIVERED
+        return not gone and self.state != self.State.DISMISSED
 
     @property
     def waits_for_names(self) -> bool:
@@ -243,6 +261,22 @@ class DeliveryLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.delivery} settles {self.document}"
+
+
+class DeliveryLine(models.Model):
+    """What a part says of its document's journal, as it was sent: debits positive, minor units; whole
+    documents have none of these, theirs is read from the books."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="lines")
+    account = models.CharField(max_length=20, help_text="Ours, by its code")
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    memo = models.CharField(max_length=240, blank=True)
+    role = models.CharField(max_length=30, blank=True)
+    date = models.DateField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.amount} {self.currency}"
 
 
 class Counterpart(models.Model):

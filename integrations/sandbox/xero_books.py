@@ -37,7 +37,8 @@ class NotThere(Exception):
 
 @dataclass
 class Books:
-    """`rows` by endpoint and id, dates as ISO days; `settled`: invoice id -> payment id -> amount."""
+    """`rows` by endpoint and id, dates as ISO days; `settled`: id of an invoice or credit note -> id of what
+    takes of it (payments, allocations) -> amount."""
 
     rows: dict[str, dict[str, Record]] = field(default_factory=lambda: defaultdict(dict))
     accounts: dict[str, Record] = field(default_factory=dict)
@@ -83,7 +84,45 @@ class Books:
             self.names[record["Name"].casefold()] = identity
         if endpoint == "Payments":
             self._settle(record)
+        for allocation in record.get("Allocations") or ():
+            self._tie(record, allocation)
         return record
+
+    def allocate(self, identity: str, fields: Record) -> Record:
+        """Give so much of a credit note to an invoice."""
+        note = self.one("CreditNotes", identity)
+        invoice = self.rows["Invoices"].get(str((fields.get("Invoice") or {}).get("InvoiceID")))
+        self._refuse_locked(fields)
+        if invoice is None or {invoice["Status"], note["Status"]} != {"AUTHORISED"}:
+            raise Refusal("Credit notes can only be allocated to Authorised documents")
+        if note["Type"] != f"{invoice['Type']}CREDIT" or note["Contact"] != invoice["Contact"]:
+            raise Refusal("The credit note and the invoice must be of the same type and contact")
+        amount = _amount(fields["Amount"])
+        if not 0 < amount <= _amount(invoice["AmountDue"]):
+            raise Refusal("Allocation amount exceeds the amount outstanding on this document")
+        if amount > _amount(note["RemainingCredit"]):
+            raise Refusal("Allocation amount exceeds the remaining credit")
+        self.last += 1
+        made = {
+            "AllocationID": str(uuid.uuid5(SPACE, str(self.last))),
+            "Amount": float(amount),
+            "Date": fields["Date"],
+            "Invoice": {name: invoice[name] for name in ("InvoiceID", "InvoiceNumber")},
+        }
+        note["Allocations"] = [*note.get("Allocations", ()), made]
+        self._tie(note, made)
+        return {**made, "CreditNote": {"CreditNoteID": identity}}
+
+    def release(self, identity: str, allocation: str) -> Record:
+        """Take an allocation back."""
+        note = self.one("CreditNotes", identity)
+        found = [one for one in note.get("Allocations", ()) if one["AllocationID"] == allocation]
+        if not found:
+            raise NotThere
+        self._refuse_locked(found[0])
+        note["Allocations"] = [one for one in note["Allocations"] if one is not found[0]]
+        self._tie(note, {**found[0], "Amount": 0})
+        return {**found[0], "IsDeleted": True}
 
     def _number(self, endpoint: str, before: Record, record: Record) -> None:
         for one, held in ((before, None), (record, record[id_of(endpoint)])):
@@ -94,14 +133,34 @@ class Books:
                 self.numbers.pop(key, None)
 
     def _settle(self, payment: Record) -> None:
-        invoice = self.rows["Invoices"][payment["Invoice"]["InvoiceID"]]
-        paid = self.settled[invoice["InvoiceID"]]
-        paid.pop(payment["PaymentID"], None)
-        if payment["Status"] not in GONE:
-            paid[payment["PaymentID"]] = _amount(payment["Amount"])
-        invoice["AmountPaid"] = float(sum(paid.values(), _ZERO))
-        invoice["AmountDue"] = float(_amount(invoice["Total"]) - sum(paid.values(), _ZERO))
-        invoice["Status"] = "AUTHORISED" if invoice["AmountDue"] else "PAID"
+        amount = _ZERO if payment["Status"] in GONE else _amount(payment["Amount"])
+        endpoint, paid = self._paid(payment)
+        if paid is not None:
+            self._take(endpoint, paid, payment["PaymentID"], amount)
+
+    def _paid(self, payment: Record) -> tuple[str, Record | None]:
+        """The invoice or credit note that a payment names."""
+        endpoint = "CreditNotes" if payment.get("CreditNote") else "Invoices"
+        named = payment.get("CreditNote") or payment.get("Invoice") or {}
+        return endpoint, self.rows[endpoint].get(str(named.get(id_of(endpoint))))
+
+    def _tie(self, note: Record, allocation: Record) -> None:
+        amount, by = _amount(allocation["Amount"]), allocation["AllocationID"]
+        self._take("CreditNotes", note, by, amount)
+        self._take("Invoices", self.rows["Invoices"][allocation["Invoice"]["InvoiceID"]], by, amount)
+
+    def _take(self, endpoint: str, row: Record, by: str, amount: Decimal) -> None:
+        """So much of a document goes to a payment or an allocation; what is left of it is open."""
+        held = self.settled[row[id_of(endpoint)]]
+        held.pop(by, None)
+        if amount:
+            held[by] = amount
+        taken = sum(held.values(), _ZERO)
+        left = _amount(row["Total"]) - taken
+        name = "RemainingCredit" if endpoint == "CreditNotes" else "AmountDue"
+        row[name], row["Status"] = float(left), "AUTHORISED" if left else "PAID"
+        if endpoint == "Invoices":
+            row["AmountPaid"] = float(taken)
 
     def one(self, endpoint: str, identity: str) -> Record:
         if identity not in self.rows[endpoint]:
@@ -162,7 +221,8 @@ class Books:
         number, own = _unique("CreditNotes", record), record["CreditNoteID"]
         if number and self.numbers.get(number, own) != own:
             raise Refusal("Credit Note # must be unique.")
-        return self._lined(record) | {"RemainingCredit": record.get("Total", 0.0)}
+        lined = self._lined(record)
+        return lined | {"RemainingCredit": lined["Total"]}
 
     def bank_transaction(self, record: Record) -> Record:
         over = str(record["Type"]).endswith("OVERPAYMENT")
@@ -185,17 +245,19 @@ class Books:
         return {**record, "FromBankAccount": ends[0], "ToBankAccount": ends[1]}
 
     def payment(self, record: Record) -> Record:
-        invoice = self.rows["Invoices"].get(str((record.get("Invoice") or {}).get("InvoiceID")))
-        if invoice is None or invoice["Status"] != "AUTHORISED":
+        endpoint, paid = self._paid(record)
+        if paid is None or paid["Status"] != "AUTHORISED":
             raise Refusal("Payments can only be made against Authorised documents")
         account = self._account(
             record["Account"], lambda row: row["Type"] == "BANK" or row["EnablePaymentsToAccount"]
         )
-        if not 0 < _amount(record["Amount"]) <= _amount(invoice["AmountDue"]):
+        note = endpoint == "CreditNotes"
+        if not 0 < _amount(record["Amount"]) <= _amount(paid["RemainingCredit" if note else "AmountDue"]):
             raise Refusal("Payment amount exceeds the amount outstanding on this document")
-        short = {name: invoice[name] for name in ("InvoiceID", "InvoiceNumber", "Type", "Contact")}
-        kind = "ACCRECPAYMENT" if invoice["Type"] == "ACCREC" else "ACCPAYPAYMENT"
-        return {**record, "Invoice": short, "Account": account, "PaymentType": kind}
+        number = "CreditNoteNumber" if note else "InvoiceNumber"
+        short = {name: paid.get(name) for name in (id_of(endpoint), number, "Type", "Contact")}
+        kind = _PAYMENTS[paid["Type"]]
+        return {**record, endpoint[:-1]: short, "Account": account, "PaymentType": kind}
 
     def manual_journal(self, record: Record) -> Record:
         lines = [
@@ -256,9 +318,9 @@ class Books:
         return {code: amount for code, amount in sums.items() if amount}
 
     def _currency(self, row: Record) -> str:
-        """A payment has that of its invoice, journals and transfers that of the books."""
-        paid = self.rows["Invoices"].get((row.get("Invoice") or {}).get("InvoiceID", ""), {})
-        return str(row.get("CurrencyCode") or paid.get("CurrencyCode") or "USD")
+        """A payment has that of what it pays, journals and transfers that of the books."""
+        _, paid = self._paid(row)
+        return str(row.get("CurrencyCode") or (paid or {}).get("CurrencyCode") or "USD")
 
     # ── its filters ─────────────────────────────────────────────────────────────────────────────
     def where(self, endpoint: str, text: str) -> list[Record]:
@@ -277,6 +339,14 @@ _CHECKS: Mapping[str, Callable[[Books, Record], Record]] = {
     "BankTransactions": Books.bank_transaction,
     "BankTransfers": Books.bank_transfer,
     "ManualJournals": Books.manual_journal,
+}
+
+
+_PAYMENTS: Mapping[str, str] = {
+    "ACCREC": "ACCRECPAYMENT",
+    "ACCPAY": "ACCPAYPAYMENT",
+    "ACCRECCREDIT": "ARCREDITPAYMENT",
+    "ACCPAYCREDIT": "APCREDITPAYMENT",
 }
 
 
@@ -304,10 +374,10 @@ def _postings(endpoint: str, row: Record) -> Iterator[tuple[str, Decimal]]:
         for line in row["LineItems"]:
             yield line["AccountCode"], -sign * _amount(line["LineAmount"])
     elif endpoint == "Payments":
-        sale = row["PaymentType"] == "ACCRECPAYMENT"
-        amount = _amount(row["Amount"]) * (1 if sale else -1)
+        received = row["PaymentType"] in ("ACCRECPAYMENT", "APCREDITPAYMENT")
+        amount = _amount(row["Amount"]) * (1 if received else -1)
         yield row["Account"]["Code"], amount
-        yield DEBTORS if sale else CREDITORS, -amount
+        yield DEBTORS if row["PaymentType"].startswith(("ACCREC", "AR")) else CREDITORS, -amount
     elif endpoint == "BankTransfers":
         yield row["ToBankAccount"]["Code"], _amount(row["Amount"])
         yield row["FromBankAccount"]["Code"], -_amount(row["Amount"])

@@ -65,7 +65,7 @@ def find_summary(integration: Integration, pk: int) -> Summary:
 @member("viewer")
 def summaries(request: OrgRequest, pk: int) -> HttpResponseBase:
     integration, takes = find_summing(request, pk)
-    newest = Delivery.objects.filter(summary=OuterRef("pk")).order_by("-revision")
+    newest = whereabouts.telling(Delivery.objects.filter(summary=OuterRef("pk")))
     rows = Summary.objects.filter(integration=integration).select_related("source", "payout")
     listing = table(
         request,
@@ -123,7 +123,7 @@ def summary(request: OrgRequest, pk: int, summary_pk: int) -> HttpResponseBase:
         "documents": summing.documents(found).count(),
         "table": listing,
         "sent": sent,
-        "newest": sent[0] if sent else None,
+        "newest": whereabouts.telling(found.deliveries.all()).first(),
         "untold": found.parts.filter(revision__isnull=True).count(),
         "may_act": request.membership.may(Role.BOOKKEEPER),
         "now": timezone.now(),

@@ -28,6 +28,9 @@ class Names:
     def group(self, what: What, key: str) -> str:
         return self.groups.get(key, self.other)
 
+    def through(self, role: str, group: str) -> str:
+        return role
+
 
 def parcel(
     draft: dict[str, Any],

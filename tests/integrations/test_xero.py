@@ -134,14 +134,14 @@ def test_a_bank_line_matched_to_an_invoice_pays_it(there: There) -> None:
 
 
 def test_what_no_form_of_theirs_can_say_is_said_in_words(there: There) -> None:
-    """Half of it through a bank, half still owed."""
-    sell(there.integration, tenders=[tender(4000)])
+    """What a customer owes is set against what we owe."""
+    book(there.integration, journal(("1200", -700), ("2000", 700)))
     assert deliver(there.integration) == ["failed"]
     assert one().error.startswith("It moves several accounts that Xero lets nothing but payments")
-    NameMap.objects.filter(what="account", ours="1100").update(theirs="1102")
+    NameMap.objects.filter(what="account", ours__in=["1200", "2000"]).update(theirs="1102")
     Delivery.objects.update(state="planned")
-    assert deliver(there.integration) == ["delivered"]
-    assert there.only("Invoices")["Total"] == 68.5
+    book(there.integration, journal(("1200", -700), ("6900", 700)))
+    assert deliver(there.integration) == ["dismissed", "delivered"]
 
 
 def test_changes_and_withdrawals(there: There) -> None:
@@ -365,3 +365,26 @@ def test_the_sandbox_is_as_strict_as_the_system_it_stands_for(there: There) -> N
     asked = {"Invoice": {"InvoiceID": there.only("Invoices")["InvoiceID"]}, "Account": {"Code": "1000"}}
     with pytest.raises(Exception, match="exceeds the amount outstanding"):
         there.books.put("Payments", {**asked, "Date": DAY.isoformat(), "Amount": Decimal("108.51")})
+
+
+def test_the_sandbox_gives_no_more_of_a_credit_note_than_there_is(there: There) -> None:
+    """Nor what was given before it is taken back."""
+    owing(there)
+    book(there.integration, document("credit_note", external_id="c1", total=1085, tax=85))
+    deliver(there.integration)
+    note, invoice = there.only("CreditNotes"), there.only("Invoices")
+    identity = note["CreditNoteID"]
+    invoice["Contact"] = note["Contact"]
+    asked = {"Invoice": {"InvoiceID": invoice["InvoiceID"]}, "Date": DAY.isoformat()}
+    with pytest.raises(Exception, match="exceeds the remaining credit"):
+        there.books.allocate(identity, {**asked, "Amount": 10.86})
+    made = there.books.allocate(identity, {**asked, "Amount": 10.85})
+    assert (note["Status"], invoice["AmountDue"]) == ("PAID", 97.65)
+    for endpoint, one in (("CreditNotes", identity), ("Invoices", invoice["InvoiceID"])):
+        with pytest.raises(Exception, match="payment or credit note allocated"):
+            there.books.change(endpoint, one, {"Status": "VOIDED"})
+    there.books.release(identity, made["AllocationID"])
+    assert (note["RemainingCredit"], invoice["AmountDue"]) == (10.85, 108.5)
+    back = {"CreditNote": {"CreditNoteID": identity}, "Account": {"Code": "1000"}, "Date": DAY.isoformat()}
+    with pytest.raises(Exception, match="exceeds the amount outstanding"):
+        there.books.put("Payments", {**back, "Amount": 10.86})

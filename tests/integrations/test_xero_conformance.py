@@ -12,10 +12,10 @@ from integrations import naming
 from integrations.models import Delivery
 from integrations.sandbox.systems import xero
 from tests.integrations.comparing_there import compare, differences
-from tests.integrations.delivering import book, deliver, sell, withdraw
+from tests.integrations.delivering import book, deliver, sale, sell, withdraw
 from tests.integrations.test_conformance import held_to, prism_command
 from tests.integrations.xero_company import There, there
-from tests.ledger.drafts import document, journal, line, payment, payout, refund
+from tests.ledger.drafts import document, journal, line, payment, payout, refund, tender
 
 pytestmark = [pytest.mark.conformance, pytest.mark.django_db]
 SPECIFICATION = "vendor/xero/xero_accounting.yaml"
@@ -79,6 +79,32 @@ def test_changes_and_what_is_taken_back(checked: There) -> None:
     for each in (sold, moved, written):
         withdraw(each)
     deliver(integration)
+    left = Delivery.objects.exclude(state="delivered").values_list("kind", "action", "error")
+    assert list(left) == []
+    assert checked.books.standing() == []
+
+
+def test_what_goes_in_parts(checked: There) -> None:
+    """A sale paid in part and over two banks, a refund over two, a credit note given to its invoice, each
+    taken back again; and what is listed of them."""
+    integration = checked.integration
+    both = [tender(1000), tender(85, gateway="shopify_payments", id="t2")]
+    part_paid = sell(integration, tenders=[tender(4000)])
+    drafts = [
+        sale(1085, "2", tenders=both),
+        refund(external_id="r1", tenders=both),
+        document("credit_note", external_id="c1", total=1085, tax=85, invoice="5001"),
+    ]
+    booked = [part_paid, *(book(integration, draft) for draft in drafts)]
+    for _ in range(6):
+        deliver(integration, later=True)
+    forms = {row.external_id.partition(":")[0] for row in Delivery.objects.filter(part__gt=0)}
+    assert forms == {"Payment", "Allocation"}
+    assert (compare(integration).state, differences(integration)) == ("done", [])
+    for each in booked:
+        withdraw(each)
+    for _ in range(6):
+        deliver(integration, later=True)
     left = Delivery.objects.exclude(state="delivered").values_list("kind", "action", "error")
     assert list(left) == []
     assert checked.books.standing() == []

@@ -122,7 +122,7 @@ connector = Connector(
         key_param="requestid",
         at_once=4,
         batch=BATCH,
-        settles={"Invoice": "Payment", "Bill": "BillPayment"},
+        settles={"Invoice": ("Payment",), "Bill": ("BillPayment",)},
         books=BOOKS,
     ),
     docs_url="https://developer.intuit.com/app/developer/qbo/docs",

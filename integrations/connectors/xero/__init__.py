@@ -102,7 +102,7 @@ connector = Connector(
         at_once=4,
         batch=BATCH,
         books=BOOKS,
-        settles={"Invoice": "Payment"},
+        settles={"Invoice": ("Payment", "Allocation")},
     ),
     docs_url="https://developer.xero.com/documentation/api/accounting/overview",
 )

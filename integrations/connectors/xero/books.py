@@ -100,11 +100,14 @@ def _bank(record: Mapping[str, Any]) -> Iterator[At]:
 
 
 def _payment(record: Mapping[str, Any]) -> Iterator[At]:
-    kind = dig(dict(record), "Invoice.Type") or record.get("PaymentType") or ""
-    received = not str(kind).startswith("ACCPAY")
-    amount = _amount(record.get("Amount")) * (1 if received else -1)
+    """Of an invoice or bill; or what was paid back of a credit note, an overpayment, a prepayment."""
+    paid = dig(dict(record), "Invoice.Type") or dig(dict(record), "CreditNote.Type")
+    kind = str(paid or record.get("PaymentType") or "ACCREC")
+    sale = kind.startswith(("ACCREC", "AR"))
+    back = any(word in kind for word in ("CREDIT", "OVERPAY", "PREPAY"))
+    amount = _amount(record.get("Amount")) * (1 if sale != back else -1)
     yield At(_account(record, "Account"), amount)
-    yield At(f"type:{DEBTORS if received else CREDITORS}", -amount)
+    yield At(f"type:{DEBTORS if sale else CREDITORS}", -amount)
 
 
 def _transfer(record: Mapping[str, Any]) -> Iterator[At]:
@@ -203,4 +206,4 @@ STREAM = Stream(
     help="Compared with what we delivered; what people posted there can be brought into our books",
 )
 # Its lists tell of what was voided and deleted: nothing has to be asked for by its id.
-BOOKS = Books(stream=STREAM, pick=pick)
+BOOKS = Books(stream=STREAM, pick=pick, unlisted=("Allocation:",))

@@ -22,6 +22,7 @@ TAKES_PAYMENTS = ", takes payments"  # behind the type of an account that is no 
 ENDPOINTS: Mapping[str, str] = {
     "Invoice": "Invoices",
     "CreditNote": "CreditNotes",
+    "Allocation": "Allocations",
     "Payment": "Payments",
     "BankTransaction": "BankTransactions",
     "Overpayment": "BankTransactions",
@@ -76,10 +77,27 @@ def moves_nothing(parcel: Parcel) -> bool:
 
 def form(parcel: Parcel) -> str:
     """The one that says what was posted. Raises RecordError, in words, where none does."""
-    money, owed, rest = sides(parcel)
+    if parcel.is_tie:
+        return "Allocation"
     if moves_nothing(parcel):
         day(parcel, "Xero")
         raise LeftOut("It comes to nothing on every account there, so there is nothing to book.")
+    name = by_itself(parcel)
+    if not name:
+        raise RecordError(NO_FORM)
+    return name
+
+
+NO_FORM = (
+    "It moves several accounts that Xero lets nothing but payments and transfers touch (bank accounts, "
+    "receivables, payables), in a way that no documents there can say. Choose accounts of other types for "
+    "gateways on the page of names, or book it there by hand and leave it out."
+)
+
+
+def by_itself(parcel: Parcel) -> str:
+    """The form that says all of it; empty where none does."""
+    money, owed, rest = sides(parcel)
     if settled(parcel) is not None:
         return "Payment"
     if not money and not owed:
@@ -90,30 +108,30 @@ def form(parcel: Parcel) -> str:
         return "BankTransaction"
     if len(owed) == 1 and not money:
         return "Invoice" if (owed[0].amount > 0) == (owed[0].group == DEBTORS) else "CreditNote"
-    if len(money) == 1 and len(owed) == 1 and not rest and _is_paid(owed[0]):
+    if len(money) == 1 and len(owed) == 1 and not rest and is_paid(owed[0].group, owed[0].amount):
         return "Overpayment"
-    raise RecordError(
-        "It moves several accounts that Xero lets nothing but payments and transfers touch (bank accounts, "
-        "receivables, payables), and no one document there can say that. Choose accounts of other types for "
-        "gateways on the page of names, or book it there by hand and leave it out."
-    )
+    return ""
 
 
-def _is_paid(owed: Moved) -> bool:
-    """Money that came from a customer, or went to a supplier."""
-    return (owed.amount < 0) == (owed.group == DEBTORS)
+def is_paid(group: str, amount: int) -> bool:
+    """Whether what moves on receivables or payables is money that came from a customer, or went to a
+    supplier."""
+    return (amount < 0) == (group == DEBTORS)
 
 
 def settled(parcel: Parcel) -> tuple[Link, str] | None:
-    """The one invoice or bill that all of it goes to, and the account of theirs the money goes through."""
+    """The one invoice, bill or credit note that all of it goes to, and the account of theirs the money goes
+    through."""
     money, owed, rest = sides(parcel)
-    if len(owed) != 1 or not _is_paid(owed[0]) or len(parcel.links) != 1:
+    links = parcel.links or ((parcel.first,) if parcel.first else ())
+    if len(owed) != 1 or len(links) != 1:
         return None
+    [link] = links
+    paid = is_paid(owed[0].group, owed[0].amount)
     through = {moved.account for moved in money} | {_paying(parcel, line) for line in rest}
-    [link] = parcel.links
-    whole = link.amount == abs(owed[0].amount) and entity_of(link.made)[0] == "Invoice"
+    fits = entity_of(link.made)[0] == ("Invoice" if paid else "CreditNote")
     account = through.pop() if len(through) == 1 else ""
-    return (link, account) if whole and account else None
+    return (link, account) if fits and link.amount == abs(owed[0].amount) and account else None
 
 
 def _paying(parcel: Parcel, line: JournalLine) -> str:
@@ -201,11 +219,22 @@ def _payment(parcel: Parcel) -> dict[str, Any]:
     if found is None:
         raise RecordError("What it pays does not stand in Xero any more.")
     link, account = found
+    name, identity = entity_of(link.made)
     return {
-        "Invoice": {"InvoiceID": entity_of(link.made)[1]},
+        name: {IDS[name]: identity},
         "Account": account_ref(account),
         "Amount": from_minor(link.amount, link.currency),
         "Reference": parcel.reference,
+    }
+
+
+def _allocation(parcel: Parcel) -> dict[str, Any]:
+    if not parcel.links:
+        raise LeftOut("What it credits does not stand in Xero any more, or nothing is open of it.")
+    [link] = parcel.links
+    return {
+        "Invoice": {"InvoiceID": entity_of(link.made)[1]},
+        "Amount": from_minor(link.amount, link.currency),
     }
 
 
@@ -247,6 +276,7 @@ def _manual_journal(parcel: Parcel) -> dict[str, Any]:
 _BODIES: dict[str, Callable[[Parcel], dict[str, Any]]] = {
     "Invoice": _invoice,
     "CreditNote": _credit_note,
+    "Allocation": _allocation,
     "Payment": _payment,
     "BankTransaction": _bank_transaction,
     "Overpayment": _overpayment,

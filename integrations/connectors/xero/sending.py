@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from integrations.bookkeeping import LABELS, entity_of
 from integrations.connectors.xero.books import API, GONE, NUMBERS, READERS, standing
 from integrations.connectors.xero.faults import messages_of, words
 from integrations.connectors.xero.forms import ENDPOINTS, IDS, body, form, moves_nothing
+from integrations.connectors.xero.parts import split
 from integrations.destination import Batch, Made, Parcel, Refused, Takes, Write
+from integrations.records import dig
 from integrations.spec import Read
+from integrations.standing import Standing
 
 LONGEST_NAME = 255
 NEAR = dt.timedelta(days=31)
@@ -25,8 +29,15 @@ CHANGED = ("Invoice", "CreditNote", "BankTransaction", "ManualJournal")
 def create(parcel: Parcel) -> Write:
     name = form(parcel)
     path, fields = f"{API}/{ENDPOINTS[name]}", {ENDPOINTS[name]: [body(parcel, name)]}
+    if name == "Allocation":
+        return Write(f"{_credit_note(parcel)}/Allocations", fields, method="PUT", alone=True)
     # Transfers cannot be refused one by one.
     return Write(path, fields, method="PUT", alone=name == "BankTransfer")
+
+
+def _credit_note(parcel: Parcel) -> str:
+    """The address of what an allocation is of."""
+    return f"{API}/CreditNotes/{entity_of(parcel.first.made if parcel.first else None)[1]}"
 
 
 def update(parcel: Parcel) -> Write | None:
@@ -39,6 +50,9 @@ def update(parcel: Parcel) -> Write | None:
 
 def void(parcel: Parcel) -> Write:
     name, identity = entity_of(parcel.made)
+    if name == "Allocation":
+        version = parcel.made.version if parcel.made else ""
+        return Write(f"{_credit_note(parcel)}/Allocations/{version}", method="DELETE")
     if name in ("Payment", "BankTransfer"):
         return Write(f"{API}/{ENDPOINTS[name]}/{identity}", {"Status": "DELETED"})
     narration = {"Narration": f"{parcel.reference}: taken back"} if name == "ManualJournal" else {}
@@ -52,6 +66,9 @@ def _change(name: str, identity: str, fields: Mapping[str, Any]) -> Write:
 
 def made(answer: Any) -> Made:
     """Of an answer to one writing request, or of one element of many."""
+    if "Allocations" in answer:
+        [record] = answer["Allocations"]
+        return _tied(str(dig(record, "CreditNote.CreditNoteID") or ""), record)
     endpoint = next(name for name in answer if name in READERS)
     return _made(endpoint, answer[endpoint][0])
 
@@ -61,13 +78,24 @@ def _made(endpoint: str, record: Mapping[str, Any]) -> Made:
     return Made(stands.id, stands.version, stands.number, stands)
 
 
+def _tied(credit_note: str, record: Mapping[str, Any]) -> Made:
+    """An allocation. Not every answer tells its id: it is the one of its credit note to its invoice."""
+    identity = f"Allocation:{credit_note}/{dig(dict(record), 'Invoice.InvoiceID') or ''}"
+    version = str(record.get("AllocationID") or "")
+    amount = Decimal(str(record.get("Amount") or 0))
+    return Made(identity, version, stands=Standing(identity, "Allocation", version, amount=amount))
+
+
 def find(parcel: Parcel) -> Read | tuple[Read, ...]:
     """What stands is read by its id; else our reference is looked for wherever a document of the kind may
     have gone."""
     name, identity = entity_of(parcel.made)
+    if name == "Allocation" or parcel.is_tie:
+        return Read(_credit_note(parcel))
     if identity:
         return Read(f"{API}/{ENDPOINTS[name]}/{identity}")
-    return tuple(_look(each, parcel) for each in _MAY_BE.get(str(parcel.draft["kind"]), _ANY))
+    may_be = _BEHIND if parcel.part else _MAY_BE.get(str(parcel.draft["kind"]), _ANY)
+    return tuple(_look(each, parcel) for each in may_be)
 
 
 def _look(name: str, parcel: Parcel) -> Read:
@@ -89,6 +117,7 @@ def _moment(day: dt.date) -> str:
 
 _SALE = ("Invoice", "BankTransaction", "ManualJournal", "CreditNote")
 _PAID = ("Payment", "BankTransaction", "Overpayment", "CreditNote", "Invoice", "ManualJournal")
+_BEHIND = ("Payment", "Overpayment", "BankTransfer")
 _ANY = (*_SALE, "Payment", "Overpayment", "BankTransfer")
 _MAY_BE: Mapping[str, tuple[str, ...]] = {
     "invoice": _SALE,
@@ -104,11 +133,25 @@ _MAY_BE: Mapping[str, tuple[str, ...]] = {
 
 def found(answer: Any, parcel: Parcel) -> Made | None:
     """Ours among what was found, unless it was taken back."""
+    if parcel.is_tie or entity_of(parcel.made)[0] == "Allocation":
+        return _tie_among(answer, parcel)
     for endpoint in READERS:
         for record in answer.get(endpoint) or ():
             one = _made(endpoint, record)
             if record.get("Status") not in GONE and _is_ours(one, parcel):
                 return one
+    return None
+
+
+def _tie_among(answer: Any, parcel: Parcel) -> Made | None:
+    """The allocation to the invoice that it was made to, or is to be."""
+    wanted = entity_of(parcel.made)[1].partition("/")[2] or "".join(
+        entity_of(link.made)[1] for link in parcel.links
+    )
+    for note in answer.get("CreditNotes") or ():
+        for record in note.get("Allocations") or ():
+            if dig(record, "Invoice.InvoiceID") == wanted and not record.get("IsDeleted"):
+                return _tied(str(note.get("CreditNoteID") or ""), record)
     return None
 
 
@@ -129,6 +172,7 @@ TAKES = tuple(
         update=update,
         void=void,
         needs_contact=True,
+        split=split,
     )
     for kind, label in LABELS.items()
 )
@@ -145,7 +189,7 @@ def join(pairs: list[tuple[str, Write]]) -> Write:
     return Write(path, {endpoint: rows}, method="PUT", params={"summarizeErrors": "false"})
 
 
-def split(answer: Any) -> dict[str, Any]:
+def answers(answer: Any) -> dict[str, Any]:
     endpoint = next(name for name in answer if name in READERS)
     found: dict[str, Any] = {}
     for record in answer[endpoint]:
@@ -160,7 +204,7 @@ def _refusal(record: Mapping[str, Any]) -> Refused | None:
     return Refused(words(wrong or ["It was refused"])) if refused else None
 
 
-BATCH = Batch(size=50, join=join, split=split, alike=True)
+BATCH = Batch(size=50, join=join, split=answers, alike=True)
 
 
 # ── contacts ────────────────────────────────────────────────────────────────────────────────────────

@@ -164,6 +164,8 @@ def shown_as(record: Record) -> Record:
 
 def _written(books: Books, state: State, endpoint: str, identity: str, request: Request) -> Response:
     """PUT makes, POST changes the one named; each element is taken or refused by itself."""
+    if endpoint == "CreditNotes" and "/Allocations" in identity:
+        return _allocated(books, state, identity, request)
     fields = json.loads(request.body)
     if endpoint not in WRITABLE or (request.method == "POST") != bool(identity):
         raise NotThere
@@ -174,6 +176,17 @@ def _written(books: Books, state: State, endpoint: str, identity: str, request: 
     one_by_one = request.get("summarizeErrors") == "false" and endpoint != "BankTransfers"
     wrong = [element for element in done if element.get("ValidationErrors")]
     return _refused(wrong) if wrong and not one_by_one else _page(state, endpoint, done)
+
+
+def _allocated(books: Books, state: State, path: str, request: Request) -> Response:
+    """PUT gives of a credit note, DELETE takes an allocation back: `<credit note>/Allocations[/<id>]`."""
+    note, _, allocation = path.partition("/Allocations")
+    if request.method == "DELETE":
+        return json_response(shown_as(books.release(note, allocation.removeprefix("/"))))
+    if request.method != "PUT" or allocation:
+        raise NotThere
+    given = json.loads(request.body)["Allocations"]
+    return _page(state, "Allocations", [books.allocate(note, one) for one in given])
 
 
 def _one(books: Books, state: State, endpoint: str, identity: str, element: Record) -> Record:
