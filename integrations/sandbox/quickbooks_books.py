@@ -70,6 +70,9 @@ SETTLING: Mapping[str, tuple[str, str]] = {
     "Payment": ("Invoice", "CustomerRef"),
     "BillPayment": ("Bill", "VendorRef"),
 }
+# What a payment may give to what it settles besides its own amount.
+CREDITS: Mapping[str, str] = {"Payment": "CreditMemo", "BillPayment": "VendorCredit"}
+BALANCED = (*SETTLED, *CREDITS.values())
 BROKEN = "A business validation error has occurred while processing your request"
 NUMBERED = tuple(name for name in DOCUMENTS if name not in ("Payment", "Transfer"))
 
@@ -240,37 +243,39 @@ class Books:
         """Reckon anew what is open of whatever these versions of a payment name."""
         if name not in SETTLING:
             return
-        kind, own = SETTLING[name][0], records[-1]["Id"]
-        now = dict[str, Decimal]()
+        own = records[-1]["Id"]
+        now: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for linked, amount in _links(self.rows[name].get(own, {})):
-            now[linked["TxnId"]] = now.get(linked["TxnId"], Decimal(0)) + amount
-        for identity in {linked["TxnId"] for record in records for linked, _ in _links(record)}:
+            now[linked["TxnType"], linked["TxnId"]] += amount
+        named = {(linked["TxnType"], linked["TxnId"]) for record in records for linked, _ in _links(record)}
+        for kind, identity in named:
             self.settled[kind, identity].pop(own, None)
-            if identity in now:
-                self.settled[kind, identity][own] = now[identity]
+            if (kind, identity) in now:
+                self.settled[kind, identity][own] = now[kind, identity]
             if identity in self.rows[kind]:
                 self.rows[kind][identity]["Balance"] = float(self.balance(kind, identity))
 
     def balance(self, name: str, identity: str, but: str = "") -> Decimal:
-        """What is open of an invoice or a bill; payment `but` is not counted."""
+        """What is open of an invoice or a bill, or left of a credit; payment `but` is not counted."""
         paid = sum(amount for one, amount in self.settled[name, identity].items() if one != but)
         return Decimal(str(self.one(name, identity)["TotalAmt"])) - paid
 
     def _check_applied(self, name: str, fields: Mapping[str, Any], own: str) -> None:
         """No more than is open, nor than was paid, and to the same customer or vendor."""
         kind, whose = SETTLING[name]
-        applied = Decimal(0)
+        applied = {kind: Decimal(0), CREDITS[name]: Decimal(0)}
         for linked, amount in _links(fields):
-            if linked["TxnType"] != kind or is_void(self.one(kind, linked["TxnId"])):
+            what, identity = linked["TxnType"], linked["TxnId"]
+            if what not in applied or is_void(self.one(what, identity)):
                 raise Fault(6000, BROKEN, "The linked transaction cannot be used.")
-            if self.one(kind, linked["TxnId"])[whose] != fields[whose]:
+            if self.one(what, identity)[whose] != fields[whose]:
                 raise Fault(
-                    6000, BROKEN, f"The linked {kind.lower()} belongs to another {whose[:-3].lower()}."
+                    6000, BROKEN, f"The linked {what.lower()} belongs to another {whose[:-3].lower()}."
                 )
-            if amount > self.balance(kind, linked["TxnId"], but=own):
+            if amount > self.balance(what, identity, but=own):
                 raise Fault(6000, BROKEN, "The amount applied is more than the balance due.")
-            applied += amount
-        if applied > Decimal(str(fields["TotalAmt"])):
+            applied[what] += amount
+        if applied[kind] > Decimal(str(fields["TotalAmt"])) + applied[CREDITS[name]]:
             raise Fault(6000, BROKEN, "The amounts applied are more than the payment.")
         if name == "BillPayment":
             self._check_bank(fields)
@@ -284,14 +289,14 @@ class Books:
             raise Fault(6000, BROKEN, "The account does not fit the way of paying.")
 
     def _refuse_settled(self, name: str, record: Mapping[str, Any]) -> None:
-        if name in SETTLED and self.balance(name, record["Id"]) != Decimal(str(record["TotalAmt"])):
+        if name in BALANCED and self.balance(name, record["Id"]) != Decimal(str(record["TotalAmt"])):
             raise Fault(6000, BROKEN, "The transaction is linked to a payment: take that off first.")
 
     def _sums(self, name: str, record: Record) -> Record:
         """Its total, and what is open of it, which cannot be less than nothing."""
         sums = _total(name, record)
-        if name not in SETTLED or record["Id"] not in self.rows[name]:
-            return {**sums, **({"Balance": sums["TotalAmt"]} if name in SETTLED else {})}
+        if name not in BALANCED or record["Id"] not in self.rows[name]:
+            return {**sums, **({"Balance": sums["TotalAmt"]} if name in BALANCED else {})}
         before = Decimal(str(self.rows[name][record["Id"]]["TotalAmt"]))
         left = Decimal(str(sums["TotalAmt"])) - (before - self.balance(name, record["Id"]))
         if left < 0:

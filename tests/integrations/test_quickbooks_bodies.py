@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -104,6 +105,26 @@ def test_prices_with_tax_are_shown_without_it_as_they_were_posted() -> None:
         item("sales", "91.50", "Sales"),
         item("tax_payable", "8.50", "Tax payable"),
     ]
+
+
+def test_a_credit_note_is_a_memo_and_a_payment_over_nothing_for_each_invoice_it_credits() -> None:
+    draft = document("credit_note", total=1085, tax=85)
+    both = (Link("invoice", Made("Invoice:8"), 1000, "USD"), Link("invoice", Made("Invoice:9"), 500, "USD"))
+    whole = parcel(draft, links=both)
+    takes = taker("quickbooks", "credit_note")
+    assert takes.split is not None
+    first, *ties = takes.split(whole)
+    assert (first.journal, first.links) == (whole.journal, ())
+    assert [(tie.links[0].made.id, tie.of_first) for tie in ties] == [("Invoice:8", 1000), ("Invoice:9", 85)]
+    memo = Link("credit_note", Made("CreditMemo:12"), ties[1].of_first, "USD")
+    body: Any = takes.create(replace(whole, journal=(), links=ties[1].links, part=2, first=memo)).body
+    applied = [(line["Amount"], line["LinkedTxn"]) for line in body["Line"]]
+    assert applied == [
+        (Decimal("0.85"), [{"TxnId": "9", "TxnType": "Invoice"}]),
+        (Decimal("0.85"), [{"TxnId": "12", "TxnType": "CreditMemo"}]),
+    ]
+    assert (body["TotalAmt"], body["PaymentRefNum"]) == (0, "LH-12-1")
+    assert len(takes.split(parcel(draft))) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from integrations.sandbox import bookkeeper
 from integrations.sandbox.systems import quickbooks
 from ledgerhub.access.models import User
 from tests.integrations.comparing_there import compare
-from tests.integrations.delivering import book, deliver, sell
+from tests.integrations.delivering import book, deliver, sell, withdraw
 from tests.integrations.quickbooks_company import There, there
 from tests.integrations.test_conformance import held_to, prism_command
 from tests.ledger.drafts import document, line, payment, payout, refund
@@ -74,6 +74,19 @@ def test_accounts_and_products_are_made(checked: There, admin: User) -> None:
     asked = [one for one in naming.wanted(checked.integration) if one.key in ("1100", "4000")]
     changed, problems = naming.make(checked.integration, asked, user=admin, patience=5)
     assert (sorted(changed), problems) == (["account 1100", "account 4000", "item 4000"], [])
+
+
+def test_a_credit_note_is_given_to_its_invoice_and_taken_back(checked: There) -> None:
+    sell(checked.integration, status="open", tenders=[])
+    draft = document("credit_note", external_id="c1", total=1085, tax=85, invoice="5001")
+    credited = book(checked.integration, draft)
+    deliver(checked.integration)
+    [invoice] = checked.books.standing("Invoice")
+    assert invoice["Balance"] == 97.65
+    withdraw(credited)
+    deliver(checked.integration)
+    assert list(Delivery.objects.exclude(state="delivered").values_list("action", "error")) == []
+    assert [row["Balance"] for row in checked.books.standing()] == [108.5]
 
 
 def test_what_stands_there_is_listed_and_asked_for(checked: There) -> None:

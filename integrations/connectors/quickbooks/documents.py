@@ -6,7 +6,7 @@ account; the document's own lines are shown where they add up to what was posted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +21,7 @@ from integrations.bookkeeping import (
     tie,
     words,
 )
-from integrations.destination import JournalLine, Parcel
+from integrations.destination import JournalLine, LeftOut, Parcel, Piece
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.money import from_minor
 
@@ -40,6 +40,8 @@ ENTITIES: Mapping[str, tuple[str, ...]] = {
     "bank_transaction": ("Payment", "BillPayment", "JournalEntry"),
     "payout": ("Transfer", "JournalEntry"),
 }
+# Over nothing, it gives a credit memo to what that credits.
+TIE = "Payment"
 # What pays a bill there: accounts of these types only.
 PAYING: Mapping[str, tuple[str, str, str]] = {
     "Bank": ("Check", "CheckPayment", "BankAccountRef"),
@@ -47,8 +49,8 @@ PAYING: Mapping[str, tuple[str, str, str]] = {
 }
 
 
-def entities(kind: str) -> tuple[str, ...]:
-    return ENTITIES.get(kind, ("JournalEntry",))
+def entities(parcel: Parcel) -> tuple[str, ...]:
+    return (TIE,) if parcel.part else ENTITIES.get(str(parcel.draft["kind"]), ("JournalEntry",))
 
 
 # ── which entity ────────────────────────────────────────────────────────────────────────────────────
@@ -57,6 +59,8 @@ def entities(kind: str) -> tuple[str, ...]:
 def entity(parcel: Parcel) -> str:
     """What the document becomes: the entity of its kind where that says the same as our books, else a
     journal entry, which can say everything."""
+    if parcel.is_tie:
+        return TIE
     choose = _CHOICES.get(str(parcel.draft["kind"]))
     plain = len({(line.date, line.currency) for line in parcel.journal}) == 1
     return (choose(parcel) if choose and plain else "") or "JournalEntry"
@@ -125,6 +129,19 @@ def _linked(parcel: Parcel) -> int:
     return sum(link.amount for link in parcel.links)
 
 
+def split(parcel: Parcel) -> Sequence[Piece]:
+    """A credit memo, and what gives it to each invoice that it credits; all else goes whole."""
+    if not parcel.links or entity(parcel) != "CreditMemo":
+        return (Piece(parcel.journal, parcel.links),)
+    left, found = int(parcel.draft["total"]), [Piece(parcel.journal)]
+    for link in parcel.links:
+        amount = min(link.amount, left)
+        left -= amount
+        if amount and entity_of(link.made)[0] == "Invoice":
+            found.append(Piece((), (link._replace(amount=amount),), amount))
+    return found
+
+
 def _payout(parcel: Parcel) -> str:
     money, owed, rest = _sides(parcel)
     return "Transfer" if len(money) == 2 and not owed and not rest else ""
@@ -160,6 +177,8 @@ def _have_items(lines: list[JournalLine]) -> bool:
 
 def body(parcel: Parcel, name: str) -> dict[str, Any]:
     """The entity's fields, without what makes it a change of one that stands."""
+    if parcel.is_tie:
+        return {**_head(parcel), **_tie_body(parcel)}
     if not parcel.journal:
         raise RecordError("It is booked nowhere, so there is nothing to deliver.")
     return {**_head(parcel), **_BODIES[name](parcel)}
@@ -169,7 +188,7 @@ def _head(parcel: Parcel) -> dict[str, Any]:
     return {
         "DocNumber": parcel.reference,
         "TxnDate": day(parcel, "QuickBooks").isoformat(),
-        "CurrencyRef": {"value": parcel.journal[0].currency},
+        "CurrencyRef": {"value": (parcel.journal or parcel.links)[0].currency},
         "PrivateNote": note(parcel),
     }
 
@@ -230,6 +249,26 @@ def _payment_body(parcel: Parcel) -> dict[str, Any]:
         "ARAccountRef": _ref(parcel.names("account", owed.account)),
         "DepositToAccountRef": _ref(parcel.names("account", money.account)),
         "Line": _applied(parcel, "Invoice"),
+    }
+
+
+def _tie_body(parcel: Parcel) -> dict[str, Any]:
+    if not parcel.links or parcel.first is None:
+        raise LeftOut("What it credits does not stand in QuickBooks any more, or nothing is open of it.")
+    [link] = parcel.links
+    both = (("Invoice", link), ("CreditMemo", parcel.first))
+    return {
+        "DocNumber": None,
+        "PaymentRefNum": parcel.reference,
+        **_customer(parcel),
+        "TotalAmt": _money(0, link.currency),
+        "Line": [
+            {
+                "Amount": _money(link.amount, link.currency),
+                "LinkedTxn": [{"TxnId": entity_of(each.made)[1], "TxnType": name}],
+            }
+            for name, each in both
+        ],
     }
 
 

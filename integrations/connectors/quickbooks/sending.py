@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrations.bookkeeping import LABELS, entity_of
+from integrations.connectors.quickbooks import faults
 from integrations.connectors.quickbooks.books import COMPANY, KINDS, NUMBERS, is_void, stands
-from integrations.connectors.quickbooks.documents import body, entities, entity
-from integrations.connectors.quickbooks.faults import split
+from integrations.connectors.quickbooks.documents import body, entities, entity, split
 from integrations.destination import Batch, Made, Parcel, Takes, Write
 from integrations.records import dig
 from integrations.spec import Read
@@ -44,9 +44,11 @@ def update(parcel: Parcel) -> Write | None:
 
 
 def void(parcel: Parcel) -> Write:
+    """A payment over nothing is deleted, too: there is nothing of it to void."""
     name, identity = entity_of(parcel.made)
-    how = VOIDED.get(name, {"operation": "delete"})
-    sparse = {"sparse": True} if name in VOIDED else {}
+    voided = name in VOIDED and not parcel.part
+    how = VOIDED[name] if voided else {"operation": "delete"}
+    sparse = {"sparse": True} if voided else {}
     return Write(f"{COMPANY}/{name.lower()}", {**_version(parcel, identity), **sparse}, params=how)
 
 
@@ -80,7 +82,7 @@ def find(parcel: Parcel) -> Read:
 
 def ask(parcels: list[Parcel]) -> Read:
     """One request for many references, in every entity their documents may have become."""
-    names = dict.fromkeys(name for parcel in parcels for name in entities(str(parcel.draft["kind"])))
+    names = dict.fromkeys(name for parcel in parcels for name in entities(parcel))
     queries = [{"bId": name, "Query": _query(name, parcels)} for name in names]
     return Read(f"{COMPANY}/batch", {"BatchItemRequest": queries}, method="POST", body="json", bucket="batch")
 
@@ -138,6 +140,7 @@ TAKES = tuple(
         update=update,
         void=void,
         needs_contact=kind in CONTACTED,
+        split=split if kind == "credit_note" else None,
     )
     for kind, label in LABELS.items()
 )
@@ -154,7 +157,7 @@ def join(pairs: list[tuple[str, Write]]) -> Write:
     return Write(f"{COMPANY}/batch", {"BatchItemRequest": items}, bucket="batch")
 
 
-BATCH = Batch(size=30, join=join, split=split, ask=ask)
+BATCH = Batch(size=30, join=join, split=faults.split, ask=ask)
 
 
 # ── contacts ────────────────────────────────────────────────────────────────────────────────────────
@@ -226,4 +229,4 @@ CONTACT = Takes(
     find=find_contact,
     found=found_contact,
 )
-CONTACTS = Batch(size=30, join=join, split=split, ask=ask_contacts)
+CONTACTS = Batch(size=30, join=join, split=faults.split, ask=ask_contacts)
