@@ -14,7 +14,7 @@ from ledgerhub.access.models import Organization
 from ledgerhub.ledger import documents, posting
 from ledgerhub.ledger.documents import Incoming
 from ledgerhub.ledger.models import Document, Source
-from tests.ledger.drafts import DAY, document, invoice, payout
+from tests.ledger.drafts import DAY, document, invoice, payout, tender
 
 
 def store(
@@ -35,9 +35,15 @@ def sell(integration: Integration, total: int = 10850, *, id: str = "5001", **ch
     return book(integration, sale(total, id, **changes))
 
 
-def sell_many(integration: Integration, totals: Sequence[int], people: int = 1) -> None:
-    """Invoices 0, 1, 2, ... of the shop, with these totals, to so many customers in turn."""
-    drafts = [sale(total, str(number), **_buyer(number % people)) for number, total in enumerate(totals)]
+def sell_many(
+    integration: Integration, totals: Sequence[int], people: int = 1, *, paid: int | None = None
+) -> None:
+    """Invoices 0, 1, 2, ... of the shop, with these totals, to so many customers in turn; `paid` of each at
+    once, where it is given."""
+    some = {} if paid is None else {"tenders": [tender(paid)]}
+    drafts = [
+        sale(total, str(number), **some, **_buyer(number % people)) for number, total in enumerate(totals)
+    ]
     for start in range(0, len(drafts), 500):
         book_all(integration, drafts[start : start + 500])
 

@@ -85,19 +85,21 @@ def deliver(
     *,
     to: str = "quickbooks",
     people: int = 1,
+    parts: int = 1,
 ) -> Outcome:
     """Deliver so many documents with so many customers, killed so many times; `limits` None: those of the
-    real system."""
+    real system. Two `parts`: each is a sale of which only some is paid."""
     books = BOOKS[to]
     with running(simulate()) as server:
         if limits is not None:
             server.state.settings[f"{to}_limits"] = limits
         given = json.dumps(books.issue(server.state))
         quick = "quick" if limits is not None else ""
-        asked = ("tests.kill.delivering.sold", to, server.address, given, str(documents), str(people), quick)
+        numbers = (str(documents), str(people), str(parts))
+        asked = ("tests.kill.delivering.sold", to, server.address, given, *numbers, quick)
         pk = str(installation.ask(INSIDE, *asked, seconds=1200))
         began = time.monotonic()
-        worker = killed(installation, lambda: books.made(server.state), pk, documents, kills)
+        worker = killed(installation, lambda: books.made(server.state), pk, documents * parts, kills)
         assert worker.wait(3600) == 0, installation.log.read_text()[-2000:]
         seconds = time.monotonic() - began
         arrived = Counter(books.holds(server.state))
@@ -109,7 +111,7 @@ def killed(
     installation: Installation, made: Callable[[], int], pk: str, documents: int, kills: int
 ) -> subprocess.Popen[bytes]:
     """The worker that was left alone in the end; those before it were killed at random. `made`: how many
-    documents are over there."""
+    documents are over there, of those that are to be."""
     dice = random.Random(11)
     worker = _start(installation, pk, "0")
     for number in range(kills):
@@ -131,14 +133,15 @@ def _start(installation: Installation, pk: str, passed: str) -> subprocess.Popen
 # ── inside the installation ─────────────────────────────────────────────────────────────────────────
 
 
-def sold(to: str, address: str, given: str, documents: str, people: str, quick: str) -> int:
+def sold(to: str, address: str, given: str, documents: str, people: str, parts: str, quick: str) -> int:
     """An organization with that many sales of a shop, and the books connected; the integration's id. `quick`:
     we do not hold ourselves back either."""
     integration = BOOKS[to].connected(found_bare(), address, json.loads(given))
     if quick:
         plenty = {"tokens": 10_000, "capacity": 10_000, "per_second": 1000, "at": timezone.now()}
         RateBucket.objects.update_or_create(integration=integration, name="", defaults=plenty)
-    sell_many(integration, [1000 + number for number in range(int(documents))], int(people))
+    totals = [1000 + number for number in range(int(documents))]
+    sell_many(integration, totals, int(people), paid=500 if parts == "2" else None)
     return integration.pk
 
 

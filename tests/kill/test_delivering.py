@@ -13,14 +13,18 @@ from tests.processes import Installation
 pytestmark = pytest.mark.kill
 
 
-@pytest.mark.parametrize(("to", "documents", "kills"), [("quickbooks", 300, 20), ("xero", 120, 8)])
+@pytest.mark.parametrize(
+    ("to", "documents", "parts", "kills"),
+    [("quickbooks", 300, 1, 20), ("xero", 120, 1, 8), ("xero", 60, 2, 10)],
+)
 def test_each_document_arrives_once_however_often_we_are_killed(
-    installation: Installation, to: str, documents: int, kills: int
+    installation: Installation, to: str, documents: int, parts: int, kills: int
 ) -> None:
+    """And each part of it."""
     limits = {"quickbooks": (1000, 100_000, 100_000), "xero": (100_000, 100_000)}[to]
-    outcome = deliver(installation, documents, kills, limits=limits, to=to)
-    assert outcome.states == {"delivered": documents}
-    assert Counter(outcome.arrived.values()) == {1: documents}
+    outcome = deliver(installation, documents, kills, limits=limits, to=to, parts=parts)
+    assert outcome.states == {"delivered": documents * parts}
+    assert Counter(outcome.arrived.values()) == {1: documents * parts}
 
 
 def test_each_day_arrives_once_and_to_the_cent_however_often_we_are_killed(
