@@ -128,11 +128,16 @@ def _token(state: State, request: Request) -> Response:
     elif form.get("grant_type") != "refresh_token" or form.get("refresh_token") != REFRESH:
         words = "the provided authorization refresh token is invalid or was issued to another client"
         return json_response({"error": "invalid_grant", "error_description": words}, 400)
-    access = f"v^1.1#{secrets.token_urlsafe(32)}"
-    here.access[access] = state.monotonic() + TOKEN_SECONDS
-    told = {"access_token": access, "expires_in": TOKEN_SECONDS, "token_type": "User Access Token"}
+    told = {"access_token": issue(state), "expires_in": TOKEN_SECONDS, "token_type": "User Access Token"}
     kept = {"refresh_token": REFRESH, "refresh_token_expires_in": 47_304_000} if by_code else {}
     return json_response({**told, **kept})
+
+
+def issue(state: State) -> str:
+    """An access token; those before it stay good until they end."""
+    access = f"v^1.1#{secrets.token_urlsafe(32)}"
+    office(state).access[access] = state.monotonic() + TOKEN_SECONDS
+    return access
 
 
 def _come_in(state: State, request: Request) -> None:
