@@ -38,7 +38,7 @@ from integrations.spec import (
 from ledgerhub.core.errors import ConfigError
 
 ORDER, FINANCES = "/sell/fulfillment/v1/order", "https://apiz.{host}/sell/finances/v1"
-HOSTS = (Choice("ebay.com", "eBay"), Choice("sandbox.ebay.com", "eBay's sandbox"))
+HOSTS = (Choice("ebay.com", "Live account"), Choice("sandbox.ebay.com", "Sandbox for developers"))
 SCOPE, THEIR_TAX, DAY = "https://api.ebay.com/oauth/api_scope", "Tax that eBay collects and pays", 86_400
 SCOPES = ("", "/commerce.identity.readonly", "/sell.fulfillment.readonly", "/sell.finances")
 MOVED = ("PAYOUT", "FUNDS_PROCESSING", "FUNDS_AVAILABLE_FOR_PAYOUT", "FUNDS_ON_HOLD", "COMPLETED")
@@ -244,7 +244,7 @@ def since(field: str, overlap: int, years: int = 3) -> Incremental:
 SPAN, PAID_OUT = "[{start}.000Z..{end}.000Z]", "payoutId:{{id}}"
 INVOICE = (
     *facts("invoice", "", total="total", at="creationDate"),
-    *same("invoice", "", "number=orderId discount shipping tax"),
+    *same("invoice", "", "number=orderId reference=orderId discount shipping tax"),
     rule(
         "invoice.status",
         "orderPaymentStatus",

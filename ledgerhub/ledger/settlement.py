@@ -166,6 +166,7 @@ def settle(booked: Collection[Booked], items: Collection[Item], tenders: Collect
     for row in booked:
         if rest := _rest(row, claims.get((row.document_id, row.currency), []), sums, owed):
             found.rests[row.document_id, row.currency] = rest
+    _take_converted(found, booked)
     return found
 
 
@@ -192,6 +193,21 @@ def _cancel_out(found: Settlement) -> None:
     found.unbooked = [
         part for part in found.unbooked if sums[part.item.source or part.item.external_id, part.item.currency]
     ]
+
+
+def _take_converted(found: Settlement, booked: Iterable[Booked]) -> None:
+    """What is in a currency that no payout is made in, and comes to nothing under its reference (a sale, what
+    was kept of it, and what was given up for another currency), waits for none."""
+    paid = {row.currency for row in booked if row.kind == "payout"}
+    groups: dict[tuple[str, str], list[Rest]] = defaultdict(list)
+    for row in booked:
+        rest = found.rests.get((row.document_id, row.currency))
+        if rest and row.reference and paid and row.currency not in paid:
+            groups[row.reference, row.currency].append(rest)
+    for rests in groups.values():
+        if sum(rest.amount for rest in rests) == 0:
+            for rest in rests:
+                del found.rests[rest.document_id, rest.currency]
 
 
 def _parts(item: Item, names: _Names) -> list[Part]:

@@ -173,7 +173,7 @@ def test_a_payout_that_fails_and_its_transactions_that_go_with_the_next(
     today = timezone.now().date() + dt.timedelta(days=3650)
     held = {one.currency: one for one in clearing.held(account, on=today)}
     assert (held["USD"].balance, held["USD"].difference) == (facts.held(end)["ebay"], 0)
-    assert (held["GBP"].balance, held["GBP"].difference) == (0, 0)
+    assert (held["GBP"].balance, held["GBP"].difference, held["GBP"].unsettled) == (0, 0, [])
     payouts = list(Document.objects.filter(kind="payout"))
     states = {check.state for check in clearing.check_payouts(account, payouts).values()}
     assert states <= {"complete", "manual"}

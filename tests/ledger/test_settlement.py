@@ -133,6 +133,20 @@ def test_the_currencies_do_not_mix() -> None:
     assert (found.balance("USD"), found.balance("EUR")) == (10_000, 700)
 
 
+def test_what_was_converted_within_the_gateway_waits_for_no_payout() -> None:
+    """As far as it comes to nothing, in a currency that is never paid out."""
+    sale = booked(1, "invoice", "27-1", 12_900, currency="GBP", reference="27-1")
+    fee = booked(2, "fee", "f", -2_000, currency="GBP", reference="27-1")
+    given = booked(3, "fee", "out", -10_900, currency="GBP", reference="27-1")
+    other = booked(4, "invoice", "27-2", 500, currency="GBP", reference="27-2")
+    assert left(settle([sale, fee, given, other, PAYOUT, CHARGE, FEE], [SOLD], [])) == {4: (500, "unsettled")}
+    assert set(left(settle([sale, fee, PAYOUT, CHARGE, FEE], [SOLD], []))) == {1, 2}
+    # Where payouts are made in it as well, each may still be named by one; so without any payout at all.
+    paid = booked(5, "payout", "po_2", -100, currency="GBP")
+    assert set(left(settle([sale, fee, given, paid], [], []))) == {1, 2, 3, 5}
+    assert set(left(settle([sale, fee, given], [], []))) == {1, 2, 3}
+
+
 def rest(number: int, amount: int, reason: str = "unsettled", *, day: dt.date = DAY) -> Rest:
     return Rest(number, "USD", amount, day, reason)
 
