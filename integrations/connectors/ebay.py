@@ -137,6 +137,8 @@ def trouble(row: Record, kind: str, told: list[Any]) -> str:
         return f"{kind}, status {row.get('transactionStatus')}"
     if len(currencies) > 1:
         return f"{kind} in {' and '.join(currencies)}"
+    if tax and not kind.startswith(("SALE/", "REFUND/")):
+        return f"{kind} with tax"
     return "" if basis in (0, net + fee, net + fee + tax) else f"{kind}, not its basis less fees"
 
 
@@ -345,7 +347,9 @@ def verify(message: Message, trust: Trust) -> tuple[Event, ...]:
     plain = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
     if not any(is_by_curve(*proof, content) for content in (message.body, plain)):
         raise WebhookRefused("The signature is not eBay's.")
-    topic, identity = str(dig(event, "metadata.topic")), str(dig(event, "notification.notificationId"))
+    topic, identity = str(dig(event, "metadata.topic")), dig(event, "notification.notificationId")
+    if not isinstance(identity, str):
+        raise WebhookRefused("The message has no id.")
     if topic == "MARKETPLACE_ACCOUNT_DELETION":
         return ()  # of anybody who leaves eBay; the books know its sites, not its buyers
     problem = REVOKED if topic == "AUTHORIZATION_REVOCATION" else ""

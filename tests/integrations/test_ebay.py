@@ -113,6 +113,11 @@ def test_what_messages_say() -> None:
     assert len({paid.id, revoked.id, other.id}) == 3
 
 
+def test_a_message_without_an_id_is_refused() -> None:
+    with pytest.raises(WebhookRefused, match="The message has no id"):
+        told("", body=b'{"metadata":{"topic":"ORDER_CONFIRMATION"},"notification":{}}')
+
+
 def test_a_body_with_blanks_is_proved_by_what_it_says() -> None:
     body = ebay.message("ORDER_CONFIRMATION", "27-1", 1_770_000_000)
     headers = {name.lower(): value for name, value in ebay.signed(body).items()}
