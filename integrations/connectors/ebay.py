@@ -26,6 +26,7 @@ from integrations.spec import (
     Choice,
     Connector,
     Incremental,
+    Limits,
     OAuth2,
     Read,
     Setting,
@@ -379,6 +380,7 @@ connector = Connector(
         given="refresh_token",
     ),
     headers={"X-EBAY-C-MARKETPLACE-ID": "{marketplace}"},
+    limits=Limits(per_second=10, burst=100),  # counted by the day, which no answer tells
     signing=Signing("signing_key", "signing_jwe", "x-ebay-signature-key"),
     settings=(
         Setting("client_id", "App ID", required=True, help="developer.ebay.com > Application keysets"),
