@@ -134,7 +134,7 @@ def _euros() -> tuple[Account, User]:
 
 
 def _revalued() -> list[Any]:
-    written = RevaluedBalance.objects.order_by("pk").values_list("value", "undone_at__isnull")
+    written = RevaluedBalance.objects.order_by("pk").values_list("value", "turned", "undo_reason")
     accounts = Account.objects.order_by("code")
     return [rows(), [list(row) for row in written], [queries.account_balance(one) for one in accounts]]
 
