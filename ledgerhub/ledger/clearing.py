@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db.models import BigIntegerField, Case, Count, F, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
+from ledgerhub.core.collecting import uncollected
 from ledgerhub.ledger import pairing, queries, settlement
 from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Allocation, Document, DocumentLine, Entry, Posting, Source
@@ -70,6 +71,11 @@ class Cause(NamedTuple):
 def held(clearing: Account, *, on: dt.date, decided: Decided = NOTHING_DECIDED) -> list[Held]:
     """The account at the end of a day, one row a currency; six queries. `decided` is what people said of
     rows that cancel."""
+    with uncollected():
+        return _held(clearing, on, decided)
+
+
+def _held(clearing: Account, on: dt.date, decided: Decided) -> list[Held]:
     booked = list(_booked(clearing, Posting.objects.filter(account=clearing), on))
     payouts = _payouts(booked)
     items = _items(payouts)

@@ -13,12 +13,12 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ledgerhub.core.collecting import uncollected
 from reconciliation.matching import levels as lv
 from reconciliation.matching import offsetting as off
 from reconciliation.matching.arrays import Bools, Floats, Ints, distinct
 from reconciliation.matching.assignment import assign
 from reconciliation.matching.calibration import AS_GIVEN, BUILT_IN, Calibration
-from reconciliation.matching.collecting import uncollected
 from reconciliation.matching.comparison import Comparison
 from reconciliation.matching.evidence import Pairs, score
 from reconciliation.matching.groups import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from reconciliation.matching.collecting import uncollected
+from ledgerhub.core.collecting import uncollected
 from reconciliation.matching.engine import match
 from reconciliation.matching.proposals import Proposal
 from reconciliation.matching.readers import UnusableFile, read_table
