@@ -140,7 +140,7 @@ def test_what_no_form_of_theirs_can_say_is_said_in_words(there: There) -> None:
     assert one().error.startswith("It moves several accounts that Xero lets nothing but payments")
     NameMap.objects.filter(what="account", ours__in=["1200", "2000"]).update(theirs="1102")
     Delivery.objects.update(state="planned")
-    book(there.integration, journal(("1200", -700), ("6900", 700)))
+    book(there.integration, journal(("1200", -700), ("6900", 700), external_id="j2"))
     assert deliver(there.integration) == ["dismissed", "delivered"]
 
 
