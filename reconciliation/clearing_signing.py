@@ -53,9 +53,7 @@ def sign(
 ) -> SignOff:
     """Keep what one currency of the account holds at the end of a day; raises RecordError in words."""
     lock(account)
-    held = next((one for one in clearing_pairs.held(account, on=on) if one.currency == currency), None)
-    if held is None:
-        raise RecordError(f"The account holds nothing in {currency}.")
+    held = clearing_pairs.find(account, on=on, currency=currency)
     if found := hindrances(account, on, held):
         raise RecordError([FieldError("", "", text) for text in found])
     start, opening = _opening(account, currency, on)
