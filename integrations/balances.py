@@ -5,7 +5,6 @@ Theirs are the sums of what they list, so that every difference leads down to do
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from integrations.counterparts import start
 from integrations.models import Counterpart, CounterpartLine, Delivery, Integration, NameMap, Summary
 from integrations.models.summaries import Summed
 from integrations.standing import UNKNOWN
+from ledgerhub.core.days import month_end
 from ledgerhub.ledger.models import Document, Posting
 
 MOST_SHOWN = 500
@@ -153,7 +153,7 @@ def _ours_by_document(
         account__code__in=_named(integration).get(account, ()),
         currency=currency,
         entry__date__gte=max(month, start(integration) or month),
-        entry__date__lte=last_day(month),
+        entry__date__lte=month_end(month),
     )
     summed = Summed.objects.filter(integration=integration, entry=OuterRef("entry"), summary__isnull=False)
     rows = rows.annotate(summary=Subquery(summed.values("summary")[:1]))
@@ -168,7 +168,7 @@ def _theirs_by_counterpart(
 ) -> dict[int, int]:
     there = facing.AccountsThere(integration)
     rows = _lines(integration).filter(
-        counterpart__day__gte=month, counterpart__day__lte=last_day(month), counterpart__currency=currency
+        counterpart__day__gte=month, counterpart__day__lte=month_end(month), counterpart__currency=currency
     )
     sums: dict[int, int] = defaultdict(int)
     for counterpart, at, amount in rows.values_list("counterpart", "at", "amount"):
@@ -189,7 +189,3 @@ def _twins(integration: Integration, theirs: Iterable[int]) -> dict[Ours, list[i
         source__key__startswith=f"{registry.scope(integration)}/", external_id__in=ids
     )
     return found | {(document, None): [ids[one]] for document, one in came.values_list("pk", "external_id")}
-
-
-def last_day(month: dt.date) -> dt.date:
-    return month.replace(day=calendar.monthrange(month.year, month.month)[1])

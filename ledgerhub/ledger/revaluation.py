@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from django.utils import timezone
 
 from ledgerhub.access.audit import record
 from ledgerhub.access.models import Organization, User
+from ledgerhub.core.days import month_end
 from ledgerhub.core.errors import FieldError, RecordError
 from ledgerhub.core.templatetags.formats import format_day
 from ledgerhub.ledger import documents, posting, queries
@@ -67,10 +67,6 @@ class Month:
     @property
     def difference(self) -> int:
         return sum(row.found.difference for row in self.rows if row.found)
-
-
-def month_end(day: dt.date) -> dt.date:
-    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
 
 
 def last_month_end(organization: Organization) -> dt.date:

@@ -14,11 +14,11 @@ from django.urls import reverse
 
 from ledgerhub import waiting
 from ledgerhub.access.models import AuditEvent, Organization, User
+from ledgerhub.core.days import month_end
 from ledgerhub.core.errors import RecordError
 from ledgerhub.ledger import queries, reports, revaluation, totals
 from ledgerhub.ledger.export import journal_lines
 from ledgerhub.ledger.models import Account, Allocation, Entry, ExchangeRate, Posting, RevaluedBalance
-from ledgerhub.ledger.revaluation import month_end
 from reconciliation import open_rows
 from tests.ledger.books import book
 from tests.ledger.drafts import document, invoice, journal, line, payment

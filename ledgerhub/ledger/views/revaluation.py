@@ -15,13 +15,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
+from ledgerhub.core.days import month_end
 from ledgerhub.core.errors import RecordError
 from ledgerhub.core.exports import csv_response
 from ledgerhub.core.money import from_minor
 from ledgerhub.core.templatetags.formats import format_day
 from ledgerhub.ledger import revaluation
 from ledgerhub.ledger.models import Account
-from ledgerhub.ledger.revaluation import Month, Preview, month_end
+from ledgerhub.ledger.revaluation import Month, Preview
 from ledgerhub.ledger.views.periods import chosen_day, read_day
 
 STATES = {
