@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -79,29 +80,33 @@ def as_stream(listing: Listing) -> Stream:
 @transaction.atomic
 def _keep(integration: Integration, found: Mapping[tuple[str, str], Named], kinds: Iterable[str]) -> None:
     now = timezone.now()
-    rows = [_listed(integration, what, one, now) for (what, _), one in found.items()]
+    _store(integration, found, now)
+    gone = Listed.objects.filter(integration=integration, what__in=list(kinds), listed_at__lt=now)
+    gone.update(active=False)
+
+
+def _store(integration: Integration, found: Mapping[tuple[str, str], Named], now: dt.datetime) -> None:
+    """What is listed over there, by what it is and its id; a row that is known already says so anew."""
+    rows = [
+        Listed(
+            integration=integration,
+            what=what,
+            external_id=one.id[:120],
+            name=one.name[:240],
+            group=one.group[:120],
+            code=one.code[:60],
+            account=one.account[:120],
+            active=one.active,
+            listed_at=now,
+        )
+        for (what, _), one in found.items()
+    ]
     Listed.objects.bulk_create(
         rows,
         update_conflicts=True,
         unique_fields=["integration", "what", "external_id"],
         update_fields=["name", "group", "code", "account", "active", "listed_at"],
         batch_size=500,
-    )
-    gone = Listed.objects.filter(integration=integration, what__in=list(kinds), listed_at__lt=now)
-    gone.update(active=False)
-
-
-def _listed(integration: Integration, what: str, one: Named, at: dt.datetime) -> Listed:
-    return Listed(
-        integration=integration,
-        what=what,
-        external_id=one.id[:120],
-        name=one.name[:240],
-        group=one.group[:120],
-        code=one.code[:60],
-        account=one.account[:120],
-        active=one.active,
-        listed_at=at,
     )
 
 
@@ -115,20 +120,17 @@ def wanted(integration: Integration) -> list[Wanted]:
     rows += [("item", each.code, str(each)) for each in accounts if each.role in items]
     rows += [(need.what, need.key, need.label) for need in takes.needs]
     usual: dict[tuple[str, str], set[str]] = {(need.what, need.key): {*need.usual} for need in takes.needs}
-    listed = list(integration.listed.filter(active=True))
+    listed: dict[str, list[Listed]] = defaultdict(list)
+    for row in integration.listed.filter(active=True):
+        listed[row.what].append(row)
     return [
         Wanted(
-            what,
-            key,
-            label,
-            chosen.get((what, key), ""),
-            _suggested(
-                label.removeprefix(key),
-                key,
-                [row for row in listed if row.what == what],
-                usual.get((what, key), set()),
-            ),
-            what in takes.makes,
+            what=what,
+            key=key,
+            label=label,
+            theirs=chosen.get((what, key), ""),
+            suggested=_suggested(label.removeprefix(key), key, listed[what], usual.get((what, key), set())),
+            may_be_made=what in takes.makes,
         )
         for what, key, label in rows
     ]
@@ -206,12 +208,7 @@ def _make(
     except Taken:
         raise RecordError(f"There is one called {ours.name} already: choose it, or rename one.") from None
     with transaction.atomic():
-        Listed.objects.bulk_create(
-            [_listed(integration, listing.what, named, timezone.now())],
-            update_conflicts=True,
-            unique_fields=["integration", "what", "external_id"],
-            update_fields=["name", "active"],
-        )
+        _store(integration, {(listing.what, named.id): named}, timezone.now())
         return choose(integration, {(one.what, one.key): named.id}, user=user)
 
 
