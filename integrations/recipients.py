@@ -45,7 +45,7 @@ def addressed(
     if known is not None:
         return replace(parcel, contact=known.theirs)
     may_make = destination.may_make_contacts(parcel.settings)
-    found = _there(integration, client, one, replace(parcel, made=None), party, may_make=may_make)
+    found = _there(integration, client, one, parcel, party, may_make=may_make)
     NameMap.objects.update_or_create(
         integration=integration, what="contact", ours=party.key, defaults={"theirs": found.id}
     )
@@ -56,6 +56,11 @@ def _party(destination: Destination, takes: Takes, parcel: Parcel) -> Party | No
     if parcel.party is None and takes.needs_contact and destination.nobody:
         return parcels.nobody(takes.kind, destination.nobody)
     return parcel.party
+
+
+def _as_contact(parcel: Parcel, party: Party) -> Parcel:
+    """What its party is looked for and made with."""
+    return replace(parcel, made=None, reference=f"LH-C{party.key}", party=party)
 
 
 # ── several at once ─────────────────────────────────────────────────────────────────────────────────
@@ -80,7 +85,7 @@ def introduce(
         missing = [parcel for parcel in unknown if parcel.contact not in found]
         if len(missing) > 1 and destination.may_make_contacts(missing[0].settings):
             _keep(integration, _made(integration, client, one, batch, missing))
-    except (RecordError, Invalid):
+    except (RecordError, Invalid, NotFound):
         return
 
 
@@ -89,7 +94,7 @@ def _unknown(
 ) -> list[Parcel]:
     """A parcel for each party without an id there, its key in place of it; of one name only the first."""
     parties = {
-        party.key: replace(parcel, made=None, reference=f"LH-C{party.key}", party=party, contact=party.key)
+        party.key: replace(_as_contact(parcel, party), contact=party.key)
         for takes, parcel in going
         if (party := _party(destination, takes, parcel)) and not party.known
     }
@@ -136,7 +141,7 @@ def _there(
     """The party as found by its name or made; where another kind of contact has the name, with a suffix."""
     side = "supplier" if party.supplier else "customer"
     for name in (party.name, f"{party.name} ({side})", f"{party.name} ({side} {party.key})"):
-        asked = replace(parcel, reference=f"LH-C{party.key}", party=party._replace(name=name))
+        asked = _as_contact(parcel, party._replace(name=name))
         found = ask(client, one, asked)
         if found is not None:
             return found

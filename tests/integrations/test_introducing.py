@@ -85,3 +85,11 @@ def test_nobody_is_made_before_names_are_chosen(books: quickbooks_company.There)
         sell(books.integration, id=str(number), customer=customer)
     assert set(deliver(books.integration)) == {"planned"}
     assert not books.books.rows["Customer"]
+
+
+def test_where_several_cannot_be_asked_for_each_is(books: quickbooks_company.There) -> None:
+    for number, customer in enumerate(customers(NAMES)):
+        sell(books.integration, id=str(number), customer=customer)
+    books.fail("status", "/v3/company/9130347957983546/query", status=404)
+    assert set(deliver(books.integration)) == {"delivered"}
+    assert sorted(row["DisplayName"] for row in books.books.rows["Customer"].values()) == sorted(NAMES)
