@@ -19,7 +19,7 @@ from integrations.sandbox.events import (
     instant,
 )
 from integrations.sandbox.exchange import PER, Rates
-from integrations.sandbox.venture import Booked, Lines, Plan, Venture
+from integrations.sandbox.venture import Booked, Lines, Plan, Venture, paid_out
 
 GATEWAY = "ebay"
 CLEARING = f"clearing:{GATEWAY}"
@@ -134,11 +134,7 @@ class Ebay(Venture):
                 yield from _booked(move)
         for payout in self.payouts:
             if payout.created <= clock:
-                out: Lines = (("bank", payout.amount), (CLEARING, -payout.amount))
-                yield Booked(payout.id, "payout", day(payout.created), out)
-            if 0 < payout.failed <= clock:
-                back: Lines = (("bank", -payout.amount), (CLEARING, payout.amount))
-                yield Booked(payout.id, "failed", day(payout.failed), back)
+                yield from paid_out(payout, day(payout.created), clock)
 
     def held(self, clock: int) -> dict[str, int]:
         """Everything still to be paid out, held or not, as the summary of funds says it."""

@@ -19,7 +19,7 @@ from integrations.sandbox.events import (
     instant,
     token,
 )
-from integrations.sandbox.venture import Booked, Lines, Plan, Venture
+from integrations.sandbox.venture import Booked, Lines, Plan, Venture, paid_out
 
 GATEWAY = "square"
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -221,12 +221,8 @@ def _disputed(case: Case, clock: int) -> Iterator[Booked]:
 
 
 def _paid_out(paid: Paid, clock: int) -> Iterator[Booked]:
-    payout, clearing = paid.payout, f"clearing:{GATEWAY}"
-    lines = (("bank", payout.amount), (clearing, -payout.amount))
-    yield Booked(payout.id, "payout", payout.arrival, lines)
-    if 0 < payout.failed <= clock:
-        back = (("bank", -payout.amount), (clearing, payout.amount))
-        yield Booked(payout.id, "failed", day(payout.failed), back)
+    clearing = f"clearing:{GATEWAY}"
+    yield from paid_out(paid.payout, paid.payout.arrival, clock)
     for entry in paid.entries:
         if entry.kept:
             account = KEPT.get(entry.kind, "merchant_fees")

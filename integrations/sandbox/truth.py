@@ -25,6 +25,7 @@ from integrations.sandbox.events import (
     Tender,
     day,
 )
+from integrations.sandbox.venture import paid_out
 
 SHOPIFY, STRIPE, BANK = "shopify", "stripe", "bank"
 _FEE_ONLY = ("ADJUSTMENT", "stripe_fee")
@@ -238,12 +239,8 @@ def _disputes(system: str, disputes: tuple[Dispute, ...], clock: int) -> Iterato
 
 
 def _payout(system: str, payout: Payout, clock: int, date: dt.date) -> Iterator[Booking]:
-    clearing = _clearing(payout.gateway)
-    lines = (("bank", payout.amount), (clearing, -payout.amount))
-    yield _booking(system, f"payout:{payout.id}", "payout", date, *lines)
-    if 0 < payout.failed <= clock:
-        back = (("bank", -payout.amount), (clearing, payout.amount))
-        yield _booking(system, f"payout:{payout.id}", "failed", day(payout.failed), *back)
+    for one in paid_out(payout, date, clock):
+        yield _booking(system, f"payout:{one.document}", one.part, one.date, *one.lines)
 
 
 def _direct(business: Business, clock: int) -> Iterator[Booking]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from integrations.sandbox.events import CURRENCY, Client, Customer, Payout
+from integrations.sandbox.events import CURRENCY, Client, Customer, Payout, day
 from integrations.sandbox.exchange import Rates
 
 if TYPE_CHECKING:
@@ -56,6 +56,15 @@ class Booked(NamedTuple):
     date: dt.date
     lines: Lines
     currency: str = CURRENCY
+
+
+def paid_out(payout: Payout, on: dt.date, clock: int) -> Iterator[Booked]:
+    """A payout booked on a day, and its money back where it failed by then."""
+    clearing = f"clearing:{payout.gateway}"
+    yield Booked(payout.id, "payout", on, (("bank", payout.amount), (clearing, -payout.amount)))
+    if 0 < payout.failed <= clock:
+        back = (("bank", -payout.amount), (clearing, payout.amount))
+        yield Booked(payout.id, "failed", day(payout.failed), back)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
