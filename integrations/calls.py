@@ -21,8 +21,9 @@ class Owner(NamedTuple):
         return f"{self.name} ({self.id})" if self.name and self.name != self.id else self.id
 
     def greeted(self, note: str = "") -> str:
-        """`Connected to Acme Ltd (sandbox).`"""
-        return f"Connected to {self.name or 'an account without a name'}{f' ({note})' if note else ''}."
+        """`Connected to Acme Ltd (sandbox).`, with one full stop behind `Acme Inc.`, too."""
+        whose = self.name or "an account without a name"
+        return f"Connected to {whose} ({note})." if note else f"Connected to {whose.removesuffix('.')}."
 
 
 def owner_at(place: str, id: str, name: str = "") -> Callable[[Any, Mapping[str, Any]], Owner]:

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
 from integrations import connectors, health, owners, register
-from integrations.calls import owner_at
+from integrations.calls import Owner, owner_at
 from integrations.connection import TokenRow, secrets_of
 from integrations.models import Integration
 from integrations.oauth import Token
@@ -55,6 +55,19 @@ SEVERAL = replace(
     auth=replace(CONSENTING.auth, accounts=Accounts(Read("/companies"), "company", "Company")),  # type: ignore[type-var]
     test=replace(CONSENTING.test, read=Read("/companies/{company}")),  # type: ignore[type-var]
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "note", "said"),
+    [
+        ("Acme Ltd", "", "Connected to Acme Ltd."),
+        ("Acme Inc.", "", "Connected to Acme Inc."),
+        ("Acme Inc.", "sandbox", "Connected to Acme Inc. (sandbox)."),
+        ("", "", "Connected to an account without a name."),
+    ],
+)
+def test_an_owner_is_greeted(name: str, note: str, said: str) -> None:
+    assert Owner("1", name).greeted(note) == said
 
 
 # ── what systems say of themselves ──────────────────────────────────────────────────────────────────
