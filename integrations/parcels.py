@@ -270,7 +270,8 @@ def _party(document: Document, settled: Sequence[Document], *, known_by: str) ->
     supplier = document.kind in SUPPLIED or any(one.kind in SUPPLIED for one in settled)
     # Some systems keep suppliers apart from customers: who is both is two of them there.
     key = f"{contact.pk}-supplier" if supplier else str(contact.pk)
-    known = ContactIdentity.objects.filter(contact=contact, scope=known_by).order_by("-external_id").first()
+    ids = ContactIdentity.objects.filter(contact=contact, scope=known_by, merged_into="")
+    known = ids.order_by("-external_id").first()
     return Party(key, contact.name, contact.email, supplier, known.external_id if known else "")
 
 

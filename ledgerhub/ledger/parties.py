@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from django.db.models import Q, QuerySet
 
 from ledgerhub.access.models import Organization
 from ledgerhub.core import bulk
@@ -75,7 +77,7 @@ def update(organization: Organization, people: Sequence[Person], *, scope: str) 
                 setattr(contact, name, value)
             changed.append(contact)
     Contact.objects.bulk_update(changed, _UPDATED)
-    _take_over(contacts, people, scope=scope)
+    _take_over(organization, people, scope=scope)
     return contacts
 
 
@@ -84,12 +86,45 @@ def _as_who_stayed(person: Person) -> Person:
     return {**person, "external_id": stayed, "merged": person["external_id"]} if stayed else person
 
 
-def _take_over(contacts: Sequence[Contact], people: Sequence[Person], *, scope: str) -> None:
-    """Ids of those merged at the source now mean the one that stayed; their documents stay theirs."""
-    for contact, person in zip(contacts, [p for p in people if _label(p)], strict=True):
-        if merged := str(person.get("merged") or "").split():
-            rows = ContactIdentity.objects.filter(organization=contact.organization_id, scope=scope)
-            rows.filter(external_id__in=merged).exclude(contact=contact).update(contact=contact)
+def _take_over(organization: Organization, people: Sequence[Person], *, scope: str) -> None:
+    """Ids of those merged at the source mean the one that stayed, through however many merges and in whatever
+    order these were told; their documents stay theirs."""
+    into = {one: _id(person) for person in people for one in str(person.get("merged") or "").split()}
+    into = {one: stayed for one, stayed in into.items() if stayed not in ("", one)}
+    if not into:
+        return
+    rows = ContactIdentity.objects.filter(organization=organization, scope=scope)
+    parents = _family(rows, into)
+    stays = {one: _who_stays(one, parents) for one in parents}
+    known = _by_identity(organization, scope, set(stays.values()))
+    moved = {one: known[stayed] for one, stayed in stays.items() if one != stayed and stayed in known}
+    _remember(organization, scope, moved)
+    for one, contact in moved.items():
+        rows.filter(external_id=one).update(contact=contact, merged_into=parents[one])
+
+
+def _family(rows: QuerySet[ContactIdentity], into: Mapping[str, str]) -> dict[str, str]:
+    """Who was merged into whom ("" for nobody), of these and all who lead to them or follow from them."""
+    parents, looked = dict(into), set[str]()
+    while ids := {*parents, *filter(None, parents.values())} - looked:
+        near = rows.filter(Q(external_id__in=ids) | Q(merged_into__in=ids))
+        found = dict(near.values_list("external_id", "merged_into"))
+        looked |= ids
+        parents = {**dict.fromkeys(ids, ""), **found, **parents}
+    return parents
+
+
+def _who_stays(one: str, parents: Mapping[str, str]) -> str:
+    """The end of the chain; one that runs in a circle ends where it began."""
+    seen = {one}
+    while (following := parents.get(one)) and following not in seen:
+        seen.add(following)
+        one = following
+    return one
+
+
+def _id(person: Person) -> str:
+    return str(person.get("external_id") or "")
 
 
 def _label(person: Person) -> str:
@@ -134,8 +169,8 @@ def _new(organization: Organization, person: Person, *, supplier: bool) -> Conta
 
 def _remember(organization: Organization, scope: str, new_ids: dict[str, Contact]) -> None:
     """Another process may have written the same identity a moment ago: the first one stays."""
-    rows = [(organization.pk, contact.pk, scope, identity) for identity, contact in new_ids.items()]
-    names = ("organization_id", "contact_id", "scope", "external_id")
+    rows = [(organization.pk, contact.pk, scope, identity, "") for identity, contact in new_ids.items()]
+    names = ("organization_id", "contact_id", "scope", "external_id", "merged_into")
     bulk.write(ContactIdentity, names, rows, ignore_conflicts=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from ledgerhub.access.models import Organization
@@ -73,4 +75,57 @@ def test_who_stayed_may_be_told_of_later(organization: Organization) -> None:
     parties.update(organization, [{"external_id": "2", "name": "Anne", "merged_into": "1"}], scope="crm")
     parties.update(organization, [{"external_id": "1", "name": "Ann Lee", "phone": "+1 555"}], scope="crm")
     assert list(Contact.objects.values_list("name", "phone")) == [("Ann Lee", "+1 555")]
-    assert list(ContactIdentity.objects.values_list("external_id", flat=True)) == ["1"]
+    assert sorted(ContactIdentity.objects.values_list("external_id", flat=True)) == ["1", "2"]
+
+
+CHAIN = {"1": "2", "2": "3", "4": "2"}  # each merged into the next; 3 stays
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["read before", "never read"])
+@pytest.mark.parametrize("together", [True, False], ids=["on one page", "one by one"])
+@pytest.mark.parametrize("order", list(itertools.permutations(CHAIN)), ids="".join)
+def test_a_chain_of_merges_ends_at_the_last_whatever_is_told_first(
+    organization: Organization, order: tuple[str, ...], *, together: bool, known: bool
+) -> None:
+    people = [{"external_id": str(n), "name": f"Number {n}", "email": f"{n}@x.test"} for n in range(1, 6)]
+    if known:
+        parties.update(organization, people, scope="crm")
+    told = [{**people[int(one) - 1], "merged_into": CHAIN[one]} for one in order]
+    for page in [told] if together else [[one] for one in told]:
+        parties.update(organization, page, scope="crm")
+    parties.update(organization, [people[2], people[4]], scope="crm")
+    rows = dict(ContactIdentity.objects.filter(scope="crm").values_list("external_id", "contact__name"))
+    assert rows == {**dict.fromkeys("1234", "Number 3"), "5": "Number 5"}
+    assert dict(ContactIdentity.objects.values_list("external_id", "merged_into")) == {
+        **CHAIN,
+        "3": "",
+        "5": "",
+    }
+
+
+def test_who_took_over_names_all_whom_it_ever_took_over(organization: Organization) -> None:
+    """As HubSpot tells it: of a chain the last one names the first, too."""
+    people = [{"external_id": str(n), "name": f"Number {n}"} for n in range(1, 4)]
+    parties.update(organization, people, scope="crm")
+    parties.update(organization, [{**people[1], "merged": "1"}], scope="crm")
+    parties.update(organization, [{**people[2], "merged": "1 2"}], scope="crm")
+    rows = ContactIdentity.objects.filter(scope="crm")
+    assert set(rows.values_list("contact__name", flat=True)) == {"Number 3"}
+
+
+def test_merges_that_run_in_a_circle_change_no_ones_contact(organization: Organization) -> None:
+    people = [{"external_id": "1", "name": "One"}, {"external_id": "2", "name": "Two"}]
+    parties.update(organization, people, scope="crm")
+    parties.update(organization, [{**people[0], "merged_into": "2"}], scope="crm")
+    parties.update(organization, [{**people[1], "merged_into": "1"}], scope="crm")
+    assert ContactIdentity.objects.filter(scope="crm").count() == 2
+
+
+def test_merges_elsewhere_are_none_of_theirs(organization: Organization) -> None:
+    other = Organization.objects.create(name="Other", slug="other-books")
+    people = [{"external_id": "1", "name": "One"}, {"external_id": "2", "name": "Two"}]
+    for books, scope in ((organization, "crm"), (organization, "shop"), (other, "crm")):
+        parties.update(books, people, scope=scope)
+    parties.update(organization, [{**people[0], "merged_into": "2"}], scope="crm")
+    moved = ContactIdentity.objects.exclude(merged_into="")
+    assert list(moved.values_list("organization", "scope", "external_id")) == [(organization.pk, "crm", "1")]
