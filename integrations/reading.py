@@ -138,7 +138,9 @@ class Reader:
         read = _read(stream)
         calls: list[int | None] = []
         if stream.each is not None and not state.get("left"):
-            state = {**state, "left": self._places(stream, stream.each, calls)}
+            places = self._places(stream, stream.each, calls)
+            left = [one for one in places if one not in stream.each.later or state["cursor"]]
+            state = {**state, "left": left}
         try:
             answered, size = self._list(stream, read, state)
         except Moved:

@@ -352,13 +352,15 @@ class Each:
     """A system that keeps its records apart for each of several places (Square's locations): `read` lists the
     places, or `values` names them; the stream's list is asked for once for each, one after the other, its id
     as `{name}` (for what belongs to a record and for one record by its id, too); one of `values` may also be
-    more of the list's path (`/deleted`). `single`: the settings name one place; of several none is read."""
+    more of the list's path (`/deleted`). `single`: the settings name one place; of several none is read.
+    `later`: those of `values` that only a sync asks for which goes on behind an earlier one."""
 
     name: str
     read: Read | None = None
     id: str = "id"
     values: tuple[str, ...] = ()
     single: bool = False
+    later: tuple[str, ...] = ()
 
 
 def as_sent(record: Record) -> Record:

@@ -37,6 +37,11 @@ ENDED = Said("denied", "the connection has ended: open the integration and conne
 SAYS = {
     "INVALID_TOKEN": ENDED,
     "AUTHENTICATION_FAILURE": ENDED,
+    "DISCRETE_PAGINATION_LIMIT_EXCEEDED": Said(
+        "config",
+        "more records were deleted since the last sync than it lists. Disconnect the integration and add it "
+        "anew: then all that is there is read again, and people stay the contacts they are.",
+    ),
     "INTERNAL_ERROR": Said("busy", "it has an error of its own."),
     "OAUTH_SCOPE_MISMATCH": Said("config", "connect it again, and allow all that is asked for."),
     "invalid_code": Said(
@@ -82,7 +87,8 @@ def stream(module: str, fields: str, contact: str = "", help: str = "") -> Strea
             decode="json_or_nothing",
             sparse=True,
         ),
-        each=Each("list", values=("", "/deleted")),
+        # What was deleted before anything was read says nothing to us, and may be more than is listed.
+        each=Each("list", values=("", "/deleted"), later=("/deleted",)),
         incremental=Incremental("Modified_Time", "", "bare", overlap=900, template="{value}+00:00"),
         shape=partial(shape, key),
         help=help,

@@ -146,6 +146,8 @@ class Hostile:
             return rows
         mark = f"{{{stream.each.name}}}"
         (place,) = _placed(_said(stream.read), _told(asked), mark)
+        if stream.each.later:
+            return [] if place in stream.each.later else rows
         first, *_ = places(stream.each)
         return [row for row in rows if (int(row["id"].lstrip("r")) <= IN_FIRST) is (place == first)]
 
@@ -244,8 +246,9 @@ class Hostile:
             put(body, pages.more, more)
         elif isinstance(pages, PageOrToken):
             put(body, pages.more, more)
-            # The second page is counted, those behind it are asked for by token.
-            put(body, pages.token, f"t{following}" if more and start else None)
+            # The second page is counted, those behind it are asked for by token: behind what was shown last.
+            last = len(self.asked) if turning else int(shown[-1]["id"].lstrip("r")) if shown else 0
+            put(body, pages.token, f"t{last}" if more and start else None)
         elif isinstance(pages, GraphQL):
             put(body, f"{pages.connection}.pageInfo", {"hasNextPage": more, "endCursor": f"t{following}"})
         elif isinstance(pages, BehindLast) and pages.done:
@@ -271,7 +274,9 @@ class Hostile:
         if isinstance(pages, PageOrToken):
             token = str(asked.params.get(pages.token_param) or "")
             page, size = (int(asked.params.get(name, 1)) for name in (pages.param, pages.size_param))
-            return int(token[1:]) if token else (page - 1) * size
+            if not token:
+                return (page - 1) * size
+            return sum(int(row["id"].lstrip("r")) <= int(token[1:]) for row in rows)
         if isinstance(pages, GraphQL):
             return int(str(asked.params.get("after") or "t0")[1:])
         if isinstance(pages, PageNumber):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,36 +13,31 @@ from django.test import Client as Browser
 from django.urls import reverse
 from pytest_django import Settings
 
-from integrations import connectors, oauth, register, sync
+from integrations import connectors, oauth, register
 from integrations.answers import Reply, refusal
 from integrations.connection import TokenRow, connect
 from integrations.connectors.salesforce import connector, learn, understand
 from integrations.models import Integration, Quarantine, RawRecord, SyncRun
-from integrations.register import Choice
 from integrations.sandbox.business import simulate
 from integrations.sandbox.events import DAY
-from integrations.sandbox.server import SandboxServer, running
+from integrations.sandbox.server import running
 from integrations.sandbox.systems import salesforce
 from integrations.sandbox.systems.salesforce import INSTANCE, Org, org
 from integrations.sandbox.wholesale import Wholesale
 from integrations.spec import Learned, Limits, OAuth2
 from ledgerhub.access.models import Organization, User
 from ledgerhub.core.errors import ConfigError, TransientError
-from ledgerhub.ledger.models import Contact, ContactIdentity, Document
+from ledgerhub.ledger.models import Contact, Document
+from tests.integrations.crm_teams import Team
 from tests.integrations.proving import NOW
-from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AUTH = connector.auth
 assert isinstance(AUTH, OAuth2)
 
 
-@dataclass
-class Team:
+class Wholesalers(Team):
     """The wholesale team's organization over there, and the integration."""
-
-    server: SandboxServer
-    integration: Integration
 
     @property
     def org(self) -> Org:
@@ -52,23 +47,11 @@ class Team:
     def facts(self) -> Wholesale:
         return self.server.business.of(Wholesale)
 
-    def read(self) -> None:
-        """All streams once more; the first time they are switched on."""
-        streams = self.integration.streams.all()
-        if not streams:
-            register.activate(self.integration, [Choice(stream.key) for stream in connector.streams])
-        for stream in streams:
-            sync.request_run(stream, trigger="person")
-        drain()
-
-    def known(self) -> dict[str, int]:
-        """Id over there -> the contact it means."""
-        rows = ContactIdentity.objects.filter(scope=f"integration:{self.integration.pk}")
-        return dict(rows.values_list("external_id", "contact"))
-
 
 @pytest.fixture
-def team(organization: Organization, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
+def team(
+    organization: Organization, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Wholesalers]:
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
     plenty = replace(connector, limits=Limits(100_000, 100_000, learn=learn))
     monkeypatch.setitem(connectors.CONNECTORS, "salesforce", plenty)
@@ -84,18 +67,16 @@ def team(organization: Organization, settings: Settings, monkeypatch: pytest.Mon
         TokenRow(made).store(oauth.read_token(AUTH, salesforce.issue(server.state), now=NOW))
         Integration.objects.filter(pk=made.pk).update(state=Integration.State.ACTIVE)
         made.refresh_from_db()
-        yield Team(server, made)
+        yield Wholesalers(server, made)
 
 
 # ── who is there ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_contacts_equal_the_truth_and_opportunities_are_kept(team: Team) -> None:
+def test_contacts_equal_the_truth_and_opportunities_are_kept(team: Wholesalers) -> None:
     team.read()
     clock = team.server.state.clock
-    names = Contact.objects.in_bulk(team.known().values())
-    ours = {identity: names[pk].name for identity, pk in team.known().items()}
-    assert ours == team.facts.contacts(clock)
+    assert team.names() == team.facts.contacts(clock)
     kept = RawRecord.objects.filter(stream__integration=team.integration, stream__key="opportunities")
     there = {one.id for one in team.facts.opportunities if one.created <= clock}
     assert set(kept.values_list("external_id", flat=True)) == there
@@ -104,7 +85,7 @@ def test_contacts_equal_the_truth_and_opportunities_are_kept(team: Team) -> None
     assert (people.pages, people.read) == (2, sum(one.created <= clock for one in team.facts.people))
 
 
-def test_merged_ids_mean_who_stayed_and_deleted_ones_remain(team: Team) -> None:
+def test_merged_ids_mean_who_stayed_and_deleted_ones_remain(team: Wholesalers) -> None:
     """Read before it happened, then after."""
     twin, entry = team.facts.people[-2:]
     double, trial = team.facts.accounts[-2:]
@@ -126,7 +107,7 @@ def test_merged_ids_mean_who_stayed_and_deleted_ones_remain(team: Team) -> None:
     assert Contact.objects.filter(pk=before[f"contacts/{twin.id}"], name=twin.name).exists()
 
 
-def test_an_opportunity_is_kept_as_it_was_and_as_it_became(team: Team) -> None:
+def test_an_opportunity_is_kept_as_it_was_and_as_it_became(team: Wholesalers) -> None:
     end = team.server.state.clock
     won = next(one for one in team.facts.opportunities if one.stages[-1] == (one.stages[-1][0], "Closed Won")
                and one.stages[-1][0] <= end and not one.dropped)  # fmt: skip
@@ -134,13 +115,10 @@ def test_an_opportunity_is_kept_as_it_was_and_as_it_became(team: Team) -> None:
     team.read()
     team.server.state.move(end)
     team.read()
-    rows = RawRecord.objects.filter(stream__integration=team.integration, external_id=won.id).order_by(
-        "version"
-    )
-    assert [row.payload["StageName"] for row in rows] == ["Prospecting", "Closed Won"]
+    assert [each["StageName"] for each in team.versions(won.id)] == ["Prospecting", "Closed Won"]
 
 
-def test_only_what_changed_is_read_again(team: Team) -> None:
+def test_only_what_changed_is_read_again(team: Wholesalers) -> None:
     team.read()
     team.read()
     again = SyncRun.objects.filter(stream__integration=team.integration).order_by("-pk")[:3]
@@ -152,7 +130,9 @@ def test_only_what_changed_is_read_again(team: Team) -> None:
 
 
 @pytest.mark.parametrize("rotates", [False, True])
-def test_a_session_that_ends_between_pages_costs_nothing_but_a_new_one(team: Team, *, rotates: bool) -> None:
+def test_a_session_that_ends_between_pages_costs_nothing_but_a_new_one(
+    team: Wholesalers, *, rotates: bool
+) -> None:
     """Where their own locator would be dead, the list goes on behind the last row."""
     team.server.state.settings["salesforce_rotates"] = rotates
     stream, before = connector.stream("contacts"), TokenRow(team.integration).current()
@@ -179,7 +159,7 @@ def test_a_session_that_ends_between_pages_costs_nothing_but_a_new_one(team: Tea
     )
 
 
-def test_an_access_taken_back_asks_a_person_to_connect_again(team: Team) -> None:
+def test_an_access_taken_back_asks_a_person_to_connect_again(team: Wholesalers) -> None:
     team.org.sessions.clear()
     team.org.refresh = "another"
     team.read()
@@ -197,7 +177,7 @@ def test_an_access_taken_back_asks_a_person_to_connect_again(team: Team) -> None
 @pytest.mark.parametrize(
     ("hidden", "what"), [("Contact.Email", "the field Email of Contact"), ("Contact", "Contact")]
 )
-def test_a_right_that_is_missing_is_named(team: Team, hidden: str, what: str) -> None:
+def test_a_right_that_is_missing_is_named(team: Wholesalers, hidden: str, what: str) -> None:
     team.server.state.settings["salesforce_hidden"] = [hidden]
     team.read()
     run = SyncRun.objects.get(stream__key="contacts")
@@ -212,7 +192,7 @@ def test_a_right_that_is_missing_is_named(team: Team, hidden: str, what: str) ->
     assert RawRecord.objects.filter(stream=run.stream).exists()
 
 
-def test_several_currencies_are_asked_for_only_where_a_person_said_so(team: Team) -> None:
+def test_several_currencies_are_asked_for_only_where_a_person_said_so(team: Wholesalers) -> None:
     """The sandbox has one."""
     several = {**team.integration.settings, "amounts": "Amount, CurrencyIsoCode"}
     Integration.objects.filter(pk=team.integration.pk).update(settings=several)
@@ -222,7 +202,7 @@ def test_several_currencies_are_asked_for_only_where_a_person_said_so(team: Team
     assert "the field CurrencyIsoCode of Opportunity (or there is none)" in failed.error
 
 
-def test_the_calls_of_a_day_are_waited_for(team: Team) -> None:
+def test_the_calls_of_a_day_are_waited_for(team: Wholesalers) -> None:
     team.server.state.settings["salesforce_limit"] = 0
     client, _ = connect(team.integration, patience=0.1)
     with client, pytest.raises(TransientError, match="TotalRequests Limit exceeded") as caught:
@@ -256,7 +236,7 @@ def test_what_else_it_says_is_passed_on() -> None:
 
 
 def test_a_person_connects_by_consent(
-    team: Team, admin: User, signed_in: Callable[[User], Browser], settings: Settings
+    team: Wholesalers, admin: User, signed_in: Callable[[User], Browser], settings: Settings
 ) -> None:
     """From our page to theirs and back: the code is good once, and only with its proof."""
     TokenRow(team.integration).store(oauth.Token("none", place=INSTANCE))

@@ -121,6 +121,8 @@ def _list(business: Business, state: State, request: Request, module: str) -> Re
 def _deleted(business: Business, state: State, request: Request, module: str) -> Response:
     """Pages of it are counted only."""
     since, size, page = _since(request), _size(state, request), _page(request)
+    if page * size > state.settings.get("zoho_counted", COUNTED):
+        raise Refusal(400, "DISCRETE_PAGINATION_LIMIT_EXCEEDED", "no more pages of this list")
     gone = [row for row in _gone(business, module, state.clock) if since is None or row[0] >= since]
     rows = [_taken_away(*row) for row in sorted(gone, reverse=True)][(page - 1) * size :]
     if not rows:
