@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client as DjangoClient
+from django.urls import reverse
 
-from integrations import leases, naming, outbox, redelivery
+from integrations import leases, naming, outbox, redelivery, whereabouts
 from integrations.client import Client
 from integrations.models import Delivery, DeliveryLine, Difference, NameMap, Route
 from integrations.sandbox.systems import xero
+from ledgerhub.access.models import User
 from ledgerhub.ledger.models import Account, Allocation, Document
 from tests.integrations.comparing_there import compare, differences
 from tests.integrations.delivering import book, deliver, sale, sell, withdraw
@@ -410,6 +414,42 @@ def test_a_part_keyed_anew_is_ours_from_then_on(there: There) -> None:
     rounds(there)
     assert due(there) == [58.5]
     alike(there)
+
+
+# ── summed up, and on the pages ─────────────────────────────────────────────────────────────────────
+
+
+def test_a_day_summed_up_goes_in_parts_and_is_revised(there: There) -> None:
+    """Several bank accounts in one day: an invoice of nobody in particular, paid from each of them."""
+    Route.objects.update(mode=Route.Mode.DAILY)
+    sell(there.integration, id="1")
+    part_paid(there, id="2")
+    sell(there.integration, id="3", tenders=BOTH)
+    rounds(there)
+    assert (due(there), len(there.books.standing("Payments"))) == ([68.5], 2)
+    alike(there)
+    part_paid(there, 5000, id="2")
+    rounds(there)
+    assert (due(there), len(there.books.standing("Payments"))) == ([58.5], 2)
+    alike(there)
+    row = whereabouts.telling(Delivery.objects.all()).get(part=0, revision=6)
+    assert (row.action, row.state, row.summary is not None) == ("update", "delivered", True)
+
+
+def test_pages_say_which_part(there: There, viewer: User, signed_in: Callable[[User], DjangoClient]) -> None:
+    sold = part_paid(there)
+    there.books.accounts["1100"]["Status"] = "ARCHIVED"
+    deliver(there.integration)
+    client = signed_in(viewer)
+    page = client.get(reverse("integrations:deliveries", args=["corner-shop", there.integration.pk]))
+    assert "Create, part 2" in page.content.decode()
+    page = client.get(reverse("ledger:document", args=["corner-shop", sold.pk])).content.decode()
+    assert f"Xero</a>, part 1 as LH-{sold.pk}-1" in page
+    assert "Xero</a>, part 2 " in page
+    whole = sell(there.integration, id="2", tenders=[], status="open")
+    deliver(there.integration)
+    page = client.get(reverse("ledger:document", args=["corner-shop", whole.pk])).content.decode()
+    assert "Xero</a>, by itself as" in page
 
 
 # ── before there were parts ─────────────────────────────────────────────────────────────────────────

@@ -75,6 +75,7 @@ def test_the_business_arrives_to_the_cent(sandbox: SandboxServer) -> None:
         assert "booked in two months" in row.error or "comes to nothing" in row.error, (str(row), row.error)
     assert failed.count() < 6
     assert Delivery.objects.filter(state="delivered").count() > 300
+    assert Delivery.objects.filter(part__gt=0).exists(), "the business sells what goes there in parts"
     books = xero.organisation(sandbox.state).books
     for currency in set(Posting.objects.values_list("currency", flat=True)):
         ours = in_books(currency)
