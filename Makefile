@@ -10,8 +10,10 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 SPLINK := .venv-splink
 SIZES ?= 10000 100000 1000000
+# In this order two at a time: those that wait most begin first, or beside one that works.
+TESTS := test-browser test-fast test-kill test-postgres test-conformance
 
-.PHONY: help run test test-fast test-browser test-conformance test-kill test-postgres check format clean browser benchmark-reconciliation
+.PHONY: help run ci test test-fast test-browser test-conformance test-kill test-postgres check format clean browser benchmark-reconciliation
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -50,7 +52,10 @@ hledger:
 	  || echo "hledger is not here and could not be installed: its export test will be skipped."
 
 test: $(VENV)/dev.stamp browser hledger ## All tests: fast ones, PostgreSQL, browser, conformance, kill
-	@$(MAKE) --no-print-directory test-fast test-postgres test-conformance test-kill test-browser
+	@$(PY) -m tests.stages $(TESTS)
+
+ci: $(VENV)/dev.stamp browser hledger ## What must pass before a change lands: all checks, all tests
+	@$(PY) -m tests.stages test-browser check $(filter-out test-browser,$(TESTS))
 
 test-fast: $(VENV)/dev.stamp ## The default run: no browser, no third-party programs, no kills
 	$(VENV)/bin/pytest -q -n 2
