@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
 def running(business: Business, *, port: int = 0, state: State | None = None) -> Iterator[SandboxServer]:
     """A server in a thread of its own, stopped at the end of the block."""
     server = SandboxServer(business, port=port, state=state)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
     thread.start()
     try:
         yield server

@@ -11,8 +11,14 @@ from integrations.models import Integration, NameMap, Route
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Source
+from tests.integrations.limits import without_pauses
 from tests.integrations.tiny_books import TinyBooks, connector
 from tests.ledger.drafts import DAY
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_pauses(monkeypatch)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from pytest_django import Settings
 
 from integrations import connectors, register
 from integrations.connection import TokenRow
-from integrations.connectors.hubspot import connector
 from integrations.models import Integration, Route
 from integrations.oauth import Token
 from integrations.register import Choice
@@ -20,13 +19,12 @@ from integrations.sandbox.faults import Fault
 from integrations.sandbox.hubspot_objects import Portal, portal
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems import hubspot
-from integrations.spec import Limits
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Source
+from tests.integrations.limits import without_limits
 from tests.ledger.drafts import DAY
 
-PLENTY = Limits(100_000, 100_000)
 NO_LIMITS = (10**9, 10**9)
 
 
@@ -56,18 +54,13 @@ class Crm:
 def crm(organization: Organization, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crm]:
     """With invoices of a shop on their way."""
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-    without_limits(monkeypatch)
+    without_limits(monkeypatch, "hubspot")
     install_chart(organization)
     with running(simulate(7, orders=60)) as server:
         made = connected(organization, server)
         source = Source.objects.create(organization=organization, key="shop", label="Shop")
         Route.objects.create(destination=made, source=source, start_date=DAY)
         yield Crm(server, made)
-
-
-def without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = replace(connector, limits=replace(PLENTY, buckets={"search": PLENTY}))
-    monkeypatch.setitem(connectors.CONNECTORS, "hubspot", quick)
 
 
 def read(integration: Integration) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from integrations import connectors, naming, register
+from integrations import naming, register
 from integrations.connection import TokenRow
-from integrations.connectors.quickbooks import connector
 from integrations.models import Integration, NameMap, Route
 from integrations.oauth import Token
 from integrations.sandbox.business import simulate
@@ -19,13 +18,12 @@ from integrations.sandbox.faults import Fault
 from integrations.sandbox.quickbooks_books import Books
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems import quickbooks
-from integrations.spec import Limits
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Source
+from tests.integrations.limits import without_limits
 from tests.ledger.drafts import DAY
 
-PLENTY = Limits(100_000, 100_000)
 NO_LIMITS = (10**9, 10**9, 10**9)
 
 
@@ -55,17 +53,11 @@ class There:
 @pytest.fixture
 def there(organization: Organization, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-    without_limits(monkeypatch)
+    without_limits(monkeypatch, "quickbooks")
     with running(simulate()) as server:
         server.state.settings["quickbooks_limits"] = NO_LIMITS
         given = quickbooks.issue(server.state)
         yield There(server, connected(organization, server.address, given))
-
-
-def without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing waits for QuickBooks' allowance of calls."""
-    quick = replace(connector, limits=replace(PLENTY, buckets={"batch": PLENTY}))
-    monkeypatch.setitem(connectors.CONNECTORS, "quickbooks", quick)
 
 
 def connected(organization: Organization, address: str, given: Mapping[str, Any]) -> Integration:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,16 +22,16 @@ from integrations.sandbox.catalog import SYSTEMS
 from integrations.sandbox.faults import Fault
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.web import System
-from integrations.spec import Connector, Limits, OAuth2
+from integrations.spec import Connector, OAuth2
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.kinds import Draft
 from ledgerhub.ledger.models import Source
 from tests.integrations.delivering import book_all, deliver, sale
+from tests.integrations.limits import without_limits, without_pauses
 from tests.ledger.drafts import DAY, dispute, document, journal, line, payment, payout, refund
 
 BACK = "http://127.0.0.1:1/back"
-PLENTY = Limits(100_000, 100_000)
 STEP = 2.0  # seconds that pass over there with every look at the clock: no limit of theirs is reached
 
 
@@ -125,10 +125,9 @@ def standing(
 ) -> Iterator[Stand]:
     """The destination of that key, connected, with no limits and no pauses on our side."""
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
+    without_limits(monkeypatch, key)
+    without_pauses(monkeypatch)
     connector = connectors.get(key)
-    limits = replace(PLENTY, buckets=dict.fromkeys(connector.limits.buckets, PLENTY))
-    monkeypatch.setitem(connectors.CONNECTORS, key, replace(connector, limits=limits))
-    monkeypatch.setattr("integrations.client.FIRST_PAUSE", 0.0)
     with running(simulate()) as server:
         clock = iter(range(10**9))
         server.state.monotonic = lambda: next(clock) * STEP

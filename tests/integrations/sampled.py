@@ -34,13 +34,19 @@ class NewBooks(NoLookups):
         return next((row.code for row in DEFAULT_CHART if getattr(row, by) == value), None)
 
 
+# Compiling one takes longer than mapping a record; kept with the outputs, whose id stays theirs so.
+_COMPILED: dict[tuple[int, str, str], tuple[object, CompiledMapping]] = {}
+
+
 def mapping(connector: Connector, stream: Stream, case: Mapping[str, Any]) -> CompiledMapping:
     """The default mapping of a stream, under the settings and time zone of a case."""
     settings = connector.with_defaults(case.get("settings", {}))
     zone = case.get("timezone", "America/New_York")
-    return compile_mapping(
-        stream.outputs, MappingContext(timezone=zone, settings=settings, lookups=NewBooks())
-    )
+    key = (id(stream.outputs), zone, json.dumps(settings, sort_keys=True))
+    if key not in _COMPILED:
+        context = MappingContext(timezone=zone, settings=settings, lookups=NewBooks())
+        _COMPILED[key] = (stream.outputs, compile_mapping(stream.outputs, context))
+    return _COMPILED[key][1]
 
 
 def made_of(

@@ -40,8 +40,7 @@ def read(path: Path) -> Any:
 
 def cases_of(connector: Connector, stream: Stream) -> Iterator[dict[str, Any]]:
     for path in CASES:
-        case = read(path)
-        if (path.parent.name, case["stream"]) == (connector.key, stream.key):
+        if path.parent.name == connector.key and (case := read(path))["stream"] == stream.key:
             yield case
 
 

@@ -245,6 +245,7 @@ def test_who_was_held_up_until_somebody_took_over_sends_nothing(
     assert tiny_books.docs == {}
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_busy_books_are_left_alone_and_nothing_counts_as_tried(
     destination: Integration, tiny_books: TinyBooks
 ) -> None:

@@ -86,6 +86,7 @@ def test_refused_key_needs_a_person_until_it_is_replaced(
     assert (integration.state, open_incidents()) == ("active", [])
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_hiccup_is_no_incident(integration: Integration, server: SandboxServer) -> None:
     server.state.faults.append(Fault("stripe", "status", status=503, count=-1))
     assert checked(integration)[0] == "warning"

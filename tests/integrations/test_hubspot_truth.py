@@ -16,7 +16,8 @@ from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems import hubspot
 from ledgerhub.ledger.models import ContactIdentity, Document
 from tests.harbor import connect, found
-from tests.integrations.hubspot_portal import connected, read, without_limits
+from tests.integrations.hubspot_portal import connected, read
+from tests.integrations.limits import without_limits
 from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def sandbox(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-    without_limits(monkeypatch)
+    without_limits(monkeypatch, "hubspot")
     with running(simulate(7, orders=60)) as server:
         yield server
 

@@ -202,6 +202,7 @@ class TestWizard:
             "__all__": ["Tick at least one kind of record."],
         }
 
+    @pytest.mark.usefixtures("no_pauses")
     def test_a_preview_that_fails_says_why(self, chart: Organization, admin: User, signed_in: SignIn) -> None:
         draft = register.create(
             chart, "stripe", name="S", settings={"api_key": "sk_test_1", "base_url": "http://127.0.0.1:9"}

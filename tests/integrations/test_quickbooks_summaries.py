@@ -25,7 +25,8 @@ from ledgerhub.ledger.models import Account, Document, Posting, Source
 from tests.factories import make_user, sign_in
 from tests.harbor import SOURCES, connect, found
 from tests.integrations.delivering import deliver, sell
-from tests.integrations.quickbooks_company import NO_LIMITS, There, connected, there, without_limits
+from tests.integrations.limits import without_limits
+from tests.integrations.quickbooks_company import NO_LIMITS, There, connected, there
 from tests.jobs import drain
 from tests.ledger.drafts import DAY
 
@@ -132,7 +133,7 @@ def test_many_days_go_in_batches_and_lost_ones_are_asked_for(daily: There) -> No
 @pytest.fixture
 def sandbox(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-    without_limits(monkeypatch)
+    without_limits(monkeypatch, "quickbooks")
     with running(simulate(7, orders=60)) as server:
         server.state.settings["quickbooks_limits"] = NO_LIMITS
         yield server

@@ -198,6 +198,7 @@ def test_paused_stream_is_left_alone(integration: Integration) -> None:
     assert (event.state, ApiCall.objects.count()) == ("ignored", 0)
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_hiccup_is_tried_again_later(integration: Integration, server: SandboxServer) -> None:
     record_id = charge_id(integration)
     server.state.faults.append(Fault("stripe", "status", path="/v1/charges/", status=503, count=20))
@@ -218,6 +219,7 @@ def test_hiccup_is_tried_again_later(integration: Integration, server: SandboxSe
     assert (event.state, event.attempts, event.error) == ("done", 2, "")
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_last_try_raises_one_incident_that_the_next_success_ends(
     integration: Integration, server: SandboxServer
 ) -> None:

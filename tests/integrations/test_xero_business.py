@@ -5,15 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db.models import Sum
 
-from integrations import connectors, delivery
-from integrations.connectors.xero import connector
+from integrations import delivery
 from integrations.models import Delivery, Integration, NameMap, Route
 from integrations.sandbox.business import simulate
 from integrations.sandbox.server import SandboxServer, running
@@ -22,7 +20,8 @@ from ledgerhub.access.models import Organization
 from ledgerhub.core.money import from_minor
 from ledgerhub.ledger.models import Account, Posting, Source
 from tests.harbor import SOURCES, connect, found
-from tests.integrations.xero_company import NO_LIMITS, PLENTY, connected
+from tests.integrations.limits import without_limits
+from tests.integrations.xero_company import NO_LIMITS, connected
 from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +31,7 @@ ABROAD = ("ebay", "paypal")  # hold other currencies
 @pytest.fixture
 def sandbox(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-    monkeypatch.setitem(connectors.CONNECTORS, "xero", replace(connector, limits=PLENTY))
+    without_limits(monkeypatch, "xero")
     with running(simulate(7, orders=60)) as server:
         server.state.settings["xero_limits"] = NO_LIMITS
         yield server

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from integrations import connectors, naming, register
+from integrations import naming, register
 from integrations.connection import TokenRow
-from integrations.connectors.xero import connector
 from integrations.models import Integration, NameMap, Route
 from integrations.oauth import Token
 from integrations.sandbox.business import simulate
@@ -20,15 +19,14 @@ from integrations.sandbox.faults import Fault
 from integrations.sandbox.server import SandboxServer, running
 from integrations.sandbox.systems import xero
 from integrations.sandbox.xero_books import Books, Record
-from integrations.spec import Limits
 from ledgerhub.access.models import Organization
 from ledgerhub.core.money import from_minor
 from ledgerhub.ledger import queries
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account, Source
+from tests.integrations.limits import without_limits
 from tests.ledger.drafts import DAY
 
-PLENTY = Limits(100_000, 100_000)
 NO_LIMITS = (10**9, 10**9)
 
 
@@ -61,7 +59,7 @@ class There:
 @pytest.fixture
 def there(organization: Organization, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[There]:
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-    monkeypatch.setitem(connectors.CONNECTORS, "xero", replace(connector, limits=PLENTY))
+    without_limits(monkeypatch, "xero")
     with running(simulate()) as server:
         server.state.settings["xero_limits"] = NO_LIMITS
         yield There(server, connected(organization, server.address, xero.issue(server.state)))
