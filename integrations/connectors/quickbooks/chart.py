@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrations.connectors.quickbooks.books import COMPANY
+from integrations.connectors.quickbooks.sending import display_name
 from integrations.destination import Makes, Ours, Write
 
-LONGEST = 100
 # Their type for each of ours; the detail type is left to QuickBooks, which has a usual one.
 TYPES: Mapping[str, str] = {
     "asset": "Other Current Asset",
@@ -25,21 +25,16 @@ ROLES: Mapping[str, str] = {
 }
 
 
-def name(ours: Ours) -> str:
-    """As QuickBooks takes it: a colon would make it part of another."""
-    return " ".join(ours.name.replace(":", " ").split())[:LONGEST]
-
-
 def account(ours: Ours) -> Write:
     """Without our number: theirs may mean another account by it, and many companies use none."""
     currency = {"CurrencyRef": {"value": ours.currency}} if ours.currency else {}
     kind = ROLES.get(ours.role) or TYPES[ours.type]
-    return Write(f"{COMPANY}/account", {"Name": name(ours), "AccountType": kind, **currency})
+    return Write(f"{COMPANY}/account", {"Name": display_name(ours.name), "AccountType": kind, **currency})
 
 
 def item(ours: Ours) -> Write:
     """A service that is booked to the account: what a line of a sale has to name there."""
-    fields = {"Name": name(ours), "Type": "Service", "IncomeAccountRef": {"value": ours.account}}
+    fields = {"Name": display_name(ours.name), "Type": "Service", "IncomeAccountRef": {"value": ours.account}}
     return Write(f"{COMPANY}/item", fields)
 
 
