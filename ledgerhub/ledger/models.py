@@ -105,7 +105,8 @@ class ContactIdentity(models.Model):
     scope = models.CharField(max_length=120, help_text="Which integration's ids these are")
     external_id = models.CharField(max_length=120)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
-    merged_into = models.CharField(max_length=120, blank=True)  # over there: the contact is that one's
+    # Over there: the contact is that one's.
+    merged_into = models.CharField(max_length=120, blank=True, default="", db_default="")
 
     class Meta:
         constraints: ClassVar = [

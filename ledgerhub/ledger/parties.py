@@ -169,8 +169,8 @@ def _new(organization: Organization, person: Person, *, supplier: bool) -> Conta
 
 def _remember(organization: Organization, scope: str, new_ids: dict[str, Contact]) -> None:
     """Another process may have written the same identity a moment ago: the first one stays."""
-    rows = [(organization.pk, contact.pk, scope, identity, "") for identity, contact in new_ids.items()]
-    names = ("organization_id", "contact_id", "scope", "external_id", "merged_into")
+    rows = [(organization.pk, contact.pk, scope, identity) for identity, contact in new_ids.items()]
+    names = ("organization_id", "contact_id", "scope", "external_id")
     bulk.write(ContactIdentity, names, rows, ignore_conflicts=True)
 
 
