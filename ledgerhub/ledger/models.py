@@ -99,13 +99,12 @@ class Contact(OrganizationOwned):
 
 
 class ContactIdentity(models.Model):
-    """The id an outside system knows a contact by."""
+    """The id an outside system knows a contact by; `merged_into` another over there, whose contact it is."""
 
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="identities")
     scope = models.CharField(max_length=120, help_text="Which integration's ids these are")
     external_id = models.CharField(max_length=120)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
-    # Over there: the contact is that one's.
     merged_into = models.CharField(max_length=120, blank=True, default="", db_default="")
 
     class Meta:
