@@ -106,7 +106,12 @@ UNREALISED = ChartAccount("7010", "Unrealised exchange gains and losses", "expen
 ON_FIRST_USE = {row.role: row for row in (MARKETPLACE_TAX, UNREALISED)}
 
 _CLEARING_FIRST, _CLEARING_LAST = 1100, 1199
-_NAMES = {"paypal": "PayPal", "shopify_payments": "Shopify Payments", "cash_on_delivery": "Cash on delivery"}
+_NAMES = {
+    "paypal": "PayPal",
+    "ebay": "eBay",
+    "shopify_payments": "Shopify Payments",
+    "cash_on_delivery": "Cash on delivery",
+}
 
 
 def free_code(row: ChartAccount, taken_codes: Collection[str]) -> ChartAccount:

@@ -112,8 +112,9 @@ def clearing_account(request: OrgRequest, pk: int) -> HttpResponseBase:
     """What the account holds at a day, and what that is made of."""
     account = find_account(request, pk)
     on, problem = chosen_day(request)
-    found = clearing_pairs.held(account, on=on)
-    asked, empty = request.GET.get("currency", ""), Held(request.organization.base_currency)
+    base = request.organization.base_currency
+    found = sorted(clearing_pairs.held(account, on=on), key=lambda held: held.currency != base)
+    asked, empty = request.GET.get("currency", ""), Held(base)
     one = next((each for each in found if each.currency == asked), found[0] if found else empty)
     shown = request.GET.get("show", "")
     shown = shown if shown in SHOWN else "unsettled"

@@ -32,6 +32,7 @@ def test_codes_and_roles_are_unique_and_types_are_known() -> None:
 
 def test_clearing_accounts_take_the_next_free_code() -> None:
     assert clearing_account("paypal", {"1100"})[:2] == ("1101", "PayPal clearing")
+    assert clearing_account("ebay", set()).name == "eBay clearing"
     full = {str(code) for code in range(1100, 1200)}
     assert clearing_account("manual", full).code == "1199-1"
     assert clearing_account("manual", {*full, "1199-1"}).code == "1199-2"

@@ -118,6 +118,17 @@ def test_each_currency_stands_by_itself(shop: Organization, stripe: Account) -> 
     ]
 
 
+def test_the_page_begins_with_the_currency_of_the_books(
+    shop: Organization, stripe: Account, viewer: User, signed_in: SignedIn
+) -> None:
+    ExchangeRate.objects.create(organization=shop, currency="CAD", date=DAY, rate="0.7")
+    book(shop, payment(external_id="ch_c", total=700, currency="CAD", settles="sales"))
+    address = reverse("ledger:clearing_account", args=[shop.slug, stripe.pk])
+    page = signed_in(viewer).get(address, {"on": NEXT.isoformat()})
+    assert page.context["one"].currency == "USD"
+    assert [held.currency for held in page.context["held"]] == ["USD", "CAD"]
+
+
 def test_where_no_payout_says_what_it_is_made_of_the_newest_is_left(
     organization: Organization, approver: User, signed_in: SignedIn
 ) -> None:
