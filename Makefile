@@ -13,6 +13,9 @@ SIZES ?= 10000 100000 1000000
 # In this order two at a time: those that wait most begin first, or beside one that works.
 TESTS := test-browser test-fast test-kill test-postgres test-conformance
 
+# Two processes; who has done its half takes of the other's.
+EVENLY := -n 2 --dist worksteal
+
 .PHONY: help run ci test test-fast test-browser test-conformance test-kill test-postgres check format clean browser benchmark-reconciliation
 
 help: ## What there is
@@ -58,19 +61,19 @@ ci: $(VENV)/dev.stamp browser hledger ## What must pass before a change lands: a
 	@$(PY) -m tests.stages test-browser check $(filter-out test-browser,$(TESTS))
 
 test-fast: $(VENV)/dev.stamp ## The default run: no browser, no third-party programs, no kills
-	$(VENV)/bin/pytest -q -n 2
+	$(VENV)/bin/pytest -q $(EVENLY)
 
 test-postgres: $(VENV)/dev.stamp ## The database tests again, on a PostgreSQL of their own
-	$(PY) -m tests.on_postgres -q -n 2
+	$(PY) -m tests.on_postgres -q $(EVENLY)
 
 test-browser: $(VENV)/dev.stamp ## The main flows in a real browser
 	$(VENV)/bin/pytest -q -m browser tests/browser
 
 test-conformance: $(VENV)/dev.stamp ## Against third-party programs and vendors' specifications
-	$(VENV)/bin/pytest -q -m conformance -n 2
+	$(VENV)/bin/pytest -q -m conformance $(EVENLY)
 
 test-kill: $(VENV)/dev.stamp ## Kill processes at random; nothing may be lost or doubled
-	$(VENV)/bin/pytest -q -m kill -n 2
+	$(VENV)/bin/pytest -q -m kill $(EVENLY)
 
 check: $(VENV)/dev.stamp ## Style, types, layers, settings, migrations
 	$(VENV)/bin/ruff check .

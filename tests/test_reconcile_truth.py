@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pytest_django import Settings
 
 from integrations import statements
 from integrations.sandbox import truth
@@ -22,14 +23,16 @@ from ledgerhub.ledger.models import Account, Source, StatementLine
 from reconciliation import runs
 from reconciliation.models import Match
 from tests.harbor import SOURCES, connect, found
+from tests.integrations.limits import without_limits
 from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def loopback(settings: object) -> None:
-    settings.ALLOW_LOOPBACK_INTEGRATIONS = True  # type: ignore[attr-defined]
+def loopback(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
+    without_limits(monkeypatch)
 
 
 @pytest.fixture

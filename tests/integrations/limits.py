@@ -12,11 +12,12 @@ from integrations.spec import Limits
 PLENTY = Limits(100_000, 100_000)
 
 
-def without_limits(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    """The connector of that key is never out of calls."""
-    connector = connectors.get(key)
-    limits = replace(PLENTY, buckets=dict.fromkeys(connector.limits.buckets, PLENTY))
-    monkeypatch.setitem(connectors.CONNECTORS, key, replace(connector, limits=limits))
+def without_limits(monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
+    """The connectors of those keys, or all, are never out of calls."""
+    for key in keys or tuple(connectors.CONNECTORS):
+        connector = connectors.get(key)
+        limits = replace(PLENTY, buckets=dict.fromkeys(connector.limits.buckets, PLENTY))
+        monkeypatch.setitem(connectors.CONNECTORS, key, replace(connector, limits=limits))
 
 
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,7 +133,7 @@ def test_many_days_go_in_batches_and_lost_ones_are_asked_for(daily: There) -> No
 @pytest.fixture
 def sandbox(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-    without_limits(monkeypatch, "quickbooks")
+    without_limits(monkeypatch)
     with running(simulate(7, orders=60)) as server:
         server.state.settings["quickbooks_limits"] = NO_LIMITS
         yield server

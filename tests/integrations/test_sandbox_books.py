@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db.models import Sum
+from pytest_django import Settings
 
 from integrations.models import Quarantine, SyncRun
 from integrations.sandbox import truth
@@ -14,14 +15,16 @@ from integrations.sandbox.server import SandboxServer, running
 from ledgerhub.access.models import Organization
 from ledgerhub.ledger.models import Posting
 from tests.harbor import SOURCES, connect, found
+from tests.integrations.limits import without_limits
 from tests.jobs import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def loopback(settings: object) -> None:
-    settings.ALLOW_LOOPBACK_INTEGRATIONS = True  # type: ignore[attr-defined]
+def loopback(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
+    without_limits(monkeypatch)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ ABROAD = ("ebay", "paypal")  # hold other currencies
 @pytest.fixture
 def sandbox(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-    without_limits(monkeypatch, "xero")
+    without_limits(monkeypatch)
     with running(simulate(7, orders=60)) as server:
         server.state.settings["xero_limits"] = NO_LIMITS
         yield server

@@ -37,6 +37,7 @@ from ledgerhub.core.errors import ConfigError, TransientError
 from ledgerhub.ledger import clearing, queries
 from ledgerhub.ledger.models import Account, Document, Posting
 from tests.harbor import connect, found
+from tests.integrations.limits import without_limits
 from tests.integrations.test_connectors import Unlimited
 from tests.jobs import drain
 
@@ -297,9 +298,13 @@ def test_a_settlement_that_crosses_a_month_is_booked_in_both(business: Business)
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("loopback")
-def test_what_nobody_knows_waits_in_words_and_all_else_is_booked(business: Business) -> None:
+def test_what_nobody_knows_waits_in_words_and_all_else_is_booked(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
     harbor = found()
+    without_limits(monkeypatch, "amazon")
     with running(business) as server:
+        server.state.settings["amazon_pace"] = 1_000_000
         for path, field, value in (
             ("/orders", "fulfillment.fulfillmentStatus", "TELEPORTED"),
             ("/finances", "transactionType", "Mystery"),
