@@ -54,7 +54,9 @@ def _last_line(said: Path) -> str:
 
 
 def _say(words: str) -> None:
-    print(words, flush=True)  # noqa: T201
+    # In one piece: of a line that is printed its end comes apart.
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
