@@ -10,7 +10,7 @@ from ledgerhub.ledger.sums import check_sums
 
 __all__ = ["KINDS", "Draft", "Field", "FieldType", "Kind", "Section", "validate"]
 
-DUE_DAYS_AHEAD = 60
+DUE_DAYS_AHEAD = 400  # terms of a year are given; a wrong year still shows
 PAYOUT_DAYS_AHEAD = 60
 ENTRY_DAYS_AHEAD = 60  # a payroll is processed before it is paid
 
