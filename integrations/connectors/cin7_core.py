@@ -105,7 +105,9 @@ connector = Connector(
     headers={"api-auth-accountid": "{account_id}"},
     limits=Limits(per_second=0.8, burst=10),  # 60 calls a minute
     settings=(
-        Setting("account_id", "Account ID", "secret", required=True, help="Integrations & API > API"),
+        Setting(
+            "account_id", "Account ID", "secret", required=True, help="inventory.dearsystems.com/ExternalApi"
+        ),
         Setting("api_key", "Application key", "secret", required=True, help="Of an application made there"),
     ),
     streams=(PURCHASES,),

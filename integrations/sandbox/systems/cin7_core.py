@@ -15,6 +15,11 @@ ACCOUNT_ID = "6c1d6b0e-3f0b-4a5e-9a3a-5f1c8d7e2b90"
 API_KEY = "b7f0c3a2-91d4-4e7f-8c55-cin7sandbox1"
 MOST = 1000  # records of a page
 MINUTE = 60
+# What a list and the purchase itself both say.
+SHARED = (
+    *("ID", "Status", "OrderNumber", "OrderDate", "Supplier", "SupplierID", "SupplierCurrency"),
+    *("BaseCurrency", "LastUpdatedDate"),
+)
 Record = dict[str, Any]
 
 
@@ -120,13 +125,14 @@ def detail(one: Purchase, clock: int) -> Record:
     """An advanced purchase has lists of invoices and credit notes, a simple one has one of each."""
     invoices = [invoice(one, bill, clock) for bill in one.bills]
     credits = [credit_note(one, credit, clock) for credit in one.credits]
-    told = {name: value for name, value in header(one, clock).items() if not name.startswith("Invoice")}
+    listed = header(one, clock)
     return {
-        **told,
+        **{name: listed[name] for name in SHARED},
+        **({"Type": listed["Type"]} if one.advanced else {}),
         "TaxCalculation": "Inclusive" if one.supplier.with_tax else "Exclusive",
         "Terms": f"{one.supplier.terms} days",
         "Order": {
-            "Status": told["OrderStatus"],
+            "Status": listed["OrderStatus"],
             "Lines": [],
             "AdditionalCharges": [],
             "Prepayments": [],
