@@ -62,7 +62,7 @@ BILL = (
     *same("bill", "", "date=InvoiceDate due_date=InvoiceDueDate", DAY),
     *same("bill", "^", "currency=SupplierCurrency reference=OrderNumber"),
     rule("bill.status", "Status", known(open="AUTHORISED PAID")),
-    *same("lines[]", "lines[]", "description=name sku=SKU quantity=Quantity amount"),
+    *same("lines[]", "lines[]", "description=name sku=SKU quantity=Quantity unit_price=Price amount"),
     rule("lines[].account", "lines[].Account", CODE),
     *same("supplier", "^", "external_id=SupplierID name=Supplier"),
 )
