@@ -103,7 +103,7 @@ connector = Connector(
     base_url="https://inventory.dearsystems.com/ExternalApi/v2",
     auth=HeaderKey("api-auth-applicationkey", "api_key"),
     headers={"api-auth-accountid": "{account_id}"},
-    limits=Limits(per_second=0.8, burst=10),  # 60 calls a minute
+    limits=Limits(per_second=0.5, burst=30),  # 60 calls in any minute; a page at once
     settings=(
         Setting(
             "account_id", "Account ID", "secret", required=True, help="inventory.dearsystems.com/ExternalApi"

@@ -227,10 +227,16 @@ def test_a_limit_that_is_reached_is_waited_for(there: Cin7) -> None:
     assert balances(there.integration.organization) == there.true()
 
 
-def test_its_own_limit_is_kept() -> None:
-    """Sixty calls in any minute, at most."""
-    limits = CONNECTORS["cin7_core"].limits
+def test_its_own_limit_is_kept_and_lets_a_person_see_the_first_page(
+    there: Cin7, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty calls in any minute, at most; the preview waits for none of those it makes."""
+    limits = connector.limits
     assert limits.burst + 60 * limits.per_second <= 60
+    monkeypatch.setitem(CONNECTORS, "cin7_core", connector)
+    assert register.test_connection(there.integration)[0]
+    found = register.preview(there.integration, connector.stream("purchases"), since=None)
+    assert {draft["kind"] for one in found for _, draft in one.drafts} >= {"bill"}
 
 
 # ── on to other systems ─────────────────────────────────────────────────────────────────────────────

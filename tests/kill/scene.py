@@ -40,7 +40,7 @@ CLOCKS: Sequence[tuple[type[Model], Sequence[str]]] = (
     (BackTest, ("created_at", "started_at", "heard_at")),
     (BulkApproval, ("touched_at",)),
     (OrmQ, ("lock",)),
-    (RateBucket, ("blocked_until",)),
+    (RateBucket, ("at", "blocked_until")),
 )
 
 
