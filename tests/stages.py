@@ -1,6 +1,6 @@
-"""`python -m tests.stages check test-fast ...`: targets of the Makefile, three at a time.
+"""`python -m tests.stages check test-fast ...`: targets of the Makefile, two at a time.
 
-Many of them wait, for a browser or for what was killed to come back; others work meanwhile. What each says
+Many of them wait, for a browser or for what was killed to come back; another works meanwhile. What each says
 is kept in `test-results/`. After a failure nothing new begins, and what failed says it whole at the end.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 
 KEPT = Path(__file__).resolve().parent.parent / "test-results"
-AT_ONCE = 3
+AT_ONCE = 2
 MAKE = ("make", "--no-print-directory")
 
 

@@ -42,7 +42,7 @@ def confirm(installation: Installation, paths: Sequence[str], session: str, answ
     for path in paths:
         answered[path] = post(installation.port, path, session)
         if not answered[path]:
-            time.sleep(0.2)
+            time.sleep(0.5)  # it comes up again, and on a busy machine is killed more than twice all the same
 
 
 def kill_while(posting: Sequence[threading.Thread], supervisor: int) -> int:
