@@ -6,17 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 
 from integrations import revisions
 from integrations.destination import Destination, Link, Made
 from integrations.models import Delivery, DeliveryLink, Integration, Route, Summed
+from ledgerhub.ledger import named
 from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Allocation, Document, Entry, Posting
 
-# In which account what a document settles was open, and the field of its draft that names it.
 SETTLED = ("invoice", "bill")
-_NAMED_BY = {"payment": "invoice", "credit_note": "invoice", "refund": "invoice", "bill_payment": "bill"}
+# In which account what a document settles was open.
 _OPEN_IN = ("receivable", "payable")
 _TO_STAND = (Delivery.Action.CREATE, Delivery.Action.UPDATE)
 _UNDONE = (*Delivery.OPEN, Delivery.State.FAILED)
@@ -52,18 +52,12 @@ def shares_of(documents: Sequence[Document]) -> dict[int, list[Share]]:
     rows = Allocation.objects.filter(by__in=documents, document__kind__in=SETTLED).order_by("pk")
     for by, settled, part in rows.values_list("by", "document", "amount"):
         found.setdefault(by, []).append(Share(settled, part))
-    naming = [one for one in documents if one.pk not in found and _named(one)]
-    amounts = _open_amounts(one.pk for one in naming)
-    targets = _targets(naming)
-    for one in naming:
-        if (target := targets.get(one.pk)) and (amount := amounts.get(one.pk)):
-            found[one.pk] = [Share(target, amount)]
+    targets = named.targets([one for one in documents if one.pk not in found])
+    amounts = _open_amounts(targets)
+    for pk, target in targets.items():
+        if amount := amounts.get(pk):
+            found[pk] = [Share(target, amount)]
     return found
-
-
-def _named(document: Document) -> str:
-    """The id or number of the invoice or bill that a document names."""
-    return str(document.data.get(_NAMED_BY.get(document.kind, "")) or "")
 
 
 def _open_amounts(documents: Iterable[int]) -> dict[int, int]:
@@ -75,33 +69,6 @@ def _open_amounts(documents: Iterable[int]) -> dict[int, int]:
     )
     sums = rows.order_by().values("entry__document").annotate(whole=Sum("amount"))
     return {row["entry__document"]: abs(row["whole"]) for row in sums}
-
-
-def _targets(documents: Sequence[Document]) -> dict[int, int]:
-    """Document -> the one it names: of the same integration, else of any; none where several may be meant."""
-    texts = {_named(one) for one in documents}
-    if not texts:
-        return {}
-    rows = Document.objects.filter(
-        Q(external_id__in=texts) | Q(number__in=texts),
-        organization_id=documents[0].organization_id,
-        kind__in=SETTLED,
-    ).exclude(status__in=("draft", "void"))
-    prefetch_related_objects(documents, "source")
-    known = list(rows.values_list("pk", "kind", "external_id", "number", "source__key"))
-    found: dict[int, int] = {}
-    for one in documents:
-        named, kind, home = _named(one), _NAMED_BY[one.kind], _scope(one.source.key)
-        fitting = [row for row in known if row[1] == kind and named in row[2:4]]
-        near = [row for row in fitting if _scope(row[4]) == home] or fitting
-        if len(near) == 1:
-            found[one.pk] = near[0][0]
-    return found
-
-
-def _scope(key: str) -> str:
-    """Whose ids the documents of a source are known by: its integration's."""
-    return key.partition("/")[0]
 
 
 # ── waited for ──────────────────────────────────────────────────────────────────────────────────────

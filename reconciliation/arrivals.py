@@ -10,7 +10,16 @@ from typing import NamedTuple
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from ledgerhub.ledger.models import Account, Allocation, LineExclusion, LineVersion, Posting, StatementLine
+from ledgerhub.ledger import named
+from ledgerhub.ledger.models import (
+    Account,
+    Allocation,
+    Document,
+    LineExclusion,
+    LineVersion,
+    Posting,
+    StatementLine,
+)
 from reconciliation import open_rows
 from reconciliation.models import Confirmation, MatchLine, MatchRun
 
@@ -144,7 +153,9 @@ def _settled_by(documents: Collection[int]) -> dict[int, list[str]]:
     if not documents:
         return {}
     rows = Allocation.objects.filter(by__in=documents).values_list("by", "document")
-    return _listed((by, f"D{pk}") for by, pk in rows)
+    payments = Document.objects.filter(pk__in=documents, kind="bill_payment")
+    pairs = {*rows, *named.targets(list(payments)).items()}
+    return _listed((by, f"D{pk}") for by, pk in sorted(pairs))
 
 
 def _listed(pairs: Iterable[tuple[int, str]]) -> dict[int, list[str]]:

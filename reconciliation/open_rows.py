@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Abs
 
-from ledgerhub.ledger import queries
+from ledgerhub.ledger import named, queries
 from ledgerhub.ledger.force import in_force
 from ledgerhub.ledger.models import Account, Document, Posting, StatementLine
 from ledgerhub.ledger.statement_lines import COUNTS
@@ -102,7 +102,16 @@ def documents(account: Account, *, wanted: Q | None = None, limit: int | None = 
         for row in chosen[:limit]:
             amount: int = row.open_amount  # type: ignore[attr-defined]
             found.setdefault(row.pk, OpenDocument(row, amount, holder))
-    return list(found.values())
+    return list(_less_paid(found))
+
+
+def _less_paid(found: Mapping[int, OpenDocument]) -> Iterator[OpenDocument]:
+    """Without what a payment settles that names its bill: the bank's line is that of the payment."""
+    paid = named.paid([row.document for row in found.values() if row.document.kind == "bill"])
+    for pk, row in found.items():
+        left = min(row.amount + paid[pk], 0) if pk in paid else row.amount
+        if left:
+            yield row._replace(amount=left)
 
 
 def open_ones(account: Account, ids: Collection[int]) -> dict[int, OpenDocument]:

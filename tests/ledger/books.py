@@ -9,11 +9,13 @@ from ledgerhub.ledger import posting
 from ledgerhub.ledger.models import Contact, Document, DocumentLine, Source
 
 
-def make_document(organization: Organization, draft: dict[str, Any], *, contact: str = "") -> Document:
-    source, _ = Source.objects.get_or_create(organization=organization, key="test")
+def make_document(
+    organization: Organization, draft: dict[str, Any], *, contact: str = "", source: str = "test"
+) -> Document:
+    origin, _ = Source.objects.get_or_create(organization=organization, key=source)
     document = Document.objects.create(
         organization=organization,
-        source=source,
+        source=origin,
         output=draft["kind"],
         external_id=draft["external_id"],
         kind=draft["kind"],
@@ -22,7 +24,7 @@ def make_document(organization: Organization, draft: dict[str, Any], *, contact:
         currency=draft["currency"],
         total=draft.get("total") or 0,
         contact=Contact.objects.create(organization=organization, name=contact) if contact else None,
-        data={},
+        data={name: draft[name] for name in ("invoice", "bill") if name in draft},
         content_hash="-",
     )
     DocumentLine.objects.bulk_create(
@@ -43,9 +45,11 @@ def make_document(organization: Organization, draft: dict[str, Any], *, contact:
     return document
 
 
-def book(organization: Organization, *drafts: dict[str, Any], contact: str = "") -> list[Document]:
+def book(
+    organization: Organization, *drafts: dict[str, Any], contact: str = "", source: str = "test"
+) -> list[Document]:
     """Documents made and posted; an error is raised."""
-    rows = [make_document(organization, draft, contact=contact) for draft in drafts]
+    rows = [make_document(organization, draft, contact=contact, source=source) for draft in drafts]
     for row, draft in zip(rows, drafts, strict=True):
         posting.post_document(row, draft)
     return rows

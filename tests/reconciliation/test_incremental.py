@@ -16,14 +16,15 @@ from ledgerhub.access.models import Organization, User
 from ledgerhub.core import schedules
 from ledgerhub.ledger import documents as ledger_documents
 from ledgerhub.ledger import posting
-from ledgerhub.ledger.models import Account, LineVersion, StatementLine
+from ledgerhub.ledger.models import Account, LineVersion, Posting, StatementLine
 from reconciliation import arrivals, decisions, incremental, indexes, jobs, open_rows, runs, storing
 from reconciliation.jobs import Progress
 from reconciliation.models import Match, MatchRun
 from reconciliation.selection import Selection
 from tests.jobs import drain
-from tests.ledger.drafts import DAY
-from tests.reconciliation.factories import account, make_bank, make_invoice, make_line, make_payout
+from tests.ledger.books import book
+from tests.ledger.drafts import DAY, document
+from tests.reconciliation.factories import account, make_bank, make_bill, make_invoice, make_line, make_payout
 
 Proposed = set[frozenset[str]]
 
@@ -69,6 +70,29 @@ def check_as_full(bank: Account) -> None:
     full_pass(bank)
     assert proposed(bank) == before
     assert set(Match.objects.values_list("pk", flat=True)) == kept
+
+
+def test_a_line_is_the_payments_once_it_is_known_and_the_bills_before_and_after(bank: Account) -> None:
+    bill = make_bill(bank.organization, 8123, number="INV-77")
+    line = make_line(bank, -8123, description="FINCA LA PALMA INV-77")
+    pass_over_new(bank)
+    assert frozenset({f"L{line.pk}", f"D{bill.pk}"}) in proposed(bank)
+    [paid] = book(
+        bank.organization,
+        document("bill_payment", external_id="BP1", number="INV-77", total=8123, bill="INV-77"),
+        contact="Finca La Palma",
+    )
+    row = Posting.objects.get(entry__document=paid, account=bank)
+    pass_over_new(bank)
+    assert {rows for rows in proposed(bank) if f"L{line.pk}" in rows} == {
+        frozenset({f"L{line.pk}", f"P{row.pk}"})
+    }
+    check_as_full(bank)
+    ledger_documents.withdraw([paid])
+    posting.post_document(paid, None)
+    pass_over_new(bank)
+    assert frozenset({f"L{line.pk}", f"D{bill.pk}"}) in proposed(bank)
+    check_as_full(bank)
 
 
 def test_a_new_line_is_matched_and_the_rest_stays(bank: Account) -> None:

@@ -76,6 +76,20 @@ def test_bills_and_credit_notes_run_the_other_way(bank: Account) -> None:
     assert items(bank.organization) == {"I1": (6000, 6000)}
 
 
+def test_what_a_payment_settles_that_names_its_bill_is_open_no_more(bank: Account) -> None:
+    paid, half, over = (make_bill(bank.organization, 5000, number=number) for number in ("B1", "B2", "B3"))
+    book(
+        bank.organization,
+        document("bill_payment", external_id="P1", total=5000, bill="B1"),
+        document("bill_payment", external_id="P2", total=2000, bill="B2"),
+        document("bill_payment", external_id="P3", total=6000, bill="B3"),
+    )
+    assert {row.document.pk: row.amount for row in open_rows.documents(bank)} == {half.pk: -3000}
+    assert open_rows.open_ones(bank, [paid.pk, over.pk]) == {}
+    assert open_rows.search(bank, "B1").documents == []
+    assert [row.amount for row in open_rows.search(bank, "B2").documents] == [-3000]
+
+
 def test_what_is_open_in_another_currency_keeps_its_rate(bank: Account) -> None:
     ExchangeRate.objects.create(
         organization=bank.organization, currency="EUR", date=DAY, rate=Decimal("1.10")
