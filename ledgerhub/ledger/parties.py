@@ -58,7 +58,7 @@ def resolve(
     bulk.stamp(fresh, "created_at")
     bulk.insert(fresh)
     _remember(organization, scope, new_ids)
-    _mark(found, supplier=supplier)
+    _mark(people, found, supplier=supplier)
     return found
 
 
@@ -162,9 +162,14 @@ def _new(organization: Organization, person: Person, *, supplier: bool) -> Conta
         phone=str(person.get("phone") or "")[:60],
         tax_number=str(person.get("tax_number") or "")[:60],
         country=str(person.get("country") or "")[:60],
-        is_customer=not supplier,
-        is_supplier=supplier,
+        **dict.fromkeys(_flags(person, supplier=supplier), True),
     )
+
+
+def _flags(person: Person, *, supplier: bool) -> tuple[str, ...]:
+    """What the source says a contact is, else what the document it stands in makes of it."""
+    role = person.get("role") or ("supplier" if supplier else "customer")
+    return ("is_customer", "is_supplier") if role == "both" else (f"is_{role}",)
 
 
 def _remember(organization: Organization, scope: str, new_ids: dict[str, Contact]) -> None:
@@ -174,8 +179,13 @@ def _remember(organization: Organization, scope: str, new_ids: dict[str, Contact
     bulk.write(ContactIdentity, names, rows, ignore_conflicts=True)
 
 
-def _mark(contacts: Sequence[Contact | None], *, supplier: bool) -> None:
-    flag = "is_supplier" if supplier else "is_customer"
-    unmarked = {contact.pk for contact in contacts if contact and not getattr(contact, flag)}
-    if unmarked:
-        Contact.objects.filter(pk__in=unmarked).update(**{flag: True})
+def _mark(people: Sequence[Person | None], contacts: Sequence[Contact | None], *, supplier: bool) -> None:
+    unmarked: dict[str, set[int]] = {"is_customer": set(), "is_supplier": set()}
+    for person, contact in zip(people, contacts, strict=True):
+        if person and contact:
+            lacking = (flag for flag in _flags(person, supplier=supplier) if not getattr(contact, flag))
+            for flag in lacking:
+                unmarked[flag].add(contact.pk)
+    for flag, ids in unmarked.items():
+        if ids:
+            Contact.objects.filter(pk__in=ids).update(**{flag: True})

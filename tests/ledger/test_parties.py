@@ -47,6 +47,23 @@ def test_a_name_alone_finds_the_contact(organization: Organization) -> None:
     assert list(Contact.objects.values_list("is_customer", "is_supplier")) == [(True, True)]
 
 
+def test_a_contact_is_what_its_source_says(organization: Organization) -> None:
+    people = [
+        {"external_id": "1", "name": "Finca La Palma", "role": "supplier"},
+        {"external_id": "2", "name": "Corner Shop", "role": "both"},
+        {"external_id": "3", "name": "Ann Lee", "role": "customer"},
+        {"external_id": "4", "name": "Bo Day"},
+    ]
+    parties.update(organization, people, scope="file")
+    parties.update(organization, [{"external_id": "3", "name": "Ann Lee", "role": "supplier"}], scope="file")
+    assert list(Contact.objects.order_by("pk").values_list("name", "is_customer", "is_supplier")) == [
+        ("Finca La Palma", False, True),
+        ("Corner Shop", True, True),
+        ("Ann Lee", True, True),
+        ("Bo Day", True, False),
+    ]
+
+
 def test_people_of_another_organization_are_not_found(organization: Organization) -> None:
     other = Organization.objects.create(name="Other", slug="other-books")
     [theirs] = parties.resolve(other, [{"external_id": "7", "email": "ann@x.test"}], scope="shop")
