@@ -1,9 +1,9 @@
 """Cin7 Core (source): authorised invoices of purchases as bills, suppliers' credit notes as journals.
 
 Sales are not taken: the shops they come from book them. Nor are payments: the bank's lines are matched with
-the bills, and an entry of Cin7's beside them would pay a bill twice. Traps: lists hold headers, the rest is
-asked for at an address that hangs on the type; dates mean the day; whether lines are with tax, their sum
-tells; the one invoice of a simple purchase has no id, and an `InvocieNumber`; accounts are Cin7's codes.
+the bills. Traps: lists hold headers, the rest is asked for at an address that hangs on the type; dates mean
+the day; whether lines are with tax, their sum tells; the one invoice of a simple purchase has no id, and an
+`InvocieNumber`; accounts are Cin7's codes.
 """
 
 from __future__ import annotations
