@@ -10,8 +10,9 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 SPLINK := .venv-splink
 SIZES ?= 10000 100000 1000000
-# In this order two at a time: those that wait most begin first, or beside one that works.
-TESTS := test-browser test-fast test-kill test-postgres test-conformance
+# In this order two at a time: those that wait most begin first, or beside one that works; last is one that keeps
+# both cores busy by itself.
+TESTS := test-browser test-fast test-kill test-conformance test-postgres
 
 # Two processes; who has done its half takes of the other's.
 EVENLY := -n 2 --dist worksteal
