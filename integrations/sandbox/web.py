@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -32,6 +32,10 @@ class Request:
 
     def all(self, *names: str) -> list[str]:
         return [value for key, value in self.query if key in names]
+
+    def without(self, *names: str) -> Request:
+        """The same request, these left out of its query: of a list the first page again."""
+        return replace(self, query=tuple(pair for pair in self.query if pair[0] not in names))
 
     @property
     def form(self) -> dict[str, str]:

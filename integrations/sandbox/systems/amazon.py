@@ -6,7 +6,6 @@ import base64
 import datetime as dt
 import gzip
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -297,14 +296,6 @@ def _download(business: Business, state: State, request: Request) -> Response:
     return Response(200, gzip.compress(table(one).encode("cp1252"), mtime=0), "application/octet-stream")
 
 
-def rewind(request: Request) -> Request:
-    """The first page again, whatever page was asked for."""
-    return replace(
-        request,
-        query=tuple(pair for pair in request.query if not re.fullmatch("paginationToken|nextToken", pair[0])),
-    )
-
-
 system = System(
     key="amazon",
     label="Amazon (sandbox)",
@@ -312,6 +303,6 @@ system = System(
     settings={"application_id": APPLICATION, "client_id": CLIENT_ID},
     secrets={"client_secret": CLIENT_SECRET, "refresh_token": REFRESH},
     respond=respond,
-    rewind=rewind,
+    rewind=lambda request: request.without("paginationToken", "nextToken"),
     venture=simulate_amazon,
 )

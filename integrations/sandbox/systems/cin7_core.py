@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from integrations.sandbox.buying import BANK_CODE, Bill, Buying, Line, Paid, Purchase, simulate_buying
@@ -242,10 +241,6 @@ def _midnight(date: dt.date) -> str:
     return f"{date}T00:00:00"
 
 
-def rewind(request: Request) -> Request:
-    return replace(request, query=tuple(pair for pair in request.query if pair[0] != "Page"))
-
-
 system = System(
     key="cin7_core",
     label="Cin7 Core (sandbox)",
@@ -253,6 +248,6 @@ system = System(
     settings={},
     secrets={"account_id": ACCOUNT_ID, "api_key": API_KEY},
     respond=respond,
-    rewind=rewind,
+    rewind=lambda request: request.without("Page"),
     venture=simulate_buying,
 )

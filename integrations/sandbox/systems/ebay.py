@@ -460,10 +460,6 @@ def private() -> str:
     return base64.b64encode(SIGNER.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode()
 
 
-def rewind(request: Request) -> Request:
-    return replace(request, query=tuple(pair for pair in request.query if pair[0] != "offset"))
-
-
 system = System(
     key="ebay",
     label="eBay (sandbox)",
@@ -477,7 +473,7 @@ system = System(
         "verification_token": VERIFICATION_TOKEN,
     },
     respond=respond,
-    rewind=rewind,
+    rewind=lambda request: request.without("offset"),
     hooks=hooks,
     venture=simulate_ebay,
 )

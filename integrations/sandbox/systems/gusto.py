@@ -281,10 +281,6 @@ def signed(body: bytes) -> dict[str, str]:
     return {"Content-Type": "application/json", "X-Gusto-Signature": digest}
 
 
-def rewind(request: Request) -> Request:
-    return replace(request, query=tuple(pair for pair in request.query if pair[0] != "page"))
-
-
 def recall(state: State, kept: Record) -> None:
     office(state).refresh = kept["refresh"]
 
@@ -296,7 +292,7 @@ system = System(
     settings={"client_id": CLIENT_ID},
     secrets={"client_secret": CLIENT_SECRET, "webhook_token": VERIFICATION_TOKEN},
     respond=respond,
-    rewind=rewind,
+    rewind=lambda request: request.without("page"),
     hooks=hooks,
     by_hand=True,
     remember=lambda state: {"refresh": office(state).refresh},

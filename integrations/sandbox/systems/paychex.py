@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from integrations.sandbox.events import Business, day
@@ -256,10 +256,6 @@ def _content(rows: list[Record], request: Request | None = None, most: int = MOS
     return {"metadata": {"contentItemCount": len(rows), **told}, "content": rows, "links": []}
 
 
-def rewind(request: Request) -> Request:
-    return replace(request, query=tuple(pair for pair in request.query if pair[0] != "offset"))
-
-
 system = System(
     key="paychex",
     label="Paychex Flex (sandbox)",
@@ -267,6 +263,6 @@ system = System(
     settings={"client_id": API_KEY, "client_number": NUMBER},
     secrets={"client_secret": SECRET},
     respond=respond,
-    rewind=rewind,
+    rewind=lambda request: request.without("offset"),
     venture=simulate_crew,
 )

@@ -8,7 +8,6 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -306,10 +305,6 @@ def signed(body: bytes, at: int, address: str) -> dict[str, str]:
     }
 
 
-def rewind(request: Request) -> Request:
-    return replace(request, query=tuple(pair for pair in request.query if pair[0] != "page"))
-
-
 system = System(
     key="paypal",
     label="PayPal (sandbox)",
@@ -317,7 +312,7 @@ system = System(
     settings={"client_id": CLIENT_ID, "payments_count_as": "sales"},
     secrets={"client_secret": CLIENT_SECRET, "webhook_id": WEBHOOK_ID},
     respond=respond,
-    rewind=rewind,
+    rewind=lambda request: request.without("page"),
     hooks=hooks,
     venture=simulate_paypal,
 )

@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from integrations.sandbox.events import CURRENCY, Business
@@ -444,10 +443,6 @@ def signed(url: str, body: bytes) -> dict[str, str]:
     return {"Content-Type": "application/json", "X-Square-HmacSha256-Signature": signature}
 
 
-def rewind(request: Request) -> Request:
-    return replace(request, query=tuple(pair for pair in request.query if pair[0] != "cursor"))
-
-
 system = System(
     key="square",
     label="Square (sandbox)",
@@ -455,7 +450,7 @@ system = System(
     settings={"charges_count_as": "sales"},
     secrets={"access_token": TOKEN, "webhook_secret": SIGNATURE_KEY},
     respond=respond,
-    rewind=rewind,
+    rewind=lambda request: request.without("cursor"),
     hooks=hooks,
     venture=simulate_square,
 )

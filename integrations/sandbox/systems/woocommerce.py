@@ -367,10 +367,6 @@ def signed(topic: str, body: bytes) -> dict[str, str]:
     }
 
 
-def rewind(request: Request) -> Request:
-    return replace(request, query=tuple(pair for pair in request.query if pair[0] not in ("page", "offset")))
-
-
 system = System(
     key="woocommerce",
     label="WooCommerce (sandbox)",
@@ -378,7 +374,7 @@ system = System(
     settings={"shop": SHOP},
     secrets={"key": KEY, "secret": SECRET, "webhook_secret": HOOK_SECRET},
     respond=respond,
-    rewind=rewind,
+    rewind=lambda request: request.without("page", "offset"),
     hooks=hooks,
     venture=simulate_wholesale,
 )

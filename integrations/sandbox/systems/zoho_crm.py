@@ -6,7 +6,7 @@ import datetime as dt
 import secrets
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from integrations.sandbox.events import Business
@@ -353,12 +353,6 @@ def _within(times: deque[float], now: float, seconds: float, most: int) -> bool:
     return True
 
 
-def rewind(request: Request) -> Request:
-    """The first page again, of whatever page was asked for."""
-    rest = tuple(pair for pair in request.query if pair[0] not in ("page", "page_token"))
-    return replace(request, query=rest)
-
-
 def recall(state: State, kept: Record) -> None:
     crm(state).refresh = kept["refresh"]
 
@@ -370,7 +364,7 @@ system = System(
     settings={"client_id": CLIENT_ID},
     secrets={"client_secret": CLIENT_SECRET},
     respond=respond,
-    rewind=rewind,
+    rewind=lambda request: request.without("page", "page_token"),
     by_hand=True,
     remember=lambda state: {"refresh": crm(state).refresh},
     recall=recall,

@@ -178,4 +178,4 @@ def test_hooks_are_signed_and_tell_what_happened(business: Business) -> None:
 
 def test_rewind_drops_the_cursor() -> None:
     request = Request("GET", "/v1/charges", (("limit", "5"), ("starting_after", "ch_1")))
-    assert stripe.rewind(request).query == (("limit", "5"),)
+    assert stripe.system.rewind(request).query == (("limit", "5"),)
