@@ -12,10 +12,9 @@ from integrations import revisions
 from integrations.destination import Destination, Link, Made
 from integrations.models import Delivery, DeliveryLink, Integration, Route, Summed
 from ledgerhub.ledger import named
-from ledgerhub.ledger.force import in_force
-from ledgerhub.ledger.models import Allocation, Document, Entry, Posting
+from ledgerhub.ledger.force import in_force, stands
+from ledgerhub.ledger.models import Allocation, Document, Posting
 
-SETTLED = ("invoice", "bill")
 # In which account what a document settles was open.
 _OPEN_IN = ("receivable", "payable")
 _TO_STAND = (Delivery.Action.CREATE, Delivery.Action.UPDATE)
@@ -49,7 +48,7 @@ def attach(takes: Destination, deliveries: Sequence[Delivery]) -> None:
 def shares_of(documents: Sequence[Document]) -> dict[int, list[Share]]:
     """What each document settles: as allocated by people, else all of it as the document itself says."""
     found: dict[int, list[Share]] = {}
-    rows = Allocation.objects.filter(by__in=documents, document__kind__in=SETTLED).order_by("pk")
+    rows = Allocation.objects.filter(by__in=documents, document__kind__in=named.SETTLED).order_by("pk")
     for by, settled, part in rows.values_list("by", "document", "amount"):
         found.setdefault(by, []).append(Share(settled, part))
     targets = named.targets([one for one in documents if one.pk not in found])
@@ -90,13 +89,12 @@ def held_up(takes: Destination) -> Exists:
         mode=Route.Mode.EACH,
         start_date__lte=OuterRef("document__date"),
     )
-    standing = Entry.objects.filter(in_force(), document=OuterRef("document"))
     kinds = [one.kind for one in takes.takes]
     # What goes out summed up never stands there by itself.
     summed = Summed.objects.filter(
         integration=OuterRef("delivery__integration"), document=OuterRef("document")
     )
-    expected = Q(document__kind__in=kinds) & Exists(route) & Exists(standing)
+    expected = Q(document__kind__in=kinds) & Exists(route) & stands("document")
     unplanned = ~Exists(there) & ~Exists(summed) & expected
     return Exists(
         DeliveryLink.objects.filter(delivery=OuterRef("pk"))
@@ -190,7 +188,7 @@ def _still_open(takes: Destination, delivery: Delivery, document: Document) -> i
 
 def applied(takes: Destination, delivery: Delivery) -> int:
     """How much of the delivery's document others settle over there."""
-    if delivery.document is None or delivery.document.kind not in SETTLED:
+    if delivery.document is None or delivery.document.kind not in named.SETTLED:
         return 0
     rows = _settling(delivery.integration, delivery.document).exclude(state=Delivery.State.PLANNED)
     return sum(_newest(takes, rows, delivery.document).values())
@@ -198,7 +196,7 @@ def applied(takes: Destination, delivery: Delivery) -> int:
 
 def holders(takes: Destination, delivery: Delivery) -> list[Document]:
     """Documents that settle the delivery's over there: while they do, it cannot be taken back."""
-    if delivery.document is None or not takes.settles or delivery.document.kind not in SETTLED:
+    if delivery.document is None or not takes.settles or delivery.document.kind not in named.SETTLED:
         return []
     rows = _settling(delivery.integration, delivery.document).exclude(state=Delivery.State.PLANNED)
     ids = _newest(takes, rows, delivery.document)

@@ -14,7 +14,7 @@ from integrations.destination import Destination
 from integrations.models import Delivery, Integration, Route
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.ledger import invoice_payments
-from ledgerhub.ledger.force import in_force
+from ledgerhub.ledger.force import in_force, stands
 from ledgerhub.ledger.models import ContactIdentity, Document, Entry
 
 MOST_AT_ONCE = 500
@@ -66,7 +66,6 @@ def plan_route(route: Route) -> Planned:
 
 def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
     """Documents of the route of which what stands is not what was last planned."""
-    standing = Entry.objects.filter(in_force(), document=OuterRef("pk"))
     planned = Delivery.objects.filter(integration=route.destination, document=OuterRef("pk"))
     last = planned.filter(part=0).order_by("-revision")
     good = last.filter(~Delivery.UNNAMED, state__in=[*Delivery.OPEN, Delivery.State.DELIVERED])
@@ -83,7 +82,7 @@ def _changed(route: Route, takes: Destination) -> QuerySet[Document]:
         rows = rows.filter(_recent(route, takes) | Q(pk__in=known_now))
     rows = invoice_payments.annotated(rows) if takes.follows else rows.annotate(payment_mark=Value(""))
     rows = rows.annotate(
-        standing=Exists(standing),
+        standing=stands(),
         told=Subquery(last.values("content_hash")[:1]),
         told_mark=Subquery(last.values("payment_mark")[:1]),
         told_action=Subquery(last.values("action")[:1]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -22,6 +22,7 @@ from integrations.models import Delivery, Integration, Route, Summary, Summed
 from integrations.payloads import canonical, digest_of
 from integrations.run_words import plural
 from ledgerhub.access.models import Organization
+from ledgerhub.core import bulk
 from ledgerhub.ledger import accounting, clearing
 from ledgerhub.ledger.models import Account, Document, DocumentLine, Entry, Posting
 
@@ -276,7 +277,7 @@ def settle(integration: Integration) -> int:
     began, names = timezone.now(), ("document__external_id", "document__reference")
     rows = _to_look_up(integration, _since(integration, began)).order_by()
     ids = _named(rows.values_list("document", *names).distinct())
-    moved = sum(_settle_some(integration, chunk) for chunk in _chunks(ids))
+    moved = sum(_settle_some(integration, chunk) for chunk in bulk.chunks(ids, CHUNK))
     integration.routes.filter(enabled=True).update(settled_until=began)
     return moved
 
@@ -314,24 +315,19 @@ def _named(documents: Iterable[tuple[int, str, str]]) -> list[int]:
         for name in filter(None, names):
             bearers[name].add(document)
     tenders = DocumentLine.objects.filter(section="tenders").exclude(external_id="").order_by()
-    for chunk in _chunks(sorted(ids)):
+    for chunk in bulk.chunks(sorted(ids), CHUNK):
         for document, name in tenders.filter(document__in=chunk).values_list("document", "external_id"):
             bearers[name].add(document)
     items = DocumentLine.objects.filter(section="items").order_by()
     found: set[int] = set()
-    for names in _chunks(sorted(bearers)):
+    for few in bulk.chunks(sorted(bearers), CHUNK):
         for field in ("source_ref", "external_id"):
-            hits = items.filter(**{f"{field}__in": names}).values_list(field, flat=True)
+            hits = items.filter(**{f"{field}__in": few}).values_list(field, flat=True)
             found.update(*(bearers[name] for name in hits))
     return sorted(found)
 
 
-def _chunks(rows: list[Any]) -> Iterable[list[Any]]:
-    for start in range(0, len(rows), CHUNK):
-        yield rows[start : start + CHUNK]
-
-
-def _settle_some(integration: Integration, documents: list[int]) -> int:
+def _settle_some(integration: Integration, documents: Sequence[int]) -> int:
     rows = list(waiting(integration).filter(document__in=documents))
     found = settled(rows_of(row.entry_id for row in rows))
     _move(integration, rows, found)

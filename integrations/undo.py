@@ -15,7 +15,7 @@ from ledgerhub.access.audit import record
 from ledgerhub.access.models import User
 from ledgerhub.core.errors import ConfigError
 from ledgerhub.ledger import posting
-from ledgerhub.ledger.force import in_force
+from ledgerhub.ledger.force import in_force, stands
 from ledgerhub.ledger.models import Account, Allocation, Document, Entry, Posting
 
 SHOWN = 5
@@ -124,9 +124,8 @@ def _standing(run: SyncRun) -> QuerySet[Entry]:
 
 def _documents(run: SyncRun) -> QuerySet[Document]:
     """Documents of the run that have entries in force."""
-    entries = Entry.objects.filter(in_force(), document=OuterRef("pk"))
     return Document.objects.filter(
-        Exists(entries),
+        stands(),
         source=run.stream.source_id,
         raw_record_id__in=_records(run).values("pk"),
     )

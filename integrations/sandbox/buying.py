@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from integrations.sandbox.events import CURRENCY, DAY, business_days, instant
+from integrations.sandbox.events import CURRENCY, DAY, business_days, guid, instant
 from integrations.sandbox.venture import CHECKING, BankDraft, Booked, Plan, Venture
 
 CODES = {"1300": "inventory", "6310": "supplies", "6320": "postage"}  # of the business's chart -> the role
@@ -138,9 +137,9 @@ def _billed(bill: Bill, purchase: Purchase, sign: int) -> Booked:
 
 def simulate_buying(plan: Plan) -> Buying:
     rng = random.Random(f"{plan.seed}:buying")
-    beans = Supplier(_id(rng), "Sierra Verde Coffee Traders", 30)
-    boxes = Supplier(_id(rng), "Kraftline Boxes & Bags", 14, with_tax=True)
-    north = Supplier(_id(rng), "Great Lakes Green Coffee", 60, "CAD")
+    beans = Supplier(guid(rng), "Sierra Verde Coffee Traders", 30)
+    boxes = Supplier(guid(rng), "Kraftline Boxes & Bags", 14, with_tax=True)
+    north = Supplier(guid(rng), "Great Lakes Green Coffee", 60, "CAD")
     purchases = [
         *_beans(rng, beans, plan),
         *_boxes(rng, boxes, plan),
@@ -171,8 +170,8 @@ def _boxes(rng: random.Random, supplier: Supplier, plan: Plan) -> Iterator[Purch
         [bill] = made.bills
         half = bill.total // 2
         paid = (
-            Paid(_id(rng), business_days(date, 5), half),
-            Paid(_id(rng), business_days(date, 10), bill.total - half),
+            Paid(guid(rng), business_days(date, 5), half),
+            Paid(guid(rng), business_days(date, 10), bill.total - half),
         )
         yield made._replace(bills=(bill._replace(paid=paid),))
 
@@ -181,9 +180,9 @@ def _in_two_deliveries(rng: random.Random, supplier: Supplier, start: dt.date) -
     """A large order, each delivery billed by itself."""
     dates = [business_days(start, days) for days in (30, 38)]
     drafts = [(_bill(rng, date, (_coffee(rng),)), business_days(date, 12)) for date in dates]
-    bills = tuple(bill._replace(paid=(Paid(_id(rng), paid, bill.total),)) for bill, paid in drafts)
+    bills = tuple(bill._replace(paid=(Paid(guid(rng), paid, bill.total),)) for bill, paid in drafts)
     ordered = instant(business_days(start, 15), 10)
-    return Purchase(_id(rng), "", supplier, ordered, bills, advanced=True)
+    return Purchase(guid(rng), "", supplier, ordered, bills, advanced=True)
 
 
 def _sent_back(rng: random.Random, supplier: Supplier, start: dt.date) -> Purchase:
@@ -192,7 +191,7 @@ def _sent_back(rng: random.Random, supplier: Supplier, start: dt.date) -> Purcha
     cups = Line("Paper cups 8 oz", "CUP-8", 3000, 900, "6310")
     made = _ordinary(rng, supplier, date, (cups,), paid=business_days(date, 3))
     credit = _bill(rng, back, (cups._replace(quantity=800),), number="CR-")
-    credit = credit._replace(paid=(Paid(_id(rng), refunded, credit.total),))
+    credit = credit._replace(paid=(Paid(guid(rng), refunded, credit.total),))
     return made._replace(credits=(credit._replace(id=made.id),))
 
 
@@ -217,15 +216,15 @@ def _abroad(rng: random.Random, supplier: Supplier, end: dt.date) -> Purchase:
 def _ordinary(
     rng: random.Random, supplier: Supplier, date: dt.date, lines: tuple[Line, ...], *, paid: dt.date | None
 ) -> Purchase:
-    bill, identity = _bill(rng, date, lines), _id(rng)
-    settled = (Paid(_id(rng), paid, bill.total),) if paid else ()
+    bill, identity = _bill(rng, date, lines), guid(rng)
+    settled = (Paid(guid(rng), paid, bill.total),) if paid else ()
     return Purchase(
         identity, "", supplier, instant(date, 9) - 6 * DAY, (bill._replace(id=identity, paid=settled),)
     )
 
 
 def _bill(rng: random.Random, date: dt.date, lines: tuple[Line, ...], number: str = "INV-") -> Bill:
-    return Bill(_id(rng), f"{number}{rng.randint(10_000, 99_999)}", date, instant(date, 14), lines)
+    return Bill(guid(rng), f"{number}{rng.randint(10_000, 99_999)}", date, instant(date, 14), lines)
 
 
 def _coffee(rng: random.Random) -> Line:
@@ -244,10 +243,6 @@ def _days(plan: Plan, *, first: int, every: int) -> Iterator[dt.date]:
     while date <= plan.horizon:
         yield business_days(date, 1)
         date += dt.timedelta(days=every)
-
-
-def _id(rng: random.Random) -> str:
-    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
 def _bank(purchases: tuple[Purchase, ...]) -> Iterator[BankDraft]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import random
+import uuid
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -386,6 +388,10 @@ def share(total: int, weights: Sequence[int]) -> list[int]:
             parts[index] += 1
             left -= 1
     return parts
+
+
+def guid(rng: random.Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
 def token(seed: int, kind: str, number: int, length: int = 24) -> str:

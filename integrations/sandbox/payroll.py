@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from integrations.sandbox.events import DAY, business_days, instant
+from integrations.sandbox.events import DAY, business_days, guid, instant
 from integrations.sandbox.venture import CHECKING, BankDraft, Booked, Plan, Venture
 
 FEE = 5500  # what Gusto takes for each regular payroll
@@ -90,7 +89,7 @@ def _regular(rng: random.Random, check: dt.date) -> Payroll:
     net = rng.randint(230_000, 254_000)
     taxes = net * 31 // 100
     return Payroll(
-        _id(rng),
+        guid(rng),
         check,
         instant(check, 15) - 3 * DAY,
         net,
@@ -108,16 +107,12 @@ def _others(rng: random.Random, start: dt.date) -> Iterator[Payroll]:
     """A bonus of which half is taken back, a correction that is cancelled on the next day, and one that is
     deleted at that."""
     paid, back, never = (business_days(start, count) for count in (40, 46, 60))
-    yield Payroll(_id(rng), paid, instant(paid, 11) - 2 * DAY, 81_234, 20_318, 8127, reason="Bonus", late=40)
-    yield Payroll(_id(rng), back, instant(back, 11), -40_617, -10_159, -4063, reason="Reversal")
+    yield Payroll(guid(rng), paid, instant(paid, 11) - 2 * DAY, 81_234, 20_318, 8127, reason="Bonus", late=40)
+    yield Payroll(guid(rng), back, instant(back, 11), -40_617, -10_159, -4063, reason="Reversal")
     at = instant(never, 10) - 3 * DAY
-    yield Payroll(_id(rng), never, at, 12_000, 3000, 1200, reason="Correction", cancelled=at + DAY)
-    late = Payroll(_id(rng), never, at, 31_000, 8000, 2400, reason="Dismissed employee", cancelled=at + DAY)
+    yield Payroll(guid(rng), never, at, 12_000, 3000, 1200, reason="Correction", cancelled=at + DAY)
+    late = Payroll(guid(rng), never, at, 31_000, 8000, 2400, reason="Dismissed employee", cancelled=at + DAY)
     yield late._replace(deleted=True)
-
-
-def _id(rng: random.Random) -> str:
-    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
 def _bank(payrolls: list[Payroll]) -> Iterator[BankDraft]:

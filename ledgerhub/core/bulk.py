@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from django.db import connection, models
 from django.utils import timezone
 
+T = TypeVar("T")
 Row = TypeVar("Row", bound=models.Model)
 Fields = Sequence["models.Field[Any, Any]"]
 Values = tuple[Any, ...]
@@ -29,7 +30,7 @@ def insert(rows: Sequence[Row]) -> None:
     read = attrgetter(*(field.attname for field in fields))
     key = connection.ops.quote_name(str(model._meta.pk.column if model._meta.pk else "id"))
     with connection.cursor() as cursor:
-        for chunk in _chunks(rows, MOST_PARAMETERS // len(fields)):
+        for chunk in chunks(rows, MOST_PARAMETERS // len(fields)):
             values = _adapted(fields, [read(row) for row in chunk])
             statement = f"{_statement(model, fields, len(chunk))} RETURNING {key}"
             cursor.execute(statement, [value for row in values for value in row])
@@ -89,7 +90,8 @@ def _statement(model: type[models.Model], fields: Fields, count: int) -> str:
     return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {', '.join([marks] * count)}"
 
 
-def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
+def chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """So many at a time, in order."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db.models import BigIntegerField, Case, Count, F, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
+from ledgerhub.core import bulk
 from ledgerhub.core.collecting import uncollected
 from ledgerhub.ledger import pairing, queries, settlement
 from ledgerhub.ledger.force import in_force
@@ -351,7 +352,7 @@ def bearing(organization_id: int, names: Collection[str]) -> list[int]:
     rows = Document.objects.filter(organization=organization_id).order_by()
     lines = DocumentLine.objects.filter(section="tenders").order_by()
     sources = Source.objects.filter(organization=organization_id).values("pk")
-    for chunk in _chunks(names):
+    for chunk in bulk.chunks(sorted(names), _CHUNK):
         found.update(rows.filter(external_id__in=chunk).values_list("pk", flat=True))
         found.update(rows.filter(source__in=sources, reference__in=chunk).values_list("pk", flat=True))
         paid = list(lines.filter(external_id__in=chunk).values_list("document", flat=True))
@@ -370,7 +371,7 @@ def _items_naming(clearing: Account, names: Collection[str]) -> list[Item]:
     """Items of booked payouts on this account that name one of these ids."""
     found: dict[int, Item] = {}
     rows = DocumentLine.objects.filter(section="items").order_by()
-    for chunk in _chunks(names):
+    for chunk in bulk.chunks(sorted(names), _CHUNK):
         for lookup in ("source_ref__in", "external_id__in"):
             for row in rows.filter(**{lookup: chunk}).values_list(*_ITEM):
                 found[row[0]] = Item(*row)
@@ -378,12 +379,6 @@ def _items_naming(clearing: Account, names: Collection[str]) -> list[Item]:
     standing = _postings_of(clearing, sorted(payouts)).order_by()
     booked = set(standing.values_list("entry__document", flat=True))
     return [item for item in found.values() if item.payout_id in booked]
-
-
-def _chunks(names: Collection[str]) -> Iterable[list[str]]:
-    ordered = sorted(names)
-    for start in range(0, len(ordered), _CHUNK):
-        yield ordered[start : start + _CHUNK]
 
 
 def documents_of(ids: Iterable[int]) -> dict[int, Document]:

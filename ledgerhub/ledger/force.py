@@ -13,6 +13,11 @@ def originals(entry: str = "") -> Q:
     return ~Q(**{f"{entry}reverses__gt": 0})
 
 
+def stands(document: str = "pk") -> Exists:
+    """The outer row's document (`document` is the way to it) has an entry in force."""
+    return Exists(Entry.objects.filter(in_force(), document=OuterRef(document)))
+
+
 def in_force(entry: str = "") -> Q:
     """Originals that nothing reverses. Not a join with "is null": PostgreSQL expects one row of that, and
     compares each entry of a large journal with every other."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db.models import (
     BigIntegerField,
-    Exists,
     F,
     Func,
     OuterRef,
@@ -18,8 +17,8 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Coalesce
 
-from ledgerhub.ledger.force import in_force
-from ledgerhub.ledger.models import Allocation, Document, Entry, Posting
+from ledgerhub.ledger.force import stands
+from ledgerhub.ledger.models import Allocation, Document, Posting
 from ledgerhub.ledger.payment_state import PaymentState
 
 # Kinds that name the invoice they belong to (`reference` holds its id or number at the same source).
@@ -66,9 +65,8 @@ def _naming(kind: str, *, outer: int = 1) -> QuerySet[Document]:
     def of_invoice(name: str) -> OuterRef:
         return OuterRef(name) if outer == 1 else OuterRef(OuterRef(name))
 
-    entries = Entry.objects.filter(in_force(), document=OuterRef("pk"))
     return Document.objects.filter(
-        Exists(entries),
+        stands(),
         kind=kind,
         source=of_invoice("source"),
         currency=of_invoice("currency"),

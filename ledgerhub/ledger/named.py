@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from collections.abc import Collection, Sequence
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, prefetch_related_objects
 
-from ledgerhub.ledger.force import in_force
-from ledgerhub.ledger.models import Allocation, Document, Entry
+from ledgerhub.core import bulk
+from ledgerhub.ledger.force import stands
+from ledgerhub.ledger.models import Allocation, Document
 
+SETTLED = ("invoice", "bill")
 # The field of a draft that names it, which is the kind that is named.
 NAMED_BY = {"payment": "invoice", "credit_note": "invoice", "refund": "invoice", "bill_payment": "bill"}
 Known = tuple[int, str, str, str, str]
@@ -31,8 +31,8 @@ def targets(documents: Sequence[Document]) -> dict[int, int]:
     prefetch_related_objects(naming, "source")
     known = [
         row
-        for texts in _chunks({named(one) for one in naming})
-        for row in _standing(naming[0].organization_id, texts)
+        for texts in bulk.chunks(sorted({named(one) for one in naming}), MOST_TEXTS)
+        for row in _called(naming[0].organization_id, texts)
     ]
     by_text: dict[tuple[str, str], dict[int, str]] = {}
     for pk, kind, external_id, number, key in known:
@@ -49,7 +49,12 @@ def targets(documents: Sequence[Document]) -> dict[int, int]:
 
 
 def paid(bills: Collection[Document]) -> dict[int, int]:
-    """Of these bills of one organization those that payments name, and what these come to in minor units.
+    """Of these bills of one organization those that payments name, and what these come to in minor units."""
+    return {bill: sum(one.total for one in rows) for bill, rows in payments_of(bills).items()}
+
+
+def payments_of(bills: Collection[Document]) -> dict[int, list[Document]]:
+    """Of these bills of one organization those that payments name, and these, oldest first.
 
     Counted are payments in the bill's currency that stand and are allocated to nothing: what people allocated
     is known by that.
@@ -59,32 +64,29 @@ def paid(bills: Collection[Document]) -> dict[int, int]:
     texts = {text for bill in bills for text in (bill.external_id, bill.number)} - {""}
     payments = {one.pk: one for one in _unallocated(next(iter(bills)).organization_id, texts)}
     currencies = {bill.pk: bill.currency for bill in bills}
-    found: Counter[int] = Counter()
+    found: dict[int, list[Document]] = {}
     for pk, bill in targets(list(payments.values())).items():
         if payments[pk].currency == currencies.get(bill):
-            found[bill] += payments[pk].total
+            found.setdefault(bill, []).append(payments[pk])
     return found
 
 
 def _unallocated(organization_id: int, texts: Collection[str]) -> QuerySet[Document]:
     """Payments that name one of these, or of very many texts any."""
-    standing = Entry.objects.filter(in_force(), document=OuterRef("pk"))
     rows = Document.objects.filter(
-        Exists(standing),
+        stands(),
         ~Exists(Allocation.objects.filter(by=OuterRef("pk"))),
         organization_id=organization_id,
         kind="bill_payment",
-    )
+    ).order_by("date", "pk")
     return rows if len(texts) > MOST_TEXTS else rows.filter(data__bill__in=texts)
 
 
-def _standing(
-    organization_id: int, texts: Collection[str]
-) -> QuerySet[Document, tuple[int, str, str, str, str]]:
+def _called(organization_id: int, texts: Collection[str]) -> QuerySet[Document, Known]:
     rows = Document.objects.filter(
         Q(external_id__in=texts) | Q(number__in=texts),
         organization_id=organization_id,
-        kind__in=set(NAMED_BY.values()),
+        kind__in=SETTLED,
     ).exclude(status__in=("draft", "void"))
     return rows.values_list("pk", "kind", "external_id", "number", "source__key")
 
@@ -92,9 +94,3 @@ def _standing(
 def _scope(key: str) -> str:
     """Whose ids the documents of a source are known by: its integration's."""
     return key.partition("/")[0]
-
-
-def _chunks(texts: Collection[str]) -> Iterator[list[str]]:
-    rest = iter(sorted(texts))
-    while chunk := list(islice(rest, MOST_TEXTS)):
-        yield chunk
