@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import Count, Max, Sum
+from django.db.models import Count, Max
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -20,7 +21,7 @@ from ledgerhub.access.audit import record
 from ledgerhub.access.models import Role
 from ledgerhub.access.views_support import OrgRequest, member
 from ledgerhub.core.errors import RecordError
-from ledgerhub.ledger import posting, queries
+from ledgerhub.ledger import named, posting, queries
 from ledgerhub.ledger.forms import ReversalForm
 from ledgerhub.ledger.models import Allocation, Document, Entry, Posting
 from ledgerhub.ledger.paper import Paper, paper
@@ -71,28 +72,45 @@ def document(request: OrgRequest, pk: int) -> HttpResponse:
     by_entry: dict[int, list[Posting]] = {}
     for row in postings:
         by_entry.setdefault(row.entry_id, []).append(row)
+    settled_by = [
+        *Allocation.objects.filter(document=found).select_related("by").order_by("pk"),
+        *_by_name([found] if found.kind == "bill" else []),
+    ]
+    bills = Document.objects.filter(pk__in=named.targets([found]).values(), kind="bill")
+    settles = [
+        *Allocation.objects.filter(by=found).select_related("document").order_by("pk"),
+        *(one for one in _by_name(bills) if one.by == found),
+    ]
     context = {
         "document": found,
         "paper": shown,
         "steps": trace.steps(found),
         "trips": whereabouts.of(found),
         "entries": [(entry, by_entry.get(entry.pk, [])) for entry in reversed(trace.entries)],
-        "open": _open_amount(found, list(postings)),
-        "settled_by": Allocation.objects.filter(document=found).select_related("by"),
-        "settles": Allocation.objects.filter(by=found).select_related("document"),
+        "open": _open_amount(found, list(postings), sum(one.amount for one in settled_by)),
+        "settled_by": settled_by,
+        "settles": settles,
         "record": trace.origin.record,
     }
     return render(request, "ledger/document.html", context)
 
 
-def _open_amount(found: Document, postings: list[Posting]) -> int | None:
+def _by_name(bills: Iterable[Document]) -> list[Allocation]:
+    """What payments settle of bills because they name them, as if it were allocated."""
+    known = {bill.pk: bill for bill in bills}
+    paid = named.payments_of(list(known.values()))
+    return [
+        Allocation(document=known[pk], by=one, amount=one.total) for pk, rows in paid.items() for one in rows
+    ]
+
+
+def _open_amount(found: Document, postings: list[Posting], settled: int) -> int | None:
     """Minor units still to be paid of an invoice or a bill, positive; None for other kinds."""
     role = {"invoice": "receivable", "bill": "payable"}.get(found.kind)
     if role is None:
         return None
     own = sum(row.amount for row in postings if row.account.role == role)
-    settled: int = Allocation.objects.filter(document=found).aggregate(whole=Sum("amount"))["whole"] or 0
-    return (own if role == "receivable" else -own) - settled
+    return max((own if role == "receivable" else -own) - settled, 0)
 
 
 @require_safe

@@ -21,7 +21,7 @@ from ledgerhub.ledger import queries, reports, totals
 from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account, Contact, DailyTotal, Entry, ExchangeRate, StatementLine
 from tests.ledger.books import book
-from tests.ledger.drafts import DAY, invoice, payout, tender
+from tests.ledger.drafts import DAY, document, invoice, payout, tender
 
 SignedIn = Callable[[User], Client]
 MARCH_END = dt.date(2026, 3, 31)
@@ -419,6 +419,26 @@ def test_a_document_says_what_is_open(shop: Organization, viewer: User, signed_i
         response = signed_in(viewer).get(url("ledger:document", shop, entry.document_id))
         found[entry.document.number] = response.context["open"]
     assert found == {"#1001": 0, "#1002": 10850}
+
+
+def test_a_bill_says_what_payments_left_of_it_that_name_it(
+    shop: Organization, viewer: User, signed_in: SignedIn
+) -> None:
+    [bill, first, other] = book(
+        shop,
+        document("bill", external_id="B1", number="INV-7", total=5000, status="open"),
+        document("bill_payment", external_id="P1", total=2000, bill="INV-7"),
+        document("bill_payment", external_id="P2", total=300, bill="INV-8"),
+    )
+    person = signed_in(viewer)
+    shown = person.get(url("ledger:document", shop, bill.pk)).context
+    assert (shown["open"], [(one.by, one.amount) for one in shown["settled_by"]]) == (3000, [(first, 2000)])
+    shown = person.get(url("ledger:document", shop, first.pk)).context
+    assert [(one.document, one.amount) for one in shown["settles"]] == [(bill, 2000)]
+    assert person.get(url("ledger:document", shop, other.pk)).context["settles"] == []
+    book(shop, document("bill_payment", external_id="P3", total=3000, bill="B1"))
+    response = person.get(url("ledger:document", shop, bill.pk))
+    assert (response.context["open"], b"paid in full" in response.content) == (0, True)
 
 
 def test_a_payout_leads_to_what_it_is_made_of(shop: Organization, viewer: User, signed_in: SignedIn) -> None:
