@@ -72,6 +72,12 @@ def _fast_and_quiet(settings: Settings) -> None:
 
 
 @pytest.fixture
+def loopback(settings: Settings) -> None:
+    """Integrations may speak to systems on this machine."""
+    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
+
+
+@pytest.fixture
 def organization(db: None) -> Organization:
     return make_organization(name="Corner Shop", slug="corner-shop")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pytest_django import Settings
 
 from integrations import statements
 from integrations.sandbox import truth
@@ -30,8 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def loopback(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
+def unlimited(loopback: None, monkeypatch: pytest.MonkeyPatch) -> None:
     without_limits(monkeypatch)
 
 

@@ -25,7 +25,7 @@ from ledgerhub.ledger.accounts import install_chart
 from ledgerhub.ledger.models import Account, Entry
 from tests.jobs import drain
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("loopback")]
 SignIn = Callable[[User], Client]
 BASE = "/o/corner-shop/integrations/"
 
@@ -34,11 +34,6 @@ BASE = "/o/corner-shop/integrations/"
 def sandbox() -> Iterator[SandboxServer]:
     with running(simulate(7, orders=30)) as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def loopback(settings: Settings) -> None:
-    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
 
 
 @pytest.fixture

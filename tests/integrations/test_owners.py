@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
-from pytest_django import Settings
 from pytest_httpserver import HTTPServer
 
 from integrations import connectors, health, owners, register
@@ -24,6 +23,7 @@ from integrations.spec import Accounts, Connector, OAuth2, Read, Setting, Test
 from ledgerhub.access.models import AuditEvent, Organization, User
 from ledgerhub.ledger.accounts import install_chart
 
+pytestmark = pytest.mark.usefixtures("loopback")
 SignIn = Callable[[User], Client]
 BASE = "/o/corner-shop/integrations/"
 ACME, OTHER = {"id": 1, "name": "Acme Ltd"}, {"id": 2, "name": "Harbor Ltd"}
@@ -118,11 +118,6 @@ def test_whose_account_answered(key: str, answer: Any, given: dict[str, str], ow
 
 
 # ── reconnecting ────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture(autouse=True)
-def loopback(settings: Settings) -> None:
-    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
 
 
 def made(organization: Organization, server: HTTPServer, spec: Connector, **more: str) -> Integration:

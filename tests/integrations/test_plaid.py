@@ -171,11 +171,6 @@ def server() -> Iterator[SandboxServer]:
         yield found
 
 
-@pytest.fixture
-def loopback(settings: Settings) -> None:
-    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-
-
 def account_of(business: Business, key: str) -> str:
     owner = next(one for one in business.accounts if one.id == key)
     return plaid.account_id(business, owner)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from django.db.models import Sum
-from pytest_django import Settings
 
 from integrations.models import Quarantine, SyncRun
 from integrations.sandbox import truth
@@ -22,8 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def loopback(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
+def unlimited(loopback: None, monkeypatch: pytest.MonkeyPatch) -> None:
     without_limits(monkeypatch)
 
 

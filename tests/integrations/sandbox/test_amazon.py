@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db.models import Sum
-from pytest_django import Settings
 
 from integrations import consent, oauth, register, sync
 from integrations.calls import CallRecord
@@ -240,11 +239,6 @@ def test_a_quota_that_others_used_up_is_waited_for(business: Business) -> None:
 
 
 # ── the books ───────────────────────────────────────────────────────────────────────────────────
-@pytest.fixture
-def loopback(settings: Settings) -> None:
-    settings.ALLOW_LOOPBACK_INTEGRATIONS = True
-
-
 def crossing(business: Business) -> Settlement:
     """A settlement that crosses a month's end, its payout known and paid."""
     return next(
