@@ -61,7 +61,7 @@ def _violations(page: Page, where: str, *, rules: list[str] | None) -> list[str]
         options["runOnly"] = rules
     violations = Axe().run(page, options=options).response["violations"]
     return [
-        f"{where}: {each['id']}: {node['target']} {node['html'][:160]}"
+        f"{where}: {each['id']}: {node['target']} {node['html'][:160]} {node.get('failureSummary', '')}"
         for each in violations
         if each["impact"] in IMPACTS
         for node in each["nodes"][:3]
